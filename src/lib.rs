@@ -1,0 +1,6 @@
+//! millstream fits linear models to tables that do not fit in memory, in one pass over the data.
+
+pub mod error;
+pub mod input;
+
+pub use error::{Error, Result};
