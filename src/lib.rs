@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod input;
+pub mod learn;
 
 pub use error::{Error, Result};

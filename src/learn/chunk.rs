@@ -1,0 +1,228 @@
+//! A chunk: encoded rows, column by column, as the kernels want them.
+
+use ndarray::Array2;
+
+/// Set in a code that is a hash (of a category the plan does not know); clear in a code that is
+/// the index of a known category. The hash keeps its other 31 bits and is masked at use, so that
+/// encoded rows do not depend on how far a table has grown.
+pub const HASHED: u32 = 1 << 31;
+
+/// How many columns of each sort a chunk has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shape {
+    /// Numbers.
+    pub dense: usize,
+    /// Categories, one code in each row.
+    pub slots: usize,
+    /// Lists, any number of codes in each row.
+    pub lists: usize,
+    /// Whether rows carry importance weights.
+    pub weighted: bool,
+}
+
+impl Shape {
+    /// Bytes of one encoded row; lists are taken to hold `list_len` codes.
+    pub fn row_bytes(&self, list_len: usize) -> usize {
+        4 * (self.dense + self.slots + self.lists * (1 + list_len) + 1 + usize::from(self.weighted)) + 8
+    }
+}
+
+/// One list column: row `r` holds `codes[offsets[r]..offsets[r + 1]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListColumn {
+    /// `rows + 1` offsets into `codes`.
+    pub offsets: Vec<u32>,
+    /// The codes of all rows.
+    pub codes: Vec<u32>,
+}
+
+impl ListColumn {
+    fn new() -> Self {
+        ListColumn { offsets: vec![0], codes: Vec::new() }
+    }
+
+    /// The codes of a row.
+    pub fn row(&self, row: usize) -> &[u32] {
+        &self.codes[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    }
+
+    /// Closes the row whose codes were pushed.
+    pub fn end_row(&mut self) {
+        self.offsets.push(self.codes.len() as u32);
+    }
+
+    fn clear(&mut self) {
+        self.offsets.truncate(1);
+        self.codes.clear();
+    }
+}
+
+/// Encoded rows. Buffers keep their allocation when the chunk is cleared and filled again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chunk {
+    shape: Shape,
+    rows: usize,
+    /// Targets: 0 or 1 for a classifier, the (scaled) number for a regression.
+    pub labels: Vec<f32>,
+    /// Importance weights; empty if the rows carry none.
+    pub weights: Vec<f32>,
+    /// Numbers, shape `[dense, capacity]`; of each row of this array the first `rows` count.
+    dense: Array2<f32>,
+    /// Codes of the category columns, each of `rows`.
+    pub slots: Vec<Vec<u32>>,
+    /// The list columns.
+    pub lists: Vec<ListColumn>,
+}
+
+impl Chunk {
+    /// An empty chunk with room for `capacity` rows.
+    pub fn new(shape: Shape, capacity: usize) -> Self {
+        Chunk {
+            shape,
+            rows: 0,
+            labels: Vec::with_capacity(capacity),
+            weights: Vec::new(),
+            dense: Array2::zeros((shape.dense, capacity)),
+            slots: (0..shape.slots).map(|_| Vec::with_capacity(capacity)).collect(),
+            lists: (0..shape.lists).map(|_| ListColumn::new()).collect(),
+        }
+    }
+
+    /// The columns' counts.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Rows held.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Most rows that the chunk takes.
+    pub fn capacity(&self) -> usize {
+        self.dense.ncols()
+    }
+
+    /// Bytes of memory held.
+    pub fn bytes(&self) -> usize {
+        let lists: usize = self.lists.iter().map(|l| l.offsets.capacity() + l.codes.capacity()).sum();
+        let slots: usize = self.slots.iter().map(Vec::capacity).sum();
+        4 * (self.dense.len() + slots + lists + self.labels.capacity() + self.weights.capacity())
+    }
+
+    /// Empties the chunk and makes room for at least `capacity` rows.
+    pub fn reset(&mut self, capacity: usize) {
+        self.rows = 0;
+        self.labels.clear();
+        self.weights.clear();
+        if self.dense.ncols() < capacity {
+            self.dense = Array2::zeros((self.shape.dense, capacity));
+        }
+        self.slots.iter_mut().for_each(Vec::clear);
+        self.lists.iter_mut().for_each(ListColumn::clear);
+    }
+
+    /// Declares `rows` rows to be there, after every column was filled with as many.
+    pub fn set_rows(&mut self, rows: usize) {
+        debug_assert!(rows <= self.capacity());
+        debug_assert!(self.slots.iter().all(|s| s.len() == rows));
+        debug_assert!(self.lists.iter().all(|l| l.offsets.len() == rows + 1));
+        self.rows = rows;
+    }
+
+    /// The numbers of dense column `column`, `rows` of them.
+    pub fn dense(&self, column: usize) -> &[f32] {
+        let capacity = self.dense.ncols();
+        &self.dense.as_slice().unwrap_or_default()[column * capacity..][..self.rows]
+    }
+
+    /// Room for the numbers of dense column `column`, `capacity` of them.
+    pub fn dense_mut(&mut self, column: usize) -> &mut [f32] {
+        let capacity = self.dense.ncols();
+        &mut self.dense.as_slice_mut().unwrap_or_default()[column * capacity..][..capacity]
+    }
+
+    /// Appends the rows of `from` whose numbers stand in `rows`, in that order.
+    pub fn gather(&mut self, from: &Chunk, rows: &[u32]) {
+        let start = self.rows;
+        self.rows += rows.len();
+        self.labels.extend(rows.iter().map(|&r| from.labels[r as usize]));
+        if !from.weights.is_empty() {
+            self.weights.extend(rows.iter().map(|&r| from.weights[r as usize]));
+        }
+        for column in 0..self.shape.dense {
+            let source = from.dense(column);
+            let target = &mut self.dense_mut(column)[start..start + rows.len()];
+            for (t, &r) in target.iter_mut().zip(rows) {
+                *t = source[r as usize];
+            }
+        }
+        for (target, source) in self.slots.iter_mut().zip(&from.slots) {
+            target.extend(rows.iter().map(|&r| source[r as usize]));
+        }
+        for (target, source) in self.lists.iter_mut().zip(&from.lists) {
+            for &r in rows {
+                target.codes.extend_from_slice(source.row(r as usize));
+                target.end_row();
+            }
+        }
+    }
+
+    /// Appends rows `start..end` of `from`.
+    pub fn append(&mut self, from: &Chunk, start: usize, end: usize) {
+        let at = self.rows;
+        self.rows += end - start;
+        self.labels.extend_from_slice(&from.labels[start..end]);
+        if !from.weights.is_empty() {
+            self.weights.extend_from_slice(&from.weights[start..end]);
+        }
+        for column in 0..self.shape.dense {
+            let source = &from.dense(column)[start..end];
+            self.dense_mut(column)[at..at + end - start].copy_from_slice(source);
+        }
+        for (target, source) in self.slots.iter_mut().zip(&from.slots) {
+            target.extend_from_slice(&source[start..end]);
+        }
+        for (target, source) in self.lists.iter_mut().zip(&from.lists) {
+            let base = target.codes.len() as u32;
+            let first = source.offsets[start];
+            target.codes.extend_from_slice(&source.codes[first as usize..source.offsets[end] as usize]);
+            target.offsets.extend(source.offsets[start + 1..=end].iter().map(|o| o - first + base));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(rows: usize) -> Chunk {
+        let shape = Shape { dense: 2, slots: 1, lists: 1, weighted: true };
+        let mut chunk = Chunk::new(shape, rows);
+        for r in 0..rows {
+            chunk.labels.push(r as f32);
+            chunk.weights.push(10.0 + r as f32);
+            chunk.dense_mut(0)[r] = 0.5 * r as f32;
+            chunk.dense_mut(1)[r] = -(r as f32);
+            chunk.slots[0].push(r as u32 * 7);
+            chunk.lists[0].codes.extend((0..r as u32 % 3).map(|i| i + r as u32));
+            chunk.lists[0].end_row();
+        }
+        chunk.set_rows(rows);
+        chunk
+    }
+
+    #[test]
+    fn gather_of_a_run_equals_append() {
+        let from = sample(20);
+        let mut gathered = Chunk::new(from.shape(), 20);
+        let mut appended = Chunk::new(from.shape(), 20);
+        gathered.gather(&from, &[3, 4, 5]);
+        gathered.gather(&from, &(9..16).collect::<Vec<_>>());
+        appended.append(&from, 3, 6);
+        appended.append(&from, 9, 16);
+        assert_eq!(gathered, appended);
+        assert_eq!(gathered.rows(), 10);
+        assert_eq!(gathered.lists[0].row(9), from.lists[0].row(15));
+    }
+}

@@ -1,0 +1,75 @@
+//! Which build of a kernel runs, chosen once by what the processor can do. One of the two places
+//! with `unsafe`.
+#![allow(unsafe_code)]
+
+use std::sync::OnceLock;
+
+use super::math;
+
+/// An instruction set that this processor has: a value other than `Baseline` can only be had from
+/// [`Level::best`] and [`Level::available`], which ask the processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level(Set);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    Baseline,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl Level {
+    /// The widest instruction set that this processor has.
+    pub fn best() -> Level {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| Level::available().pop().unwrap_or(Level(Set::Baseline)))
+    }
+
+    /// All that this processor has, the baseline first.
+    pub fn available() -> Vec<Level> {
+        #[allow(unused_mut)] // on other processors there is only the baseline
+        let mut levels = vec![Level(Set::Baseline)];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            levels.push(Level(Set::Avx2));
+        }
+        levels
+    }
+}
+
+/// Defines a kernel that runs `math::$name`, compiled for the baseline and for AVX2.
+macro_rules! kernel {
+    ($name:ident($($argument:ident: $type:ty),*)) => {
+        pub(super) fn $name(level: Level, $($argument: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2($($argument: $type),*) {
+                math::$name($($argument),*)
+            }
+            match level.0 {
+                Set::Baseline => math::$name($($argument),*),
+                // SAFETY: a `Level` of AVX2 exists only where the processor was found to have it.
+                #[cfg(target_arch = "x86_64")]
+                Set::Avx2 => unsafe { avx2($($argument),*) },
+            }
+        }
+    };
+}
+
+kernel!(logistic_gradient(margins: &mut [f32], labels: &[f32]));
+kernel!(logistic_loss(margins: &[f32], labels: &[f32], out: &mut [f32]));
+kernel!(probability(margins: &mut [f32]));
+
+/// Asks the processor to bring the cache lines of `value` near. A hint: no effect on results.
+#[inline(always)]
+pub fn prefetch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of the x86-64 baseline, and a prefetch reads nothing that the program
+        // could see; the address comes from a reference anyway.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}

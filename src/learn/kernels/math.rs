@@ -1,0 +1,99 @@
+//! Exponential, logistic function and its loss on eight lanes at a time, without branches.
+
+pub(super) const LANES: usize = 8;
+type Lanes = [f32; LANES];
+
+/// `exp(-x)` for `x >= 0`, to about one unit in the last place; below the smallest normal number
+/// it is 0. The method of Cephes' `expf`: x = n ln2 + r, a polynomial in r, n put into the exponent.
+#[inline(always)]
+fn exp_neg(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer
+    let x = if x > 87.0 { 87.0 } else { x }; // keeps NaN
+    let shifted = -x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = -x - n * 0.693_359_4 - n * -2.121_944_4e-4;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let value = p * r * r + r + 1.0;
+    let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
+    value * scale
+}
+
+/// `ln(1 + e)` for `0 <= e <= 1`, as 2 artanh(e / (2 + e)).
+#[inline(always)]
+fn ln_1p(e: f32) -> f32 {
+    let s = e / (2.0 + e);
+    let q = s * s;
+    let p = 1.0 / 13.0;
+    let p = p * q + 1.0 / 11.0;
+    let p = p * q + 1.0 / 9.0;
+    let p = p * q + 1.0 / 7.0;
+    let p = p * q + 1.0 / 5.0;
+    let p = p * q + 1.0 / 3.0;
+    2.0 * (s + s * q * p)
+}
+
+#[inline(always)]
+fn sigmoid(m: f32) -> f32 {
+    let e = exp_neg(m.abs());
+    let numerator = if m < 0.0 { e } else { 1.0 };
+    numerator / (1.0 + e)
+}
+
+#[inline(always)]
+fn loss(m: f32, y: f32) -> f32 {
+    let z = (1.0 - 2.0 * y) * m; // the margin's sign turned so that large is bad
+    let positive = if z < 0.0 { 0.0 } else { z };
+    positive + ln_1p(exp_neg(z.abs()))
+}
+
+/// Calls `f` on runs of eight lanes of `target` and `y`; a last, shorter run is padded with zeros.
+#[inline(always)]
+fn lanes(target: &mut [f32], y: &[f32], f: impl Fn(f32, f32) -> f32) {
+    assert_eq!(target.len(), y.len());
+    let run = |t: &mut Lanes, y: &Lanes| {
+        for i in 0..LANES {
+            t[i] = f(t[i], y[i]);
+        }
+    };
+    let (chunks, rest) = target.as_chunks_mut::<LANES>();
+    let (y_chunks, y_rest) = y.as_chunks::<LANES>();
+    for (t, y) in chunks.iter_mut().zip(y_chunks) {
+        run(t, y);
+    }
+    if !rest.is_empty() {
+        let (mut t, mut y) = ([0.0; LANES], [0.0; LANES]);
+        t[..rest.len()].copy_from_slice(rest);
+        y[..rest.len()].copy_from_slice(y_rest);
+        run(&mut t, &y);
+        rest.copy_from_slice(&t[..rest.len()]);
+    }
+}
+
+#[inline(always)]
+pub(super) fn logistic_gradient(margins: &mut [f32], labels: &[f32]) {
+    lanes(margins, labels, |m, y| sigmoid(m) - y);
+}
+
+#[inline(always)]
+pub(super) fn logistic_loss(margins: &[f32], labels: &[f32], out: &mut [f32]) {
+    out.copy_from_slice(margins);
+    lanes(out, labels, loss);
+}
+
+#[inline(always)]
+pub(super) fn probability(margins: &mut [f32]) {
+    let (chunks, rest) = margins.as_chunks_mut::<LANES>();
+    for run in chunks {
+        for m in run.iter_mut() {
+            *m = sigmoid(*m);
+        }
+    }
+    for m in rest {
+        *m = sigmoid(*m);
+    }
+}

@@ -1,0 +1,23 @@
+//! Learning: margins, losses, optimisers, tables of weights, metrics.
+//!
+//! Knows nothing of Arrow, files or threads. A [`Chunk`] of encoded rows goes in; a learner with
+//! K models side by side computes margins, the gradient of the loss and the optimiser's step, one
+//! mini-batch after the other; out come margins (for the progressive [`metrics`]) and, at the end,
+//! the [`Weights`] of a [`Linear`] model.
+
+mod chunk;
+pub mod kernels;
+mod learner;
+mod linear;
+mod loss;
+pub mod metrics;
+mod optimizer;
+mod record;
+mod shard;
+mod table;
+
+pub use chunk::{Chunk, HASHED, ListColumn, Shape};
+pub use learner::{Column, Learn, Settings, learner};
+pub use linear::{Iterate, Linear, State, Weights};
+pub use loss::Loss;
+pub use optimizer::Optimizer;

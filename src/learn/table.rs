@@ -1,0 +1,146 @@
+//! A table: the records of one category or list column, growing with what it sees.
+
+use super::chunk::HASHED;
+use super::record::Record;
+
+/// Records of one column. The first `known` belong to the categories that the plan knows by name,
+/// one each, without collisions; the `2^bits` after them are shared by hash among all others.
+#[derive(Debug, Clone)]
+pub(crate) struct Table<const K: usize> {
+    known: usize,
+    mask: u32,
+    records: Vec<Record<K>>,
+    /// For each record the step up to which it is current; empty unless records change while
+    /// absent (see `Rule::idle`).
+    current: Vec<u64>,
+    /// Rows to see before the fill is looked at again.
+    until_check: usize,
+}
+
+/// Records a table may double to at the most: hashes have 31 bits.
+const MOST_BITS: u32 = 30;
+/// A table doubles when more than this share of its hashed records is in use: with n categories
+/// in m records that share is 1 - exp(-n/m), so about one in four categories then shares its record.
+const FULL: f64 = 0.4;
+
+impl<const K: usize> Table<K> {
+    pub(crate) fn new(known: usize, bits: u32, lazy: bool) -> Self {
+        let size = known + (1usize << bits);
+        Table {
+            known,
+            mask: (1u32 << bits) - 1,
+            records: vec![Record::ZERO; size],
+            current: if lazy { vec![0; size] } else { Vec::new() },
+            until_check: 1 << bits,
+        }
+    }
+
+    /// The record's index for a code.
+    #[inline(always)]
+    pub(crate) fn index(&self, code: u32) -> usize {
+        if code & HASHED == 0 { code as usize } else { self.known + (code & self.mask) as usize }
+    }
+
+    #[inline(always)]
+    pub(crate) fn record(&self, index: usize) -> &Record<K> {
+        &self.records[index]
+    }
+
+    #[inline(always)]
+    pub(crate) fn record_mut(&mut self, index: usize) -> &mut Record<K> {
+        &mut self.records[index]
+    }
+
+    pub(crate) fn records(&self) -> &[Record<K>] {
+        &self.records
+    }
+
+    pub(crate) fn records_mut(&mut self) -> (&mut [Record<K>], &mut [u64]) {
+        (&mut self.records, &mut self.current)
+    }
+
+    #[inline(always)]
+    pub(crate) fn current_mut(&mut self, index: usize) -> (&mut Record<K>, &mut u64) {
+        (&mut self.records[index], &mut self.current[index])
+    }
+
+    pub(crate) fn known(&self) -> usize {
+        self.known
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.records.len() * size_of::<Record<K>>() + self.current.len() * size_of::<u64>()
+    }
+
+    /// Bytes that doubling would add.
+    pub(crate) fn growth(&self) -> usize {
+        let record = size_of::<Record<K>>() + if self.current.is_empty() { 0 } else { size_of::<u64>() };
+        (self.mask as usize + 1) * record
+    }
+
+    /// Counts `rows` more rows; true if the table is now so full that it should double. Looks at the
+    /// fill only after as many rows as there are records, so that looking costs nothing.
+    pub(crate) fn wants_to_grow(&mut self, rows: usize) -> bool {
+        self.until_check = self.until_check.saturating_sub(rows);
+        if self.until_check > 0 {
+            return false;
+        }
+        let hashed = &self.records[self.known..];
+        self.until_check = (hashed.len() / 2).max(1024);
+        let used = hashed.iter().filter(|r| r.touched()).count();
+        used as f64 > FULL * hashed.len() as f64 && self.mask.count_ones() < MOST_BITS
+    }
+
+    /// Doubles the hashed part: record s becomes s and s + 2^bits, both with s's contents, so that no
+    /// category loses what was learned for it.
+    pub(crate) fn double(&mut self) {
+        let size = self.mask as usize + 1;
+        self.records.reserve_exact(size);
+        for record in &mut self.records[self.known..] {
+            *record = record.copied();
+        }
+        self.records.extend_from_within(self.known..);
+        if !self.current.is_empty() {
+            self.current.reserve_exact(size);
+            self.current.extend_from_within(self.known..);
+        }
+        self.mask = self.mask * 2 + 1;
+    }
+
+    /// The table with only model `model` of each record.
+    pub(crate) fn only(&self, model: usize) -> Table<1> {
+        Table {
+            known: self.known,
+            mask: self.mask,
+            records: self.records.iter().map(|r| r.only(model)).collect(),
+            current: self.current.clone(),
+            until_check: self.until_check,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubling_loses_no_weight_and_marks_the_copies_untouched() {
+        let mut table = Table::<2>::new(3, 4, false);
+        for code in 0..200u32 {
+            let index = table.index(HASHED | code.wrapping_mul(2_654_435_761));
+            table.record_mut(index).weight[0] = index as f32;
+            table.record_mut(index).accumulator[0] = 1.0;
+        }
+        table.record_mut(1).weight[0] = 0.5;
+        assert!(table.wants_to_grow(1000));
+        let before = table.clone();
+        table.double();
+        assert_eq!(table.records().len(), 3 + 32);
+        for code in 0..5000u32 {
+            let code = HASHED | code.wrapping_mul(2_654_435_761);
+            assert_eq!(table.record(table.index(code)).weight, before.record(before.index(code)).weight);
+        }
+        assert_eq!(table.record(1).weight[0], 0.5);
+        assert!(!table.wants_to_grow(100_000), "copies count as used only once they are touched");
+    }
+}
