@@ -1,6 +1,7 @@
 //! millstream fits linear models to tables that do not fit in memory, in one pass over the data.
 
 pub mod error;
+pub mod features;
 pub mod input;
 pub mod learn;
 

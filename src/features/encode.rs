@@ -1,0 +1,402 @@
+//! The encoder: carries a plan out on record batches.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{ArrowDictionaryKeyType, DataType};
+use chrono::{DateTime, Datelike, Timelike};
+
+use super::plan::{Plan, TimePart, Use};
+use super::scale::Scale;
+use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, plain};
+use super::vocabulary::{MISSING, Vocabulary, hash};
+use crate::error::{Error, Place, Result};
+use crate::learn::Chunk;
+
+/// What to do with rows whose target or weight can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowFilter {
+    /// Encode features only: there need be no target.
+    Unlabelled,
+    /// Such a row is an error.
+    Fail,
+    /// Such a row is left out and counted.
+    Skip,
+}
+
+/// What encoding a batch says beside the chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Encoded {
+    /// Rows to leave out, ascending.
+    pub skipped: Vec<u32>,
+}
+
+/// Turns record batches into chunks. Shared by threads; what depends on the split that is read
+/// stands in a [`SplitCache`].
+#[derive(Debug)]
+pub struct Encoder {
+    plan: Arc<Plan>,
+    filter: RowFilter,
+    /// The used columns, in the order of the batches; then target and weight.
+    columns: Vec<ColumnEncoder>,
+}
+
+#[derive(Debug)]
+struct ColumnEncoder {
+    name: String,
+    sort: Sort,
+    /// The first dense, slot and list column it fills.
+    dense: usize,
+    slot: usize,
+    list: usize,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    Number { scale: Scale, flag_missing: bool },
+    Category(Vocabulary),
+    List(Vocabulary),
+    Embedding(Vec<Scale>),
+    Time(Vec<TimePart>),
+}
+
+/// The codes of the dictionaries last met, one for each column: within a split the batches share
+/// their dictionaries, so each distinct text is hashed once.
+#[derive(Debug, Default)]
+pub struct SplitCache {
+    dictionaries: Vec<Option<(ArrayRef, Vec<u32>)>>,
+    scratch: Vec<u32>,
+}
+
+impl Encoder {
+    /// An encoder for `plan`.
+    pub fn new(plan: Arc<Plan>, filter: RowFilter) -> Self {
+        let (mut dense, mut slot, mut list) = (0, 0, 0);
+        let mut columns = Vec::new();
+        for column in plan.used() {
+            // Each column hashes with a seed of its own.
+            let seed = hash(plan.hash_seed, column.name.as_bytes());
+            let (work, sort) = match &column.used {
+                Use::Ignore => continue,
+                Use::Number { scale, flag_missing } => {
+                    (Work::Number { scale: *scale, flag_missing: *flag_missing }, Sort::Number)
+                }
+                Use::Category { known, .. } => (Work::Category(Vocabulary::new(seed, known)), Sort::Text),
+                Use::List { known, .. } => (Work::List(Vocabulary::new(seed, known)), Sort::List),
+                Use::Embedding { scales } => (Work::Embedding(scales.clone()), Sort::Floats),
+                Use::Time { parts } => (Work::Time(parts.clone()), Sort::Time),
+            };
+            let (dense_now, slot_now, list_now) = (dense, slot, list);
+            match &work {
+                Work::Number { flag_missing, .. } => dense += 1 + usize::from(*flag_missing),
+                Work::Category(_) => slot += 1,
+                Work::List(_) => list += 1,
+                Work::Embedding(scales) => dense += scales.len(),
+                Work::Time(parts) => {
+                    let slots = parts.iter().filter(|p| p.categories().is_some()).count();
+                    slot += slots;
+                    dense += parts.len() - slots;
+                }
+            }
+            columns.push(ColumnEncoder {
+                name: column.name.clone(),
+                sort,
+                dense: dense_now,
+                slot: slot_now,
+                list: list_now,
+                work,
+            });
+        }
+        Encoder { plan, filter, columns }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The names of the columns that batches must hold, in order, each with whether it is best read
+    /// as a number (`Some(true)`), as a point in time (`Some(false)`) or as text (`None`).
+    pub fn columns(&self) -> Vec<(String, ReadHint)> {
+        let mut columns: Vec<(String, ReadHint)> = self
+            .columns
+            .iter()
+            .map(|c| {
+                let hint = match c.sort {
+                    Sort::Number => ReadHint::Number,
+                    Sort::Time => ReadHint::Time,
+                    Sort::Text | Sort::Bool => ReadHint::Text,
+                    Sort::List | Sort::Floats | Sort::Other => ReadHint::Native,
+                };
+                (c.name.clone(), hint)
+            })
+            .collect();
+        if self.filter != RowFilter::Unlabelled {
+            let target = &self.plan.target;
+            let hint = if target.is_number() { ReadHint::Number } else { ReadHint::Text };
+            columns.push((target.column().to_string(), hint));
+            columns.extend(self.plan.weight.iter().map(|w| (w.clone(), ReadHint::Number)));
+        }
+        columns
+    }
+
+    /// Encodes a batch of the columns that [`Encoder::columns`] names (more may follow them) into
+    /// `chunk`, whose contents are replaced.
+    ///
+    /// # Errors
+    /// Those of the data, with row and column.
+    pub fn encode(&self, batch: &RecordBatch, cache: &mut SplitCache, chunk: &mut Chunk) -> Result<Encoded> {
+        let rows = batch.num_rows();
+        chunk.reset(rows);
+        cache.dictionaries.resize_with(self.columns.len(), || None);
+        for (i, column) in self.columns.iter().enumerate() {
+            column.encode(batch.column(i), i, cache, chunk).map_err(|e| e.in_column(&column.name))?;
+        }
+        let mut skipped = Vec::new();
+        if self.filter == RowFilter::Unlabelled {
+            chunk.labels.resize(rows, 0.0);
+        } else {
+            let mut bad = |row: usize, error: Error| match self.filter {
+                RowFilter::Skip => {
+                    skipped.push(row as u32);
+                    Ok(())
+                }
+                RowFilter::Fail | RowFilter::Unlabelled => Err(at_row(error, row)),
+            };
+            let target = batch.column(self.columns.len());
+            self.plan
+                .target
+                .encode(target, &mut chunk.labels, &mut bad)
+                .map_err(|e| e.in_column(self.plan.target.column()))?;
+            if let Some(weight) = &self.plan.weight {
+                encode_weights(batch.column(self.columns.len() + 1), &mut chunk.weights, &mut bad)
+                    .map_err(|e| e.in_column(weight))?;
+            }
+            skipped.sort_unstable();
+            skipped.dedup();
+        }
+        chunk.set_rows(rows);
+        Ok(Encoded { skipped })
+    }
+}
+
+/// How a column is best read from a file without types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadHint {
+    /// As numbers.
+    Number,
+    /// As points in time.
+    Time,
+    /// As texts.
+    Text,
+    /// As the file has it.
+    Native,
+}
+
+fn at_row(error: Error, row: usize) -> Error {
+    error.at(Place { row: Some(row as u64), ..Place::default() })
+}
+
+fn encode_weights(
+    array: &ArrayRef,
+    weights: &mut Vec<f32>,
+    mut bad: impl FnMut(usize, Error) -> Result<()>,
+) -> Result<()> {
+    let mut result = Ok(());
+    for_each_number(array, |row, x| {
+        let usable = x.map(|x| x as f32).filter(|x| x.is_finite() && *x >= 0.0);
+        weights.push(usable.unwrap_or(0.0));
+        if usable.is_none() && result.is_ok() {
+            let found = x.map_or("nothing".to_string(), |x| x.to_string());
+            let error = Error::data(format!("found {found}, expected a finite weight of at least 0"));
+            result = bad(row, error.remedy("leave such rows out with --on-error skip"));
+        }
+    })?;
+    result
+}
+
+impl ColumnEncoder {
+    fn encode(
+        &self,
+        array: &ArrayRef,
+        index: usize,
+        cache: &mut SplitCache,
+        chunk: &mut Chunk,
+    ) -> Result<()> {
+        match &self.work {
+            Work::Number { scale, flag_missing } => {
+                if is_text(plain(&array.slice(0, 0))?.data_type()) {
+                    return Err(Error::data("found text, expected numbers, as in the data of the plan"));
+                }
+                let target = chunk.dense_mut(self.dense);
+                encode_numbers(array, scale, target)?;
+                if *flag_missing {
+                    let flags = chunk.dense_mut(self.dense + 1);
+                    for_each_number(array, |row, x| {
+                        flags[row] = f32::from(u8::from(!is_usable(x, scale)));
+                    })?;
+                }
+                Ok(())
+            }
+            Work::Category(vocabulary) => {
+                let codes = &mut chunk.slots[self.slot];
+                encode_categories(array, vocabulary, &mut cache.dictionaries[index], codes)
+            }
+            Work::List(vocabulary) => {
+                let lists = Lists::of(array)?;
+                let codes = &mut cache.scratch;
+                codes.clear();
+                encode_categories(&lists.items, vocabulary, &mut cache.dictionaries[index], codes)?;
+                let column = &mut chunk.lists[self.list];
+                for row in 0..array.len() {
+                    let start = column.codes.len();
+                    if lists.is_null(row) {
+                        column.codes.push(MISSING);
+                    }
+                    column.codes.extend_from_slice(&codes[lists.row(row)]);
+                    // Multi-hot: an element counts once.
+                    column.codes[start..].sort_unstable();
+                    dedup_from(&mut column.codes, start);
+                    column.end_row();
+                }
+                Ok(())
+            }
+            Work::Embedding(scales) => {
+                let lists = Lists::of(array)?;
+                let numbers = numbers(&lists.items)?;
+                for (place, scale) in scales.iter().enumerate() {
+                    let target = chunk.dense_mut(self.dense + place);
+                    for row in 0..array.len() {
+                        let range = lists.row(row);
+                        if !range.is_empty() && range.len() != scales.len() {
+                            let message = format!("found {} numbers, expected {}", range.len(), scales.len());
+                            return Err(at_row(Error::data(message), row));
+                        }
+                        let x = numbers.get(range.start + place).copied().filter(|_| !range.is_empty());
+                        target[row] = feature(x, scale);
+                    }
+                }
+                Ok(())
+            }
+            Work::Time(parts) => self.encode_time(array, parts, chunk),
+        }
+    }
+
+    fn encode_time(&self, array: &ArrayRef, parts: &[TimePart], chunk: &mut Chunk) -> Result<()> {
+        let (mut dense, mut slot) = (self.dense, self.slot);
+        for part in parts {
+            match part {
+                TimePart::Trend { scale } => {
+                    let target = chunk.dense_mut(dense);
+                    for_each_time(array, |row, t| {
+                        target[row] = feature(t.map(|t| t as f64 / 86_400.0), scale)
+                    })?;
+                    dense += 1;
+                }
+                TimePart::Month | TimePart::Weekday | TimePart::Hour => {
+                    let codes = &mut chunk.slots[slot];
+                    for_each_time(array, |_, t| {
+                        let date = t.and_then(|t| DateTime::from_timestamp(t, 0));
+                        codes.push(date.map_or(MISSING, |date| match part {
+                            TimePart::Month => date.month(),
+                            TimePart::Weekday => date.weekday().number_from_monday(),
+                            TimePart::Hour | TimePart::Trend { .. } => date.hour() + 1,
+                        }));
+                    })?;
+                    slot += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a number makes a finite feature; NaN, infinities and what overflows count as missing.
+#[inline(always)]
+fn is_usable(x: Option<f64>, scale: &Scale) -> bool {
+    x.is_some_and(|x| scale.apply(x).is_finite())
+}
+
+#[inline(always)]
+fn feature(x: Option<f64>, scale: &Scale) -> f32 {
+    match x.map(|x| scale.apply(x)) {
+        Some(feature) if feature.is_finite() => feature,
+        _ => scale.missing(),
+    }
+}
+
+fn encode_numbers(array: &ArrayRef, scale: &Scale, target: &mut [f32]) -> Result<()> {
+    for_each_number(array, |row, x| target[row] = feature(x, scale))
+}
+
+/// All numbers of an array, NaN for null.
+fn numbers(array: &ArrayRef) -> Result<Vec<f64>> {
+    let mut numbers = Vec::with_capacity(array.len());
+    for_each_number(array, |_, x| numbers.push(x.unwrap_or(f64::NAN)))?;
+    Ok(numbers)
+}
+
+/// Appends the code of each row to `codes`.
+fn encode_categories(
+    array: &ArrayRef,
+    vocabulary: &Vocabulary,
+    last: &mut Option<(ArrayRef, Vec<u32>)>,
+    codes: &mut Vec<u32>,
+) -> Result<()> {
+    fn keyed<K: ArrowDictionaryKeyType>(array: &ArrayRef, by_key: &[u32], codes: &mut Vec<u32>) {
+        use arrow::datatypes::ArrowNativeType;
+        let keys = array.as_dictionary::<K>().keys();
+        match keys.nulls() {
+            None => codes.extend(keys.values().iter().map(|k| by_key[k.as_usize()])),
+            Some(nulls) => codes.extend(
+                keys.values()
+                    .iter()
+                    .zip(nulls)
+                    .map(|(k, valid)| if valid { by_key[k.as_usize()] } else { MISSING }),
+            ),
+        }
+    }
+    if let DataType::Dictionary(key, _) = array.data_type() {
+        let values = array.as_any_dictionary().values();
+        let by_key = match last {
+            Some((known, by_key)) if same_values(known, values) => by_key,
+            _ => {
+                let mut by_key = Vec::with_capacity(values.len());
+                for_each_text(values, |_, t| by_key.push(t.map_or(MISSING, |t| vocabulary.code(t))))?;
+                &mut last.insert((values.clone(), by_key)).1
+            }
+        };
+        use arrow::datatypes as t;
+        match **key {
+            DataType::Int8 => keyed::<t::Int8Type>(array, by_key, codes),
+            DataType::Int16 => keyed::<t::Int16Type>(array, by_key, codes),
+            DataType::Int32 => keyed::<t::Int32Type>(array, by_key, codes),
+            DataType::Int64 => keyed::<t::Int64Type>(array, by_key, codes),
+            DataType::UInt8 => keyed::<t::UInt8Type>(array, by_key, codes),
+            DataType::UInt16 => keyed::<t::UInt16Type>(array, by_key, codes),
+            DataType::UInt32 => keyed::<t::UInt32Type>(array, by_key, codes),
+            DataType::UInt64 => keyed::<t::UInt64Type>(array, by_key, codes),
+            ref other => return Err(Error::data(format!("found dictionary keys of type {other}"))),
+        }
+        return Ok(());
+    }
+    for_each_text(array, |_, text| codes.push(text.map_or(MISSING, |t| vocabulary.code(t))))
+}
+
+/// Whether two arrays are the same memory. Both are held, so an address can't have been used again.
+fn same_values(a: &ArrayRef, b: &ArrayRef) -> bool {
+    Arc::ptr_eq(a, b) || a.len() == b.len() && a.to_data().ptr_eq(&b.to_data())
+}
+
+/// Removes repeats of neighbours from `codes[start..]`.
+fn dedup_from(codes: &mut Vec<u32>, start: usize) {
+    let mut end = start;
+    for i in start..codes.len() {
+        if i == start || codes[i] != codes[end - 1] {
+            codes[end] = codes[i];
+            end += 1;
+        }
+    }
+    codes.truncate(end);
+}

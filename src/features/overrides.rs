@@ -1,0 +1,75 @@
+//! Overrides: what the user says about columns, by options or in a file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Kind, Result};
+
+/// How a column shall be used, whatever the sample suggests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnUse {
+    /// As a number, scaled as the sample suggests.
+    Numeric,
+    /// As a number standardised.
+    Standard,
+    /// As a number through a signed log, standardised.
+    Log,
+    /// As a number just as it is.
+    Raw,
+    /// As a category.
+    Categorical,
+    /// Not at all.
+    Ignore,
+}
+
+/// The user's word on each column. As a file:
+///
+/// ```toml
+/// [columns]
+/// zip = "categorical"   # numeric, standard, log, raw, categorical or ignore
+/// id = "ignore"
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overrides {
+    /// Uses by column name.
+    #[serde(default)]
+    pub columns: BTreeMap<String, ColumnUse>,
+}
+
+impl Overrides {
+    /// Reads a features file.
+    ///
+    /// # Errors
+    /// If it can't be read or is not such a TOML file; the error says where.
+    pub fn read(path: &Path) -> Result<Overrides> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("can't read", path, &e))?;
+        toml::from_str(&text).map_err(|e| {
+            Error::new(Kind::Usage, e.to_string().trim_end().to_string())
+                .in_file(path)
+                .remedy("write [columns], then lines such as zip = \"categorical\"")
+        })
+    }
+
+    /// Sets the use of some columns; what options say wins over the file.
+    ///
+    /// # Errors
+    /// If an option already gave one of them another use.
+    pub fn set(
+        &mut self,
+        columns: &[String],
+        used: ColumnUse,
+        said: &mut BTreeMap<String, ColumnUse>,
+    ) -> Result<()> {
+        for column in columns {
+            if said.insert(column.clone(), used).is_some_and(|before| before != used) {
+                return Err(Error::usage(format!("column `{column}` is given two different uses")));
+            }
+            self.columns.insert(column.clone(), used);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,252 @@
+//! The plan: what becomes of each column.
+
+use serde::{Deserialize, Serialize};
+
+use super::scale::Scale;
+use super::target::Target;
+use crate::learn::Shape;
+
+/// What becomes of every column of a table; part of the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The column to predict.
+    pub target: Target,
+    /// The column of importance weights.
+    pub weight: Option<String>,
+    /// Seed of the hashes of categories.
+    pub hash_seed: u64,
+    /// All other columns, in the table's order.
+    pub columns: Vec<PlannedColumn>,
+}
+
+/// One column, how it is used, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, as Arrow spells it.
+    pub data_type: String,
+    /// How it is used.
+    pub used: Use,
+    /// Why so, in a few words.
+    pub why: String,
+    /// Share of the sample's rows in which it is missing.
+    pub missing: f64,
+    /// Distinct values in the sample.
+    pub distinct: u64,
+    /// Whether counting them stopped there.
+    pub distinct_is_bound: bool,
+}
+
+/// How a column is used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "as", rename_all = "lowercase")]
+pub enum Use {
+    /// Not at all.
+    Ignore,
+    /// One dense column; a second one says where it was missing, if it was in the sample.
+    Number {
+        /// From the value to the feature.
+        scale: Scale,
+        /// Whether there is a second column.
+        flag_missing: bool,
+    },
+    /// One slot for each row: null, one of the known categories, or one shared by hash.
+    Category {
+        /// Categories with a slot of their own, in order.
+        known: Vec<String>,
+        /// log2 of the slots that the others share at the start.
+        bits: u32,
+    },
+    /// Any number of slots for each row, one for each distinct element.
+    List {
+        /// Elements with a slot of their own.
+        known: Vec<String>,
+        /// log2 of the slots that the others share at the start.
+        bits: u32,
+    },
+    /// A list of always the same number of numbers: a dense column for each place.
+    Embedding {
+        /// Each place's scale.
+        scales: Vec<Scale>,
+    },
+    /// Parts of a date or timestamp.
+    Time {
+        /// Which.
+        parts: Vec<TimePart>,
+    },
+}
+
+/// A part of a point in time (in UTC, as stored).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "part", rename_all = "lowercase")]
+pub enum TimePart {
+    /// Days since 1970 as one number.
+    Trend {
+        /// Its scale.
+        scale: Scale,
+    },
+    /// Month, 1 to 12, as a category.
+    Month,
+    /// Day of the week, Monday = 1, as a category.
+    Weekday,
+    /// Hour of the day as a category.
+    Hour,
+}
+
+impl TimePart {
+    /// How many categories the part has, `None` for a number.
+    pub fn categories(&self) -> Option<usize> {
+        match self {
+            TimePart::Trend { .. } => None,
+            TimePart::Month => Some(12),
+            TimePart::Weekday => Some(7),
+            TimePart::Hour => Some(24),
+        }
+    }
+
+    /// The part's name in feature names.
+    pub fn name(&self) -> &'static str {
+        match self {
+            TimePart::Trend { .. } => "trend",
+            TimePart::Month => "month",
+            TimePart::Weekday => "weekday",
+            TimePart::Hour => "hour",
+        }
+    }
+
+    /// The first category's number, for names.
+    fn first(&self) -> usize {
+        usize::from(!matches!(self, TimePart::Hour))
+    }
+}
+
+impl Use {
+    /// The word for it in tables and summaries.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Use::Ignore => "ignored",
+            Use::Number { .. } => "number",
+            Use::Category { .. } => "category",
+            Use::List { .. } => "list",
+            Use::Embedding { .. } => "embedding",
+            Use::Time { .. } => "time",
+        }
+    }
+
+    /// Dense, slot and list columns that it makes.
+    fn shape(&self) -> Shape {
+        let none = Shape::default();
+        match self {
+            Use::Ignore => none,
+            Use::Number { flag_missing, .. } => Shape { dense: 1 + usize::from(*flag_missing), ..none },
+            Use::Category { .. } => Shape { slots: 1, ..none },
+            Use::List { .. } => Shape { lists: 1, ..none },
+            Use::Embedding { scales } => Shape { dense: scales.len(), ..none },
+            Use::Time { parts } => {
+                let slots = parts.iter().filter(|p| p.categories().is_some()).count();
+                Shape { dense: parts.len() - slots, slots, ..none }
+            }
+        }
+    }
+}
+
+/// Which feature a weight belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeatureRef {
+    /// A dense column.
+    Dense(usize),
+    /// A slot of a table.
+    Slot(usize, usize),
+}
+
+impl Plan {
+    /// The shape of the encoded rows.
+    pub fn shape(&self) -> Shape {
+        let mut shape = Shape { weighted: self.weight.is_some(), ..Shape::default() };
+        for column in &self.columns {
+            let s = column.used.shape();
+            shape.dense += s.dense;
+            shape.slots += s.slots;
+            shape.lists += s.lists;
+        }
+        shape
+    }
+
+    /// For each table (category columns, then list columns): slots of known values, null included,
+    /// and log2 of the shared slots at the start.
+    pub fn tables(&self) -> Vec<(usize, u32)> {
+        let (mut slots, mut lists) = (Vec::new(), Vec::new());
+        for column in &self.columns {
+            match &column.used {
+                Use::Category { known, bits } => slots.push((known.len() + 1, *bits)),
+                Use::List { known, bits } => lists.push((known.len() + 1, *bits)),
+                Use::Time { parts } => {
+                    slots.extend(parts.iter().filter_map(|p| Some((p.categories()? + 1, 0))));
+                }
+                Use::Ignore | Use::Number { .. } | Use::Embedding { .. } => {}
+            }
+        }
+        slots.extend(lists);
+        slots
+    }
+
+    /// The columns that are used, target and weight aside.
+    pub fn used(&self) -> impl Iterator<Item = &PlannedColumn> {
+        self.columns.iter().filter(|c| c.used != Use::Ignore)
+    }
+
+    /// Calls `f` with each dense feature and each named slot, and the feature's name.
+    pub fn for_each_feature(&self, mut f: impl FnMut(FeatureRef, &str)) {
+        let shape = self.shape();
+        let (mut dense, mut slot, mut list) = (0, 0, shape.slots);
+        for column in &self.columns {
+            let name = &column.name;
+            match &column.used {
+                Use::Ignore => {}
+                Use::Number { flag_missing, .. } => {
+                    f(FeatureRef::Dense(dense), name);
+                    if *flag_missing {
+                        f(FeatureRef::Dense(dense + 1), &format!("{name} is missing"));
+                    }
+                }
+                Use::Embedding { scales } => {
+                    for i in 0..scales.len() {
+                        f(FeatureRef::Dense(dense + i), &format!("{name}[{i}]"));
+                    }
+                }
+                Use::Category { known, .. } => name_slots(name, slot, known, &mut f),
+                Use::List { known, .. } => name_slots(name, list, known, &mut f),
+                Use::Time { parts } => {
+                    let (mut d, mut s) = (dense, slot);
+                    for part in parts {
+                        let prefix = format!("{name}.{}", part.name());
+                        match part.categories() {
+                            None => {
+                                f(FeatureRef::Dense(d), &prefix);
+                                d += 1;
+                            }
+                            Some(n) => {
+                                let names: Vec<String> =
+                                    (0..n).map(|i| (i + part.first()).to_string()).collect();
+                                name_slots(&prefix, s, &names, &mut f);
+                                s += 1;
+                            }
+                        }
+                    }
+                }
+            }
+            let s = column.used.shape();
+            dense += s.dense;
+            slot += s.slots;
+            list += s.lists;
+        }
+    }
+}
+
+fn name_slots(column: &str, table: usize, known: &[String], f: &mut impl FnMut(FeatureRef, &str)) {
+    f(FeatureRef::Slot(table, 0), &format!("{column} is missing"));
+    for (i, value) in known.iter().enumerate() {
+        f(FeatureRef::Slot(table, i + 1), &format!("{column}={value}"));
+    }
+}

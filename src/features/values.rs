@@ -1,0 +1,273 @@
+//! Values: Arrow's arrays of any type seen as numbers, texts, points in time or lists.
+
+use std::fmt::Write as _;
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, FixedSizeListArray, GenericListArray,
+    OffsetSizeTrait, PrimitiveArray,
+};
+use arrow::buffer::NullBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use crate::error::{Error, Result};
+
+/// What a column's values are, for the purpose of features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Number,
+    Text,
+    Bool,
+    Time,
+    /// A list of texts or whole numbers, whose elements are categories.
+    List,
+    /// A list of floats.
+    Floats,
+    /// Nothing that a feature could be made of.
+    Other,
+}
+
+impl Sort {
+    pub(crate) fn of(data_type: &DataType) -> Sort {
+        use DataType as T;
+        match data_type {
+            t if t.is_numeric() => Sort::Number,
+            T::Time32(_) | T::Time64(_) | T::Duration(_) => Sort::Number,
+            T::Boolean => Sort::Bool,
+            t if is_text(t) => Sort::Text,
+            T::Date32 | T::Date64 | T::Timestamp(_, _) => Sort::Time,
+            T::Dictionary(_, values) => Sort::of(values),
+            T::RunEndEncoded(_, values) => Sort::of(values.data_type()),
+            T::List(item) | T::LargeList(item) | T::FixedSizeList(item, _) => match item.data_type() {
+                t if t.is_floating() => Sort::Floats,
+                t => match Sort::of(t) {
+                    Sort::Number | Sort::Text | Sort::Bool => Sort::List,
+                    Sort::Time | Sort::List | Sort::Floats | Sort::Other => Sort::Other,
+                },
+            },
+            _ => Sort::Other,
+        }
+    }
+}
+
+pub(crate) fn is_text(data_type: &DataType) -> bool {
+    use DataType as T;
+    matches!(
+        data_type,
+        T::Utf8
+            | T::LargeUtf8
+            | T::Utf8View
+            | T::Binary
+            | T::LargeBinary
+            | T::BinaryView
+            | T::FixedSizeBinary(_)
+    )
+}
+
+/// Dictionaries and run-ends resolved: the array as its plain values.
+pub(crate) fn plain(array: &ArrayRef) -> Result<ArrayRef> {
+    match array.data_type() {
+        DataType::Dictionary(_, values) => convert(array, values),
+        DataType::RunEndEncoded(_, values) => convert(array, values.data_type()),
+        _ => Ok(array.clone()),
+    }
+}
+
+fn convert(array: &dyn Array, to: &DataType) -> Result<ArrayRef> {
+    cast(array, to).map_err(|e| Error::data(format!("can't convert {} to {to}: {e}", array.data_type())))
+}
+
+/// Calls `f(row, number)` for each row, `None` for null. Texts are not parsed.
+pub(crate) fn for_each_number(array: &ArrayRef, mut f: impl FnMut(usize, Option<f64>)) -> Result<()> {
+    use DataType as T;
+    macro_rules! each {
+        ($t:ty, $to:expr) => {
+            each_primitive(array.as_primitive::<$t>(), $to, f)
+        };
+    }
+    match array.data_type() {
+        T::Int8 => each!(Int8Type, f64::from),
+        T::Int16 => each!(Int16Type, f64::from),
+        T::Int32 => each!(Int32Type, f64::from),
+        T::Int64 => each!(Int64Type, |x| x as f64),
+        T::UInt8 => each!(UInt8Type, f64::from),
+        T::UInt16 => each!(UInt16Type, f64::from),
+        T::UInt32 => each!(UInt32Type, f64::from),
+        T::UInt64 => each!(UInt64Type, |x| x as f64),
+        T::Float16 => each!(Float16Type, f64::from),
+        T::Float32 => each!(Float32Type, f64::from),
+        T::Float64 => each!(Float64Type, |x| x),
+        T::Boolean => {
+            let array: &BooleanArray = array.as_boolean();
+            array.iter().enumerate().for_each(|(row, b)| f(row, b.map(|b| f64::from(u8::from(b)))));
+        }
+        T::Null => (0..array.len()).for_each(|row| f(row, None)),
+        T::Date32 | T::Date64 | T::Timestamp(_, _) => {
+            return for_each_time(array, |row, t| f(row, t.map(|t| t as f64)));
+        }
+        T::Time32(_) => return for_each_number(&convert(array, &T::Int32)?, f),
+        T::Time64(_) | T::Duration(_) => return for_each_number(&convert(array, &T::Int64)?, f),
+        _ => return for_each_number(&convert(array, &T::Float64)?, f),
+    }
+    Ok(())
+}
+
+#[inline]
+fn each_primitive<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    to: impl Fn(T::Native) -> f64,
+    mut f: impl FnMut(usize, Option<f64>),
+) {
+    match array.nulls() {
+        None => array.values().iter().enumerate().for_each(|(row, &x)| f(row, Some(to(x)))),
+        Some(nulls) => {
+            for (row, (&x, valid)) in array.values().iter().zip(nulls.iter()).enumerate() {
+                f(row, valid.then(|| to(x)));
+            }
+        }
+    }
+}
+
+/// Calls `f(row, seconds since 1970)` for each row of dates or timestamps, `None` for null.
+pub(crate) fn for_each_time(array: &ArrayRef, f: impl FnMut(usize, Option<i64>)) -> Result<()> {
+    use DataType as T;
+    match array.data_type() {
+        T::Date32 => each_time(array.as_primitive::<Date32Type>(), |d| i64::from(d) * 86_400, f),
+        T::Date64 => each_time(array.as_primitive::<Date64Type>(), |t| t.div_euclid(1_000), f),
+        T::Timestamp(TimeUnit::Second, _) => each_time(array.as_primitive::<TimestampSecondType>(), |t| t, f),
+        T::Timestamp(TimeUnit::Millisecond, _) => {
+            each_time(array.as_primitive::<TimestampMillisecondType>(), |t| t.div_euclid(1_000), f);
+        }
+        T::Timestamp(TimeUnit::Microsecond, _) => {
+            each_time(array.as_primitive::<TimestampMicrosecondType>(), |t| t.div_euclid(1_000_000), f);
+        }
+        T::Timestamp(TimeUnit::Nanosecond, _) => {
+            each_time(array.as_primitive::<TimestampNanosecondType>(), |t| t.div_euclid(1_000_000_000), f);
+        }
+        T::Dictionary(_, _) | T::RunEndEncoded(_, _) => return for_each_time(&plain(array)?, f),
+        T::Null => {
+            let mut f = f;
+            (0..array.len()).for_each(|row| f(row, None));
+        }
+        other => return Err(Error::data(format!("found {other}, expected a date or timestamp"))),
+    }
+    Ok(())
+}
+
+fn each_time<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    to: impl Fn(T::Native) -> i64,
+    mut f: impl FnMut(usize, Option<i64>),
+) {
+    array.iter().enumerate().for_each(|(row, x)| f(row, x.map(&to)));
+}
+
+/// Calls `f(row, text)` for each row, `None` for null; numbers and dates as their text.
+pub(crate) fn for_each_text(array: &ArrayRef, mut f: impl FnMut(usize, Option<&[u8]>)) -> Result<()> {
+    use DataType as T;
+    macro_rules! each {
+        ($array:expr, $to:expr) => {{
+            let array = $array;
+            for row in 0..array.len() {
+                f(row, array.is_valid(row).then(|| $to(array.value(row))));
+            }
+        }};
+    }
+    match array.data_type() {
+        T::Utf8 => each!(array.as_string::<i32>(), str::as_bytes),
+        T::LargeUtf8 => each!(array.as_string::<i64>(), str::as_bytes),
+        T::Utf8View => each!(array.as_string_view(), str::as_bytes),
+        T::Binary => each!(array.as_binary::<i32>(), |b| b),
+        T::LargeBinary => each!(array.as_binary::<i64>(), |b| b),
+        T::BinaryView => each!(array.as_binary_view(), |b| b),
+        T::FixedSizeBinary(_) => each!(array.as_fixed_size_binary(), |b| b),
+        T::Boolean => each!(array.as_boolean(), |b| if b { b"true".as_slice() } else { b"false" }),
+        T::Null => (0..array.len()).for_each(|row| f(row, None)),
+        T::Dictionary(_, _) | T::RunEndEncoded(_, _) => return for_each_text(&plain(array)?, f),
+        t if t.is_integer() => {
+            let array: &dyn Array = array;
+            macro_rules! each_integer {
+                ($($arrow:ident => $t:ty),*) => {
+                    match array.data_type() {
+                        $(T::$arrow => {
+                            let array = array.as_primitive::<$t>();
+                            let mut buffer = itoa::Buffer::new();
+                            for row in 0..array.len() {
+                                f(row, array.is_valid(row).then(|| buffer.format(array.value(row)).as_bytes()));
+                            }
+                        })*
+                        _ => unreachable!("every integer type is listed"),
+                    }
+                };
+            }
+            each_integer!(Int8 => Int8Type, Int16 => Int16Type, Int32 => Int32Type, Int64 => Int64Type,
+                UInt8 => UInt8Type, UInt16 => UInt16Type, UInt32 => UInt32Type, UInt64 => UInt64Type);
+        }
+        _ => {
+            let options = FormatOptions::default();
+            let formatter = ArrayFormatter::try_new(array, &options)
+                .map_err(|e| Error::data(format!("can't show {} as text: {e}", array.data_type())))?;
+            let mut text = String::new();
+            for row in 0..array.len() {
+                text.clear();
+                let valid = array.is_valid(row) && write!(text, "{}", formatter.value(row)).is_ok();
+                f(row, valid.then_some(text.as_bytes()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A list array's parts: row `r` holds the elements `ends[r]..ends[r + 1]` of `items`.
+#[derive(Debug)]
+pub(crate) struct Lists {
+    pub(crate) items: ArrayRef,
+    pub(crate) ends: Vec<usize>,
+    pub(crate) nulls: Option<NullBuffer>,
+}
+
+impl Lists {
+    /// The parts of a list array of any sort; an array of nulls is taken as empty lists.
+    pub(crate) fn of(array: &ArrayRef) -> Result<Lists> {
+        fn variable<O: OffsetSizeTrait>(array: &GenericListArray<O>) -> Lists {
+            Lists {
+                items: array.values().clone(),
+                ends: array.value_offsets().iter().map(|o| o.as_usize()).collect(),
+                nulls: array.nulls().cloned(),
+            }
+        }
+        fn fixed(array: &FixedSizeListArray) -> Lists {
+            let size = array.value_length() as usize;
+            Lists {
+                items: array.values().clone(),
+                ends: (0..=array.len()).map(|row| row * size).collect(),
+                nulls: array.nulls().cloned(),
+            }
+        }
+        match array.data_type() {
+            DataType::List(_) => Ok(variable(array.as_list::<i32>())),
+            DataType::LargeList(_) => Ok(variable(array.as_list::<i64>())),
+            DataType::FixedSizeList(_, _) => Ok(fixed(array.as_fixed_size_list())),
+            DataType::Null => Ok(Lists {
+                items: array.slice(0, 0),
+                ends: vec![0; array.len() + 1],
+                nulls: Some(NullBuffer::new_null(array.len())),
+            }),
+            other => Err(Error::data(format!("found {other}, expected a list"))),
+        }
+    }
+
+    /// The elements of a row; empty for null.
+    pub(crate) fn row(&self, row: usize) -> std::ops::Range<usize> {
+        if self.is_null(row) { 0..0 } else { self.ends[row]..self.ends[row + 1] }
+    }
+
+    pub(crate) fn is_null(&self, row: usize) -> bool {
+        self.nulls.as_ref().is_some_and(|n| n.is_null(row))
+    }
+}
