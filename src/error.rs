@@ -154,6 +154,13 @@ impl Error {
         self
     }
 
+    /// Puts the error at another place, which a batch's row has turned out to be; the column stays.
+    #[must_use]
+    pub fn moved_to(mut self, place: Place) -> Self {
+        self.0.place.row = None;
+        self.at(place)
+    }
+
     /// Adds the file, unless an inner layer named one.
     #[must_use]
     pub fn in_file(self, path: &Path) -> Self {

@@ -4,5 +4,7 @@ pub mod error;
 pub mod features;
 pub mod input;
 pub mod learn;
+pub mod pipeline;
+pub mod random;
 
 pub use error::{Error, Result};

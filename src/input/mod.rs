@@ -3,6 +3,17 @@
 //!
 //! A fault in the data is an [`Error`](crate::Error) with its place; nothing is skipped silently.
 
+mod csv;
+mod dataset;
+mod guard;
+mod ipc;
+mod meter;
+mod mmap;
+mod parquet;
 mod source;
 
+pub use dataset::Dataset;
+pub use guard::guarded;
+pub use meter::take_read;
+pub use mmap::set_unfinished;
 pub use source::{BatchStream, Extent, ReadAs, Request, Source, Split};

@@ -142,27 +142,28 @@ impl Chunk {
         &mut self.dense.as_slice_mut().unwrap_or_default()[column * capacity..][..capacity]
     }
 
-    /// Appends the rows of `from` whose numbers stand in `rows`, in that order.
-    pub fn gather(&mut self, from: &Chunk, rows: &[u32]) {
+    /// Appends the rows that `rows` names as `(index in from, row)`, in that order.
+    pub fn gather(&mut self, from: &[Chunk], rows: &[(u32, u32)]) {
         let start = self.rows;
         self.rows += rows.len();
-        self.labels.extend(rows.iter().map(|&r| from.labels[r as usize]));
-        if !from.weights.is_empty() {
-            self.weights.extend(rows.iter().map(|&r| from.weights[r as usize]));
+        self.labels.extend(rows.iter().map(|&(c, r)| from[c as usize].labels[r as usize]));
+        if self.shape.weighted {
+            self.weights.extend(rows.iter().map(|&(c, r)| from[c as usize].weights[r as usize]));
         }
+        // Column by column: of each the rows in question fit into a cache.
         for column in 0..self.shape.dense {
-            let source = from.dense(column);
+            let sources: Vec<&[f32]> = from.iter().map(|chunk| chunk.dense(column)).collect();
             let target = &mut self.dense_mut(column)[start..start + rows.len()];
-            for (t, &r) in target.iter_mut().zip(rows) {
-                *t = source[r as usize];
+            for (t, &(c, r)) in target.iter_mut().zip(rows) {
+                *t = sources[c as usize][r as usize];
             }
         }
-        for (target, source) in self.slots.iter_mut().zip(&from.slots) {
-            target.extend(rows.iter().map(|&r| source[r as usize]));
+        for (column, target) in self.slots.iter_mut().enumerate() {
+            target.extend(rows.iter().map(|&(c, r)| from[c as usize].slots[column][r as usize]));
         }
-        for (target, source) in self.lists.iter_mut().zip(&from.lists) {
-            for &r in rows {
-                target.codes.extend_from_slice(source.row(r as usize));
+        for (column, target) in self.lists.iter_mut().enumerate() {
+            for &(c, r) in rows {
+                target.codes.extend_from_slice(from[c as usize].lists[column].row(r as usize));
                 target.end_row();
             }
         }
@@ -173,7 +174,7 @@ impl Chunk {
         let at = self.rows;
         self.rows += end - start;
         self.labels.extend_from_slice(&from.labels[start..end]);
-        if !from.weights.is_empty() {
+        if self.shape.weighted {
             self.weights.extend_from_slice(&from.weights[start..end]);
         }
         for column in 0..self.shape.dense {
@@ -217,8 +218,8 @@ mod tests {
         let from = sample(20);
         let mut gathered = Chunk::new(from.shape(), 20);
         let mut appended = Chunk::new(from.shape(), 20);
-        gathered.gather(&from, &[3, 4, 5]);
-        gathered.gather(&from, &(9..16).collect::<Vec<_>>());
+        let rows: Vec<(u32, u32)> = (3..6).chain(9..16).map(|row| (0, row)).collect();
+        gathered.gather(std::slice::from_ref(&from), &rows);
         appended.append(&from, 3, 6);
         appended.append(&from, 9, 16);
         assert_eq!(gathered, appended);

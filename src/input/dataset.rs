@@ -1,0 +1,287 @@
+//! A dataset: the files that the user named, with one schema and a list of splits.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::csv::CsvSource;
+use super::ipc::{IpcSource, IpcStreamSource};
+use super::parquet::ParquetSource;
+use super::source::{BatchStream, Request, Source, Split};
+use crate::error::{Error, Result};
+
+/// Files of one schema, in order.
+pub struct Dataset {
+    sources: Vec<Box<dyn Source>>,
+    schema: SchemaRef,
+    splits: Vec<Split>,
+    notes: Vec<String>,
+}
+
+impl Dataset {
+    /// Opens files, folders (their files, not their subfolders') and globs. A folder's files are
+    /// taken in the order of their names; those whose name begins with `_` or `.` and those of no known
+    /// format are passed over with a note.
+    ///
+    /// # Errors
+    /// If there is no such file, one can't be read, or two disagree in their schemas.
+    pub fn open(inputs: &[String]) -> Result<Dataset> {
+        let mut notes = Vec::new();
+        let mut paths = Vec::new();
+        for input in inputs {
+            expand(input, &mut paths, &mut notes)?;
+        }
+        let sources = paths.iter().map(|p| open_source(p)).collect::<Result<Vec<_>>>()?;
+        let schema = unify(&sources)?;
+        let splits: Vec<Split> = sources.iter().enumerate().flat_map(|(i, s)| s.splits(i)).collect();
+        Ok(Dataset { sources, schema, splits, notes })
+    }
+
+    /// All columns of all files.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The splits in the order of the files and rows.
+    pub fn splits(&self) -> &[Split] {
+        &self.splits
+    }
+
+    /// The files.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = &Path> {
+        self.sources.iter().map(|s| s.path())
+    }
+
+    /// What was passed over, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Bytes of all splits.
+    pub fn bytes(&self) -> u64 {
+        self.splits.iter().map(|s| s.bytes).sum()
+    }
+
+    /// Rows of all splits, if all formats know them without reading.
+    pub fn rows(&self) -> Option<u64> {
+        self.splits.iter().map(|s| s.rows).sum()
+    }
+
+    /// Starts reading a split.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn read(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
+        self.sources[split.file].open(split, request)
+    }
+
+    /// The file of a split.
+    pub fn path(&self, split: usize) -> &Path {
+        self.sources[self.splits[split].file].path()
+    }
+
+    /// The most memory that one opened split holds, an estimate in bytes.
+    pub fn open_bytes(&self, request: &Request) -> usize {
+        self.splits.iter().map(|s| self.sources[s.file].open_bytes(s, request)).max().unwrap_or(0)
+    }
+
+    /// What tells this data from other data, for the model file: files, lengths, columns.
+    pub fn fingerprint(&self) -> String {
+        let mut text =
+            format!("{} files, {} splits, {} bytes", self.sources.len(), self.splits.len(), self.bytes());
+        if let Some(rows) = self.rows() {
+            text.push_str(&format!(", {rows} rows"));
+        }
+        text
+    }
+}
+
+/// Extensions of the files that a folder is searched for.
+const EXTENSIONS: [&str; 10] =
+    ["parquet", "parq", "pq", "arrow", "arrows", "feather", "ipc", "csv", "tsv", "txt"];
+
+fn expand(input: &str, paths: &mut Vec<PathBuf>, notes: &mut Vec<String>) -> Result<()> {
+    let path = Path::new(input);
+    if path.is_dir() {
+        let before = paths.len();
+        let mut passed_over = Vec::new();
+        let fault = |e: std::io::Error| Error::io("can't read", path, &e);
+        let mut entries = fs::read_dir(path).map_err(fault)?.collect::<Result<Vec<_>, _>>().map_err(fault)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(['_', '.']) || entry.path().is_dir() {
+                continue;
+            }
+            if has_known_extension(&name) { paths.push(entry.path()) } else { passed_over.push(name) }
+        }
+        if paths.len() == before {
+            return Err(Error::data(format!("the folder {input} holds no file of a known format"))
+                .remedy(format!("expected files ending in {}", EXTENSIONS.join(", "))));
+        }
+        if !passed_over.is_empty() {
+            passed_over.truncate(5);
+            notes.push(format!("passed over in {input}: {}", passed_over.join(", ")));
+        }
+        return Ok(());
+    }
+    if path.exists() || !input.contains(['*', '?', '[']) {
+        paths.push(path.to_path_buf());
+        return Ok(());
+    }
+    let bad = |e: &dyn std::fmt::Display| Error::usage(format!("can't search for {input}: {e}"));
+    let before = paths.len();
+    for found in glob::glob(input).map_err(|e| bad(&e))? {
+        let found = found.map_err(|e| bad(&e))?;
+        if found.is_file() {
+            paths.push(found);
+        }
+    }
+    if paths.len() == before {
+        return Err(Error::data(format!("no file matches {input}")).remedy("check the path"));
+    }
+    Ok(())
+}
+
+fn has_known_extension(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    name.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
+}
+
+/// Opens a file by what it holds.
+fn open_source(path: &Path) -> Result<Box<dyn Source>> {
+    let fault = |e: std::io::Error| Error::io("can't read", path, &e);
+    let mut file = fs::File::open(path).map_err(fault)?;
+    if file.metadata().map_err(fault)?.is_dir() {
+        return Err(Error::data("is a folder, expected a file").in_file(path));
+    }
+    let mut start = [0; 8];
+    let mut read = 0;
+    while read < start.len() {
+        match file.read(&mut start[read..]).map_err(fault)? {
+            0 => break,
+            n => read += n,
+        }
+    }
+    let start = &start[..read];
+    if start.is_empty() {
+        return Err(Error::data("the file is empty; expected a table").in_file(path));
+    }
+    if start.starts_with(b"PAR1") {
+        Ok(Box::new(ParquetSource::open(path)?))
+    } else if start.starts_with(b"PARE") {
+        Err(Error::data("the file is encrypted").remedy("decrypt it first").in_file(path))
+    } else if start.starts_with(b"ARROW1") {
+        Ok(Box::new(IpcSource::open(path)?))
+    } else if start.starts_with(&[0xff, 0xff, 0xff, 0xff]) {
+        Ok(Box::new(IpcStreamSource::open(path)?))
+    } else if start.starts_with(b"FEA1") {
+        Err(Error::data("the file has the old Feather format")
+            .remedy("write it as Feather 2 or Parquet")
+            .in_file(path))
+    } else {
+        let text = matches!(start, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..]) || !start.contains(&0);
+        let name = path.to_string_lossy().to_ascii_lowercase();
+        let binary = [".parquet", ".parq", ".pq", ".arrow", ".feather", ".ipc", ".arrows"];
+        if !text || binary.iter().any(|e| name.ends_with(e)) {
+            return Err(Error::data("not a Parquet, Arrow or CSV file, to judge by its first bytes")
+                .remedy("it may be damaged: write or copy it again")
+                .in_file(path));
+        }
+        Ok(Box::new(CsvSource::open(path)?))
+    }
+}
+
+/// One schema for all files: the first file's columns, then those that only later files have. Number
+/// types may differ (the widest counts), as may the forms of text; a column may be missing where it
+/// can be null.
+fn unify(sources: &[Box<dyn Source>]) -> Result<SchemaRef> {
+    let mut fields: Vec<(Arc<Field>, &Path)> = Vec::new();
+    for source in sources {
+        for field in source.schema().fields() {
+            match fields.iter_mut().find(|(known, _)| known.name() == field.name()) {
+                None => fields.push((field.clone(), source.path())),
+                Some((known, first)) => match wider(known.data_type(), field.data_type()) {
+                    Some(data_type) => {
+                        if &data_type != known.data_type() {
+                            *known = Arc::new(Field::new(known.name(), data_type, true));
+                        }
+                    }
+                    None => {
+                        return Err(Error::data(format!(
+                            "column `{}` is {} in {} but {} in {}",
+                            field.name(),
+                            known.data_type(),
+                            first.display(),
+                            field.data_type(),
+                            source.path().display()
+                        ))
+                        .remedy("train on files of one schema, or write one of them again"));
+                    }
+                },
+            }
+        }
+    }
+    for (field, first) in &fields {
+        let lacks = sources.iter().find(|s| s.schema().index_of(field.name()).is_err());
+        if let Some(lacks) = lacks
+            && !field.is_nullable()
+        {
+            return Err(Error::data(format!(
+                "column `{}` of {} can't be null, but {} lacks it",
+                field.name(),
+                first.display(),
+                lacks.path().display()
+            ))
+            .remedy("train on files of one schema, or write one of them again"));
+        }
+    }
+    Ok(Arc::new(Schema::new(fields.into_iter().map(|(f, _)| f).collect::<Vec<_>>())))
+}
+
+/// The type that takes in both, if they are alike.
+fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
+    use DataType as T;
+    let is_text = |t: &DataType| match t {
+        T::Dictionary(_, values) => values.is_string(),
+        t => t.is_string(),
+    };
+    let is_time = |t: &DataType| matches!(t, T::Date32 | T::Date64 | T::Timestamp(_, _));
+    match (a, b) {
+        (a, b) if a == b => Some(a.clone()),
+        (T::Null, other) | (other, T::Null) => Some(other.clone()),
+        (a, b) if a.is_integer() && b.is_integer() => Some(T::Int64),
+        (a, b) if a.is_numeric() && b.is_numeric() => Some(T::Float64),
+        (a, b) if is_text(a) && is_text(b) || is_time(a) && is_time(b) => Some(a.clone()),
+        (
+            T::List(x) | T::LargeList(x) | T::FixedSizeList(x, _),
+            T::List(y) | T::LargeList(y) | T::FixedSizeList(y, _),
+        ) => wider(x.data_type(), y.data_type()).map(|_| a.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_are_alike_have_a_wider_one() {
+        assert_eq!(wider(&DataType::Int32, &DataType::Int64), Some(DataType::Int64));
+        assert_eq!(wider(&DataType::Int32, &DataType::Float32), Some(DataType::Float64));
+        assert_eq!(wider(&DataType::Utf8, &DataType::LargeUtf8), Some(DataType::Utf8));
+        assert_eq!(wider(&DataType::Null, &DataType::Boolean), Some(DataType::Boolean));
+        assert_eq!(wider(&DataType::Int32, &DataType::Utf8), None);
+        assert_eq!(wider(&DataType::Boolean, &DataType::Int8), None);
+    }
+
+    #[test]
+    fn compressed_text_is_known_by_its_inner_extension() {
+        assert!(has_known_extension("a.csv.gz") && has_known_extension("B.PARQUET"));
+        assert!(!has_known_extension("readme.md") && !has_known_extension("a.gz"));
+    }
+}

@@ -1,0 +1,22 @@
+//! The meter: bytes read and time spent reading, counted by each thread for itself.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+thread_local! {
+    static READ: Cell<(u64, Duration)> = const { Cell::new((0, Duration::ZERO)) };
+}
+
+/// Runs a read of `bytes` bytes and counts it.
+pub(super) fn measured<T>(bytes: usize, read: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = read();
+    let (sum, time) = READ.get();
+    READ.set((sum + bytes as u64, time + start.elapsed()));
+    result
+}
+
+/// What this thread has read since it last asked: bytes, and the time that took.
+pub fn take_read() -> (u64, Duration) {
+    READ.take()
+}

@@ -1,0 +1,68 @@
+//! The memory map of a file. One of the two places with `unsafe`.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::buffer::Buffer;
+use bytes::Bytes;
+use memmap2::{Mmap, UncheckedAdvice};
+
+use crate::error::{Error, Result};
+
+mod sigbus;
+
+pub use sigbus::set_unfinished;
+
+/// A whole file in the address space, read only.
+#[derive(Debug, Clone)]
+pub(super) struct Map(Arc<Watched>);
+
+/// A map whose file is named if reading it fails.
+#[derive(Debug)]
+struct Watched(Mmap);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        sigbus::forget(self.0.as_ptr() as usize);
+    }
+}
+
+impl AsRef<[u8]> for Map {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.0
+    }
+}
+
+impl Map {
+    pub(super) fn open(path: &Path) -> Result<Map> {
+        let file = File::open(path).map_err(|e| Error::io("can't read", path, &e))?;
+        // SAFETY: the map is private to this process and never written through. Should another
+        // program change the file meanwhile, values may change under us: all arrays made from it
+        // are checked when they are made, kernels check the indices they use, and a file that was
+        // cut short ends in `sigbus`'s error.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("can't map", path, &e))?;
+        sigbus::watch(path, map.as_ptr() as usize, map.len());
+        Ok(Map(Arc::new(Watched(map))))
+    }
+
+    /// The bytes as an Arrow buffer that keeps the map alive.
+    pub(super) fn buffer(&self) -> Buffer {
+        Buffer::from(Bytes::from_owner(self.clone()))
+    }
+
+    /// Lets the system take back the memory behind a range that was read, so that what a run holds
+    /// does not grow with the size of its files. The range can be read again, from the file.
+    pub(super) fn release(&self, range: Range<usize>) {
+        let page = 1 << 16;
+        let (start, end) =
+            (range.start.next_multiple_of(page), range.end.min(self.as_ref().len()) / page * page);
+        if start < end {
+            // SAFETY: the map is shared and never written to, so dropping its pages loses nothing.
+            // Failure leaves the pages where they are.
+            let _ = unsafe { self.0.0.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start) };
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The budget: how much memory a run may take, and what that is spent on.
+
+use std::fs;
+
+use crate::error::{Error, Result};
+
+/// Bytes of memory for everything but the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// The limit that the user set or that was found.
+    pub total: usize,
+}
+
+/// What the program takes before it reads a row: code, stacks, footers, the survey, buffers of the
+/// allocator. Measured as the peak of a run on a tiny file, and rounded up.
+const BASE: usize = 64 << 20;
+
+/// What a run needs of memory, for one way of reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// Splits that must be open at the same time.
+    pub open: usize,
+    /// Bytes that an open split holds.
+    pub open_bytes: usize,
+    /// Bytes of an item in flight.
+    pub item_bytes: usize,
+    /// Bytes that the consumer holds (a shuffle's buffer).
+    pub held_bytes: usize,
+}
+
+impl Budget {
+    /// Half of the memory that this process may use.
+    pub fn from_machine() -> Budget {
+        Budget { total: available_memory() / 2 }
+    }
+
+    /// The bytes left for splits that are read ahead and items in flight.
+    ///
+    /// # Errors
+    /// If the budget can't work; the error says the smallest that can.
+    pub fn in_flight(&self, needs: &Needs) -> Result<usize> {
+        let least =
+            BASE + needs.held_bytes + needs.open * (needs.open_bytes + needs.item_bytes) + needs.item_bytes;
+        if self.total < least {
+            return Err(Error::usage(format!(
+                "--memory {} is too little for this data",
+                megabytes(self.total)
+            ))
+            .remedy(format!(
+                "give at least {}, or --shuffle none, which reads one split at a time",
+                megabytes(least)
+            )));
+        }
+        Ok(self.total - BASE - needs.held_bytes)
+    }
+}
+
+/// Bytes as whole mebibytes, rounded up, in the form that `--memory` takes.
+fn megabytes(bytes: usize) -> String {
+    format!("{}MB", bytes.div_ceil(1 << 20))
+}
+
+/// Bytes that this process may use: the machine's memory, or its control group's limit if that is less.
+pub fn available_memory() -> usize {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let machine = meminfo
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()
+        })
+        .map_or(4 << 30, |kilobytes| kilobytes << 10);
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let group =
+        limits.iter().filter_map(|path| fs::read_to_string(path).ok()?.trim().parse::<usize>().ok()).min();
+    group.map_or(machine, |group| group.min(machine))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_that_cannot_work_names_the_smallest_that_can() {
+        let needs = Needs { open: 2, open_bytes: 10 << 20, item_bytes: 1 << 20, held_bytes: 5 << 20 };
+        let error = Budget { total: 70 << 20 }.in_flight(&needs).unwrap_err();
+        assert!(error.to_string().contains("at least 92MB"), "{error}");
+        assert_eq!(Budget { total: 92 << 20 }.in_flight(&needs).unwrap(), 23 << 20);
+    }
+}

@@ -1,0 +1,16 @@
+//! The pipeline: the only place with threads and channels.
+//!
+//! One coordinator hands out jobs ("read and encode the next batch of this split") through a bounded
+//! channel to worker threads, and takes their results in an order that the schedule fixes. Jobs are
+//! plain functions; with one thread the coordinator does them itself, and that loop is the oracle for
+//! every other number of threads. What is in flight is counted in bytes.
+
+mod budget;
+mod order;
+mod shuffle;
+mod stream;
+
+pub use budget::{Budget, Needs, available_memory};
+pub use order::Order;
+pub use shuffle::Shuffle;
+pub use stream::{Flow, Item, SplitState, Stages, Weigh, stream};

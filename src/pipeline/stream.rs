@@ -1,0 +1,412 @@
+//! The stream: batches of many splits, decoded and mapped by threads, consumed in a fixed order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use serde::Serialize;
+
+use super::budget::Needs;
+use super::order::Order;
+use crate::error::{Error, Place, Result};
+use crate::input::{BatchStream, Dataset, Request, guarded, take_read};
+
+/// Something that takes memory while it is in flight.
+pub trait Weigh {
+    /// Bytes of memory.
+    fn bytes(&self) -> usize;
+}
+
+/// What is asked of a stream.
+#[derive(Debug, Clone, Copy)]
+pub struct Flow<'a> {
+    /// Columns and size of batches.
+    pub request: &'a Request,
+    /// Threads that work, the caller's included.
+    pub threads: usize,
+    /// Memory of what is open and in flight.
+    pub needs: Needs,
+    /// Bytes that may be open or in flight.
+    pub in_flight: usize,
+    /// Set when the user wants the run to stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// A split while it is read.
+pub struct SplitState<S> {
+    /// The split's index in the dataset.
+    pub split: usize,
+    /// Rows of the split that came before the current batch.
+    pub first_row: u64,
+    /// What the mapping function keeps for the split.
+    pub state: S,
+    stream: Option<Box<dyn BatchStream>>,
+}
+
+/// A mapped batch.
+#[derive(Debug)]
+pub struct Item<T> {
+    /// The split it came from.
+    pub split: usize,
+    /// What the mapping function made of it.
+    pub value: T,
+}
+
+/// Where the time went: seconds of all threads together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Stages {
+    /// Waiting for the disk, in effect: calls that read.
+    pub read: StageTime,
+    /// From bytes to Arrow's columns.
+    pub decode: StageTime,
+    /// From columns to features.
+    pub encode: StageTime,
+    /// Learning, or scoring and writing.
+    pub learn: StageTime,
+    /// Bytes read.
+    #[serde(skip)]
+    pub bytes_read: u64,
+}
+
+/// One stage's time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct StageTime {
+    /// Seconds at work.
+    pub busy: f64,
+    /// Seconds without work while the run went on.
+    pub waiting: f64,
+}
+
+impl Stages {
+    /// Adds the times of another stretch.
+    pub fn add(&mut self, other: &Stages) {
+        let pairs = [
+            (&mut self.read, &other.read),
+            (&mut self.decode, &other.decode),
+            (&mut self.encode, &other.encode),
+            (&mut self.learn, &other.learn),
+        ];
+        for (mine, theirs) in pairs {
+            mine.busy += theirs.busy;
+            mine.waiting += theirs.waiting;
+        }
+        self.bytes_read += other.bytes_read;
+    }
+}
+
+/// Reads the splits in `order`, maps each batch by `map` (on any thread) and gives the results to
+/// `consume` (on this one) in the order that `order` fixes, whatever the number of threads.
+///
+/// # Errors
+/// The first error in that order, or `consume`'s.
+pub fn stream<S, T, F>(
+    dataset: &Dataset,
+    order: &Order,
+    flow: Flow<'_>,
+    map: F,
+    mut consume: impl FnMut(Item<T>) -> Result<()>,
+) -> Result<Stages>
+where
+    S: Default + Send,
+    T: Weigh + Send,
+    F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T> + Sync,
+{
+    let worker = Worker { dataset, request: flow.request, map: &map };
+    let workers = flow.threads.max(1) - 1;
+    // Enough jobs that no worker waits for the coordinator; results can never overflow.
+    let most_jobs = 2 * flow.threads.max(1);
+    let (jobs_in, jobs_out) = bounded::<Box<SplitState<S>>>(most_jobs);
+    let (done_in, done_out) = bounded::<Done<S, T>>(most_jobs);
+    thread::scope(|scope| {
+        let mut handles = Vec::new();
+        for i in 0..workers {
+            let (jobs, done, worker) = (jobs_out.clone(), done_in.clone(), &worker);
+            let thread = thread::Builder::new().name(format!("millstream-{}", i + 1));
+            let handle = thread.spawn_scoped(scope, move || work(worker, &jobs, &done)).map_err(|e| {
+                Error::data(format!("can't start a thread: {e}")).remedy("give fewer --threads")
+            })?;
+            handles.push(handle);
+        }
+        drop(done_in);
+        // The coordinator owns the channels' other ends: when it returns, for whatever reason, the
+        // workers' channel hangs up and they end.
+        let mut coordinator = Coordinator {
+            flow,
+            worker: &worker,
+            tracks: order
+                .tracks
+                .iter()
+                .map(|t| Track { next: t.iter().copied().collect(), open: VecDeque::new() })
+                .collect(),
+            turn: 0,
+            slots: BTreeMap::new(),
+            jobs: jobs_in,
+            unclaimed: jobs_out,
+            done: done_out,
+            outstanding: 0,
+            most_jobs,
+            item_bytes: 0,
+            stages: Stages::default(),
+        };
+        while let Some(item) = coordinator.next()? {
+            let start = Instant::now();
+            consume(item)?;
+            coordinator.stages.learn.busy += start.elapsed().as_secs_f64();
+        }
+        let mut stages = coordinator.stages;
+        drop(coordinator);
+        for handle in handles {
+            // Workers guard their jobs: a panic elsewhere in them is a bug that must not pass unseen.
+            let idle = handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            stages.decode.waiting += idle.as_secs_f64();
+        }
+        Ok(stages)
+    })
+}
+
+/// A split's next batch, or its end, with what it took.
+struct Done<S, T> {
+    state: Box<SplitState<S>>,
+    result: Result<Option<T>>,
+    stages: Stages,
+}
+
+struct Worker<'a, F> {
+    dataset: &'a Dataset,
+    request: &'a Request,
+    map: &'a F,
+}
+
+impl<F> Worker<'_, F> {
+    /// Reads, decodes and maps the next batch of a split.
+    fn advance<S, T>(&self, mut state: Box<SplitState<S>>) -> Done<S, T>
+    where
+        F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
+    {
+        let mut stages = Stages::default();
+        take_read();
+        let start = Instant::now();
+        let mut decoded = Duration::ZERO;
+        let result = guarded(|| {
+            let split = &self.dataset.splits()[state.split];
+            let mut stream = match state.stream.take() {
+                Some(stream) => stream,
+                None => self.dataset.read(split, self.request)?,
+            };
+            let batch = stream.next_batch()?;
+            decoded = start.elapsed();
+            let Some(batch) = batch else { return Ok(None) };
+            let mapped = (self.map)(&batch, &mut state).map_err(|error| match error.place().row {
+                Some(row) => error.moved_to(stream.place(row as usize)),
+                None => error.at(Place { row: None, ..stream.place(0) }),
+            })?;
+            state.first_row += batch.num_rows() as u64;
+            state.stream = Some(stream);
+            Ok(Some(mapped))
+        })
+        .map_err(|error| {
+            let file = self.dataset.path(state.split);
+            error.in_file(file)
+        });
+        let (bytes, read) = take_read();
+        stages.bytes_read = bytes;
+        stages.read.busy = read.as_secs_f64();
+        stages.decode.busy = decoded.saturating_sub(read).as_secs_f64();
+        stages.encode.busy = start.elapsed().saturating_sub(decoded).as_secs_f64();
+        Done { state, result, stages }
+    }
+}
+
+/// A worker thread: does jobs until there are no more; returns how long it had none.
+fn work<S, T, F>(
+    worker: &Worker<'_, F>,
+    jobs: &Receiver<Box<SplitState<S>>>,
+    done: &Sender<Done<S, T>>,
+) -> Duration
+where
+    F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
+{
+    let mut idle = Duration::ZERO;
+    loop {
+        let start = Instant::now();
+        let Ok(job) = jobs.recv() else { return idle };
+        idle += start.elapsed();
+        if done.send(worker.advance(job)).is_err() {
+            return idle;
+        }
+    }
+}
+
+/// Splits that follow one another.
+struct Track {
+    next: VecDeque<usize>,
+    open: VecDeque<usize>,
+}
+
+/// An opened split, as the coordinator sees it.
+struct Slot<S, T> {
+    /// Here unless a worker has it.
+    state: Option<Box<SplitState<S>>>,
+    ready: VecDeque<Result<T>>,
+    ended: bool,
+}
+
+struct Coordinator<'a, S, T, F> {
+    flow: Flow<'a>,
+    worker: &'a Worker<'a, F>,
+    tracks: Vec<Track>,
+    /// The track whose turn it is.
+    turn: usize,
+    slots: BTreeMap<usize, Slot<S, T>>,
+    jobs: Sender<Box<SplitState<S>>>,
+    unclaimed: Receiver<Box<SplitState<S>>>,
+    done: Receiver<Done<S, T>>,
+    outstanding: usize,
+    most_jobs: usize,
+    /// Bytes of the items that are ready.
+    item_bytes: usize,
+    stages: Stages,
+}
+
+/// Items of one split that may wait while others have their turn.
+const AHEAD_IN_TURNS: usize = 2;
+
+impl<S, T, F> Coordinator<'_, S, T, F>
+where
+    S: Default,
+    T: Weigh,
+    F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
+{
+    /// The next item in order.
+    fn next(&mut self) -> Result<Option<Item<T>>> {
+        loop {
+            if self.flow.stop.load(Ordering::Relaxed) {
+                return Err(Error::interrupted());
+            }
+            if self.tracks.is_empty() {
+                return Ok(None);
+            }
+            self.turn %= self.tracks.len();
+            let Some(split) = self.front() else {
+                self.tracks.remove(self.turn);
+                continue;
+            };
+            let slot = self.slots.get_mut(&split).ok_or_else(|| Error::data("a split was lost"))?;
+            if let Some(result) = slot.ready.pop_front() {
+                let value = result?;
+                self.item_bytes -= value.bytes();
+                self.turn += 1;
+                self.issue();
+                return Ok(Some(Item { split, value }));
+            }
+            if slot.ended {
+                self.slots.remove(&split);
+                self.tracks[self.turn].open.pop_front();
+                continue;
+            }
+            self.issue();
+            self.wait()?;
+        }
+    }
+
+    /// The split that the current track gives next, opened if need be.
+    fn front(&mut self) -> Option<usize> {
+        let track = &mut self.tracks[self.turn];
+        if track.open.is_empty() {
+            self.open(self.turn);
+        }
+        self.tracks[self.turn].open.front().copied()
+    }
+
+    fn open(&mut self, track: usize) {
+        let track = &mut self.tracks[track];
+        if let Some(split) = track.next.pop_front() {
+            track.open.push_back(split);
+            let state = Box::new(SplitState { split, first_row: 0, state: S::default(), stream: None });
+            self.slots.insert(split, Slot { state: Some(state), ready: VecDeque::new(), ended: false });
+        }
+    }
+
+    /// Hands out jobs, the soonest needed first, as far as memory and the channel go. The job that the
+    /// consumer waits for is always handed out, so the run can't get stuck.
+    fn issue(&mut self) {
+        let tracks = self.tracks.len();
+        let most_open = self.flow.threads.max(tracks);
+        for depth in 0..most_open.div_ceil(tracks.max(1)) {
+            for i in 0..tracks {
+                if self.outstanding == self.most_jobs {
+                    return;
+                }
+                let track = (self.turn + i) % tracks;
+                let is_needed = depth == 0 && i == 0;
+                if self.tracks[track].open.len() == depth && (is_needed || self.may_open(most_open)) {
+                    self.open(track);
+                }
+                let Some(&split) = self.tracks[track].open.get(depth) else { continue };
+                let Some(slot) = self.slots.get(&split) else { continue };
+                let waiting = slot.ready.len();
+                let may_read = self.has_room(1) && (tracks == 1 || waiting < AHEAD_IN_TURNS);
+                if slot.state.is_none() || slot.ended || !(may_read || is_needed && waiting == 0) {
+                    continue;
+                }
+                let Some(state) = self.slots.get_mut(&split).and_then(|s| s.state.take()) else { continue };
+                // There is room: the channel takes as many jobs as may be outstanding.
+                if self.jobs.send(state).is_ok() {
+                    self.outstanding += 1;
+                }
+            }
+        }
+    }
+
+    fn may_open(&self, most: usize) -> bool {
+        let reading = self.slots.values().filter(|s| !s.ended).count();
+        reading < most && self.has_room(2)
+    }
+
+    /// Whether memory allows `more` items in flight, or as many and one more open split.
+    fn has_room(&self, more: usize) -> bool {
+        let needs = &self.flow.needs;
+        let open = self.slots.values().filter(|s| !s.ended).count() + more - 1;
+        let items = self.item_bytes + (self.outstanding + more) * needs.item_bytes;
+        open * needs.open_bytes + items <= self.flow.in_flight
+    }
+
+    /// Takes a result, or does a job that no worker has claimed yet, or waits for a result.
+    fn wait(&mut self) -> Result<()> {
+        if let Ok(done) = self.done.try_recv() {
+            self.accept(done);
+            return Ok(());
+        }
+        if let Ok(job) = self.unclaimed.try_recv() {
+            let done = self.worker.advance(job);
+            self.accept(done);
+            return Ok(());
+        }
+        let start = Instant::now();
+        let done = self.done.recv().map_err(|_| Error::data("all worker threads ended early"))?;
+        self.stages.learn.waiting += start.elapsed().as_secs_f64();
+        self.accept(done);
+        Ok(())
+    }
+
+    fn accept(&mut self, done: Done<S, T>) {
+        self.outstanding -= 1;
+        self.stages.add(&done.stages);
+        let Some(slot) = self.slots.get_mut(&done.state.split) else { return };
+        match done.result {
+            Ok(Some(value)) => {
+                self.item_bytes += value.bytes();
+                slot.ready.push_back(Ok(value));
+            }
+            Ok(None) => slot.ended = true,
+            Err(error) => {
+                slot.ready.push_back(Err(error));
+                slot.ended = true;
+            }
+        }
+        slot.state = Some(done.state);
+    }
+}
