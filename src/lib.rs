@@ -4,6 +4,8 @@ pub mod error;
 pub mod features;
 pub mod input;
 pub mod learn;
+pub mod model;
+pub mod output;
 pub mod pipeline;
 pub mod random;
 

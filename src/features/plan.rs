@@ -191,6 +191,24 @@ impl Plan {
         slots
     }
 
+    /// The column that each table belongs to, in the order of [`Plan::tables`].
+    pub fn table_columns(&self) -> Vec<&str> {
+        let (mut slots, mut lists) = (Vec::new(), Vec::new());
+        for column in &self.columns {
+            let shape = column.used.shape();
+            slots.extend(std::iter::repeat_n(column.name.as_str(), shape.slots));
+            lists.extend(std::iter::repeat_n(column.name.as_str(), shape.lists));
+        }
+        slots.extend(lists);
+        slots
+    }
+
+    /// The column that each dense column belongs to.
+    pub fn dense_columns(&self) -> Vec<&str> {
+        let columns = self.columns.iter();
+        columns.flat_map(|c| std::iter::repeat_n(c.name.as_str(), c.used.shape().dense)).collect()
+    }
+
     /// The columns that are used, target and weight aside.
     pub fn used(&self) -> impl Iterator<Item = &PlannedColumn> {
         self.columns.iter().filter(|c| c.used != Use::Ignore)

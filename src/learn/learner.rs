@@ -48,7 +48,7 @@ pub trait Learn: Send {
     /// The weights of a model.
     fn weights(&mut self, model: usize, iterate: Iterate) -> Linear;
 
-    /// A model's last weights and accumulators, from which learning could go on.
+    /// What a model's optimiser needs, beside the weights, to go on learning.
     fn state(&mut self, model: usize) -> State;
 
     /// The feature column whose weight, times its standard size of one, weighs most in a model, or
@@ -309,11 +309,7 @@ impl<R: Rule, const K: usize> Learn for Learner<R, K> {
 
     fn state(&mut self, model: usize) -> State {
         self.settle();
-        State {
-            last: self.collect(|r| r.weight[model]),
-            accumulators: self.collect(|r| r.accumulator[model].abs()),
-            steps: self.step.number,
-        }
+        State { accumulators: self.collect(|r| r.accumulator[model].abs()), steps: self.step.number }
     }
 
     fn heaviest(&self, model: usize) -> Option<Column> {

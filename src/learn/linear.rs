@@ -38,8 +38,6 @@ pub struct Weights {
 /// What an optimiser needs to go on learning.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct State {
-    /// The last weights (a finished model may hold others, see [`Iterate`]).
-    pub last: Weights,
     /// The accumulators.
     pub accumulators: Weights,
     /// Steps taken.

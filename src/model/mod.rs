@@ -1,0 +1,47 @@
+//! The model: plan, weights and what is to be known of them, as one safetensors file.
+
+mod file;
+mod inspect;
+
+use serde::{Deserialize, Serialize};
+
+pub use inspect::{Feature, features};
+
+use crate::features::Plan;
+use crate::learn::{Linear, Loss, Optimizer, State};
+
+/// A trained model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// All but the weights.
+    pub about: About,
+    /// The weights.
+    pub linear: Linear,
+    /// What the optimiser needs to go on.
+    pub state: State,
+}
+
+/// What is known of a model beside its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// What becomes of each column.
+    pub plan: Plan,
+    /// The loss that was minimised.
+    pub loss: Loss,
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// Its learning rate, which may have won a race.
+    pub learning_rate: f32,
+    /// Strength of the L2 penalty.
+    pub l2: f32,
+    /// Rows of a mini-batch.
+    pub batch_size: usize,
+    /// Epochs.
+    pub epochs: u64,
+    /// The seed of orders and hold-outs.
+    pub seed: u64,
+    /// The data it was trained on, in a few words.
+    pub data: String,
+    /// Rows that it learned from in an epoch.
+    pub rows: u64,
+}

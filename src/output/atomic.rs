@@ -1,0 +1,102 @@
+//! An atomic file: written under a temporary name, and renamed when it is whole.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Result};
+use crate::input::set_unfinished;
+
+/// A file on its way. Dropped before [`AtomicFile::commit`], it leaves nothing behind, and what stood
+/// under its name stays as it was.
+#[derive(Debug)]
+pub struct AtomicFile {
+    path: PathBuf,
+    writer: BufWriter<NamedTempFile>,
+}
+
+impl AtomicFile {
+    /// Starts the file, in the folder in which it will lie.
+    ///
+    /// # Errors
+    /// If nothing can be written there: so this is done before a long run, not after it.
+    pub fn create(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Err(Error::usage(format!("can't write {}: it is a folder", path.display()))
+                .remedy("give the name of a file"));
+        }
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let file = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .suffix(".tmp")
+            .tempfile_in(folder)
+            .map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => Error::usage(format!(
+                "can't write {}: there is no folder {}",
+                path.display(),
+                folder.display()
+            ))
+            .remedy("make it first"),
+            _ => Error::io("can't write", path, e.get_ref().and_then(|e| e.downcast_ref()).unwrap_or(&e)),
+        })?;
+        set_unfinished(Some(file.path()));
+        Ok(AtomicFile { path: path.to_path_buf(), writer: BufWriter::with_capacity(1 << 20, file) })
+    }
+
+    /// The final path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// An error that names the file.
+    pub fn fault(&self, error: &io::Error) -> Error {
+        Error::io("can't write", &self.path, error)
+    }
+
+    /// Writes everything to the disk and gives the file its name.
+    ///
+    /// # Errors
+    /// If the disk fails or is full; then nothing is left.
+    pub fn commit(self) -> Result<()> {
+        let AtomicFile { path, writer } = self;
+        let fault = |e: &io::Error| Error::io("can't write", &path, e);
+        let file = writer.into_inner().map_err(|e| fault(e.error()))?;
+        file.as_file().sync_all().map_err(|e| fault(&e))?;
+        // Temporary files are private; a result has the mode that any new file would have.
+        let mode = default_mode();
+        file.as_file().set_permissions(mode).map_err(|e| fault(&e))?;
+        file.persist(&path).map_err(|e| fault(&e.error))?;
+        set_unfinished(None);
+        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+            // The name itself must be on the disk, too.
+            File::open(folder).and_then(|f| f.sync_all()).map_err(|e| fault(&e))?;
+        }
+        Ok(())
+    }
+}
+
+fn default_mode() -> std::fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| u32::from_str_radix(line.strip_prefix("Umask:")?.trim(), 8).ok())
+        .unwrap_or(0o022);
+    std::fs::Permissions::from_mode(0o666 & !mask)
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}

@@ -1,0 +1,7 @@
+//! Output: files that appear whole or not at all, and tables in every format.
+
+mod atomic;
+mod table;
+
+pub use atomic::AtomicFile;
+pub use table::{Format, TableWriter};

@@ -1,0 +1,160 @@
+//! A table on its way out: Parquet, CSV or Arrow, to a file or to standard output.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::writer::FileWriter;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use super::atomic::AtomicFile;
+use crate::error::{Error, Kind, Result};
+
+/// The format of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Parquet, zstd.
+    Parquet,
+    /// CSV with a header.
+    Csv,
+    /// Tab-separated values with a header.
+    Tsv,
+    /// An Arrow IPC file.
+    Arrow,
+}
+
+impl Format {
+    /// The format that a path's extension names.
+    ///
+    /// # Errors
+    /// If it names none.
+    pub fn of(path: &Path) -> Result<Format> {
+        match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("parquet" | "parq" | "pq") => Ok(Format::Parquet),
+            Some("csv") => Ok(Format::Csv),
+            Some("tsv") => Ok(Format::Tsv),
+            Some("arrow" | "feather" | "ipc") => Ok(Format::Arrow),
+            _ => Err(Error::usage(format!("can't tell the format of {} from its name", path.display()))
+                .remedy("end it in .parquet, .csv, .tsv or .arrow")),
+        }
+    }
+}
+
+/// Writes record batches of one schema.
+pub struct TableWriter {
+    encoder: Encoder,
+}
+
+enum Encoder {
+    Parquet(Box<ArrowWriter<AtomicFile>>),
+    Csv(arrow::csv::Writer<AtomicFile>),
+    Arrow(Box<FileWriter<AtomicFile>>),
+    Stdout(arrow::csv::Writer<BufWriter<io::Stdout>>),
+}
+
+impl TableWriter {
+    /// A writer to a file, by its extension.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn create(file: AtomicFile, schema: SchemaRef) -> Result<Self> {
+        let csv = |delimiter| arrow::csv::WriterBuilder::new().with_header(true).with_delimiter(delimiter);
+        let encoder = match Format::of(file.path())? {
+            Format::Parquet => {
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::ZSTD(ZstdLevel::default()))
+                    .build();
+                Encoder::Parquet(Box::new(
+                    ArrowWriter::try_new(file, schema, Some(properties)).map_err(parquet_fault)?,
+                ))
+            }
+            Format::Csv => Encoder::Csv(csv(b',').build(file)),
+            Format::Tsv => Encoder::Csv(csv(b'\t').build(file)),
+            Format::Arrow => {
+                Encoder::Arrow(Box::new(FileWriter::try_new(file, &schema).map_err(arrow_fault)?))
+            }
+        };
+        Ok(TableWriter { encoder })
+    }
+
+    /// A writer of CSV to standard output.
+    pub fn stdout() -> Self {
+        let writer = arrow::csv::WriterBuilder::new().with_header(true);
+        TableWriter {
+            encoder: Encoder::Stdout(writer.build(BufWriter::with_capacity(1 << 16, io::stdout()))),
+        }
+    }
+
+    /// Writes a batch.
+    ///
+    /// # Errors
+    /// If the disk fails, or nobody reads our output any more.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        match &mut self.encoder {
+            Encoder::Parquet(writer) => writer.write(batch).map_err(parquet_fault),
+            Encoder::Csv(writer) => writer.write(batch).map_err(arrow_fault),
+            Encoder::Arrow(writer) => writer.write(batch).map_err(arrow_fault),
+            Encoder::Stdout(writer) => writer.write(batch).map_err(arrow_fault),
+        }
+    }
+
+    /// Finishes the table; only now does a file get its name.
+    ///
+    /// # Errors
+    /// If the disk fails, or nobody reads our output any more.
+    pub fn finish(self) -> Result<()> {
+        match self.encoder {
+            Encoder::Parquet(writer) => writer.into_inner().map_err(parquet_fault)?.commit(),
+            Encoder::Csv(writer) => writer.into_inner().commit(),
+            Encoder::Arrow(writer) => writer.into_inner().map_err(arrow_fault)?.commit(),
+            Encoder::Stdout(writer) => {
+                let mut out = writer.into_inner();
+                out.flush().map_err(|e| io_fault(&e))
+            }
+        }
+    }
+}
+
+fn io_fault(error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Error::new(Kind::BrokenPipe, "nobody reads the output"),
+        io::ErrorKind::StorageFull => Error::new(Kind::Io, "can't write the output: the disk is full"),
+        _ => Error::new(Kind::Io, format!("can't write the output: {error}")),
+    }
+}
+
+/// The error behind an error, if it came from the operating system.
+fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return Some(io);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn arrow_fault(error: ArrowError) -> Error {
+    match &error {
+        ArrowError::IoError(_, io) => io_fault(io),
+        // The CSV writer tells only in words what went wrong.
+        other if other.to_string().contains("Broken pipe") => io_fault(&io::ErrorKind::BrokenPipe.into()),
+        other => match io_cause(other) {
+            Some(io) => io_fault(io),
+            None => Error::new(Kind::Io, format!("can't write the output: {other}")),
+        },
+    }
+}
+
+fn parquet_fault(error: ParquetError) -> Error {
+    match io_cause(&error) {
+        Some(io) => io_fault(io),
+        None => Error::new(Kind::Io, format!("can't write the output: {error}")),
+    }
+}
