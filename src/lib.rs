@@ -8,5 +8,6 @@ pub mod model;
 pub mod output;
 pub mod pipeline;
 pub mod random;
+pub mod trainer;
 
 pub use error::{Error, Result};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scale::Scale;
 use super::target::Target;
-use crate::learn::Shape;
+use crate::learn::{Column, Shape};
 
 /// What becomes of every column of a table; part of the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -207,6 +207,15 @@ impl Plan {
     pub fn dense_columns(&self) -> Vec<&str> {
         let columns = self.columns.iter();
         columns.flat_map(|c| std::iter::repeat_n(c.name.as_str(), c.used.shape().dense)).collect()
+    }
+
+    /// The table's column behind a chunk's column.
+    pub fn column_name(&self, column: Column) -> &str {
+        match column {
+            Column::Dense(i) => self.dense_columns()[i],
+            Column::Slots(i) => self.table_columns()[i],
+            Column::List(i) => self.table_columns()[self.shape().slots + i],
+        }
     }
 
     /// The columns that are used, target and weight aside.

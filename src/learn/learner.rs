@@ -42,8 +42,8 @@ pub trait Learn: Send {
     /// The learning rates of the models side by side.
     fn rates(&self) -> &[f32];
 
-    /// The learner with model `model` alone.
-    fn only(self: Box<Self>, model: usize) -> Box<dyn Learn>;
+    /// A learner that goes on with model `model` alone.
+    fn only(&self, model: usize) -> Box<dyn Learn>;
 
     /// The weights of a model.
     fn weights(&mut self, model: usize, iterate: Iterate) -> Linear;
@@ -276,7 +276,7 @@ impl<R: Rule, const K: usize> Learn for Learner<R, K> {
         &self.step.rates
     }
 
-    fn only(self: Box<Self>, model: usize) -> Box<dyn Learn> {
+    fn only(&self, model: usize) -> Box<dyn Learn> {
         Box::new(Learner::<R, 1> {
             loss: self.loss,
             step: Step {

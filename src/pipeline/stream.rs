@@ -31,6 +31,8 @@ pub struct Flow<'a> {
     pub needs: Needs,
     /// Bytes that may be open or in flight.
     pub in_flight: usize,
+    /// Rows of each split to read, about: reading ends with the batch that reaches it.
+    pub rows_of_each: u64,
     /// Set when the user wants the run to stop.
     pub stop: &'a AtomicBool,
 }
@@ -114,7 +116,7 @@ where
     T: Weigh + Send,
     F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T> + Sync,
 {
-    let worker = Worker { dataset, request: flow.request, map: &map };
+    let worker = Worker { dataset, request: flow.request, rows_of_each: flow.rows_of_each, map: &map };
     let workers = flow.threads.max(1) - 1;
     // Enough jobs that no worker waits for the coordinator; results can never overflow.
     let most_jobs = 2 * flow.threads.max(1);
@@ -177,6 +179,7 @@ struct Done<S, T> {
 struct Worker<'a, F> {
     dataset: &'a Dataset,
     request: &'a Request,
+    rows_of_each: u64,
     map: &'a F,
 }
 
@@ -191,6 +194,9 @@ impl<F> Worker<'_, F> {
         let start = Instant::now();
         let mut decoded = Duration::ZERO;
         let result = guarded(|| {
+            if state.first_row >= self.rows_of_each {
+                return Ok(None);
+            }
             let split = &self.dataset.splits()[state.split];
             let mut stream = match state.stream.take() {
                 Some(stream) => stream,

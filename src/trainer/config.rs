@@ -1,0 +1,84 @@
+//! Configurations: plain structs, made by the command line or by a program.
+
+use std::path::PathBuf;
+
+use crate::features::Overrides;
+use crate::learn::{Loss, Optimizer};
+
+/// What `plan` needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanConfig {
+    /// Files, folders and globs.
+    pub inputs: Vec<String>,
+    /// The column to predict.
+    pub target: String,
+    /// The loss; `None` chooses it from the target.
+    pub loss: Option<Loss>,
+    /// The positive class; `None` takes the one that sorts last.
+    pub positive: Option<String>,
+    /// A column of importance weights.
+    pub weight: Option<String>,
+    /// Whether numbers may be scaled.
+    pub scale: bool,
+    /// The word on single columns.
+    pub overrides: Overrides,
+    /// Seed of orders, hold-outs and hashes.
+    pub seed: u64,
+    /// Threads; they change nothing but the time.
+    pub threads: usize,
+    /// Bytes of memory, `None` for half of the machine's; they change nothing but the time.
+    pub memory: Option<usize>,
+}
+
+/// The order of rows in training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShuffleMode {
+    /// Shuffled, unless the sample shows that rows are well mixed and one epoch is asked for.
+    Auto,
+    /// As they are.
+    None,
+}
+
+/// What `train` needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainConfig {
+    /// Data and plan.
+    pub plan: PlanConfig,
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// The learning rate; `None` lets several race.
+    pub learning_rate: Option<f32>,
+    /// Rows of a mini-batch.
+    pub batch_size: usize,
+    /// Epochs, at the most where there is a hold-out to stop early by.
+    pub epochs: u64,
+    /// Strength of the L2 penalty.
+    pub l2: f32,
+    /// Share of the rows that are held out; `None` holds out a tenth where several epochs race.
+    pub holdout: Option<f64>,
+    /// The order of rows.
+    pub shuffle: ShuffleMode,
+    /// Whether rows without a usable target or weight are left out (and counted) instead of being
+    /// errors.
+    pub skip_bad_rows: bool,
+    /// Most bytes that the tables of categories may take.
+    pub max_model: usize,
+    /// Where the model goes.
+    pub model: PathBuf,
+}
+
+/// What `evaluate` and `predict` need to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApplyConfig {
+    /// The model.
+    pub model: PathBuf,
+    /// Files, folders and globs.
+    pub inputs: Vec<String>,
+    /// Threads; they change nothing but the time.
+    pub threads: usize,
+    /// Bytes of memory, `None` for half of the machine's.
+    pub memory: Option<usize>,
+    /// Whether rows without a usable target or weight are left out (and counted) instead of being
+    /// errors.
+    pub skip_bad_rows: bool,
+}

@@ -1,0 +1,160 @@
+//! Evaluating: a model's metrics on other data.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+
+use super::config::ApplyConfig;
+use super::reading::{Spares, item_bytes, request};
+use super::summary::{Skipped, Summary, peak_memory, plan_lines};
+use super::watch::{Progress, Watch};
+use crate::error::{Error, Result};
+use crate::features::{Encoder, RowFilter, SplitCache};
+use crate::input::Dataset;
+use crate::learn::Chunk;
+use crate::learn::metrics::Metrics;
+use crate::model::Model;
+use crate::pipeline::{Budget, Flow, Needs, Order, SplitState, Weigh, stream};
+
+/// Rows with their margins.
+struct Scored {
+    chunk: Chunk,
+    margins: Vec<f32>,
+    skipped: u64,
+}
+
+impl Weigh for Scored {
+    fn bytes(&self) -> usize {
+        self.chunk.bytes() + 4 * self.margins.capacity()
+    }
+}
+
+/// Scores a model on data that has the target.
+///
+/// # Errors
+/// Those of the model and of the data.
+pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> Result<Summary> {
+    let start = Instant::now();
+    let model = Model::load(&config.model)?;
+    let dataset = Dataset::open(&config.inputs)?;
+    dataset.notes().iter().for_each(|note| watch.note(note));
+    let plan = Arc::new(model.about.plan.clone());
+    check_columns(&dataset, &plan.used().map(|c| c.name.as_str()).collect::<Vec<_>>(), watch);
+    for needed in [Some(plan.target.column()), plan.weight.as_deref()].into_iter().flatten() {
+        if dataset.schema().index_of(needed).is_err() {
+            return Err(Error::usage(format!(
+                "there is no column `{needed}`, which holds what to compare with"
+            ))
+            .remedy("use predict for data without the target"));
+        }
+    }
+    let filter = if config.skip_bad_rows { RowFilter::Skip } else { RowFilter::Fail };
+    let encoder = Encoder::new(plan.clone(), filter);
+    let request = request(&encoder, &[]);
+    let budget = config.memory.map_or_else(Budget::from_machine, |total| Budget { total });
+    let needs = Needs {
+        open: 1,
+        open_bytes: dataset.open_bytes(&request),
+        item_bytes: item_bytes(&encoder, request.batch_rows),
+        held_bytes: 0,
+    };
+    let flow = Flow {
+        request: &request,
+        threads: config.threads,
+        in_flight: budget.in_flight(&needs)?,
+        needs,
+        rows_of_each: u64::MAX,
+        stop,
+    };
+    let spares = Spares::new(&encoder, 64);
+    let mut metrics = Metrics::new(model.about.loss, plan.target.scale());
+    let (mut rows, mut skipped) = (0, 0);
+    let scoring = Instant::now();
+    let stages = stream(
+        &dataset,
+        &Order::in_place(0..dataset.splits().len()),
+        flow,
+        |batch: &RecordBatch, split: &mut SplitState<SplitCache>| {
+            let mut chunk = spares.take(batch.num_rows());
+            let encoded = encoder.encode(batch, &mut split.state, &mut chunk)?;
+            let skipped = encoded.skipped.len() as u64;
+            if skipped > 0 {
+                let mut bad = encoded.skipped.into_iter().peekable();
+                let good: Vec<(u32, u32)> = (0..chunk.rows() as u32)
+                    .filter(|row| bad.next_if_eq(row).is_none())
+                    .map(|row| (0, row))
+                    .collect();
+                let mut part = spares.take(good.len());
+                part.reset(good.len());
+                part.gather(std::slice::from_ref(&chunk), &good);
+                spares.give(std::mem::replace(&mut chunk, part));
+            }
+            let mut margins = Vec::new();
+            model.linear.margins(&chunk, &mut margins);
+            Ok(Scored { chunk, margins, skipped })
+        },
+        |item| {
+            let scored: Scored = item.value;
+            if let Some(row) = metrics.add(&scored.margins, &scored.chunk.labels, &scored.chunk.weights) {
+                return Err(Error::data(format!("the loss of row {} is not finite", rows + row as u64))
+                    .remedy("the model's weights are not usable: train again"));
+            }
+            rows += scored.chunk.rows() as u64;
+            skipped += scored.skipped;
+            spares.give(scored.chunk);
+            watch.progress(progress(&dataset, rows + skipped, scoring));
+            Ok(())
+        },
+    )?;
+    if rows == 0 {
+        return Err(Error::data("there is no row to evaluate").remedy("expected a table with rows"));
+    }
+    let mut left_out = Skipped { rows: skipped, ..Skipped::default() };
+    if skipped > 0 {
+        left_out.reasons.insert("target or weight not usable".to_string(), skipped);
+    }
+    Ok(Summary {
+        command: "evaluate",
+        rows: rows + skipped,
+        epochs: None,
+        seconds: start.elapsed().as_secs_f64(),
+        rows_per_second: rows as f64 / scoring.elapsed().as_secs_f64().max(1e-9),
+        bytes_read: stages.bytes_read,
+        peak_memory_bytes: peak_memory(),
+        threads: config.threads,
+        seed: None,
+        loss: model.about.loss.name(),
+        target: serde_json::to_value(&plan.target).unwrap_or_default(),
+        progressive: None,
+        holdout: None,
+        metrics: Some(metrics.report()),
+        race: None,
+        plan: plan_lines(&plan),
+        stages,
+        model: None,
+        skipped: left_out,
+        model_sha256: None,
+        notes: dataset.notes().to_vec(),
+    })
+}
+
+/// Where a run over data that is read once, in order, stands.
+pub(crate) fn progress(dataset: &Dataset, rows: u64, start: Instant) -> Progress {
+    let share = dataset.rows().map_or(0.0, |all| rows as f64 / all.max(1) as f64).min(1.0);
+    let bytes = (share * dataset.bytes() as f64) as u64;
+    Progress { epoch: (1, 1), rows, share, bytes, elapsed: start.elapsed(), loss: None }
+}
+
+/// Says which of the model's columns the data lacks: they count as missing.
+pub(crate) fn check_columns(dataset: &Dataset, used: &[&str], watch: &mut dyn Watch) {
+    let lacking: Vec<&str> =
+        used.iter().copied().filter(|name| dataset.schema().index_of(name).is_err()).take(10).collect();
+    if !lacking.is_empty() {
+        watch.note(&format!(
+            "the data lacks columns that the model uses; they count as missing: {}",
+            lacking.join(", ")
+        ));
+    }
+}

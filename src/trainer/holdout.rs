@@ -1,0 +1,97 @@
+//! The hold-out: rows that are never learned from, kept encoded in bounded memory.
+
+use crate::learn::metrics::{Metrics, Report};
+use crate::learn::{Chunk, Linear, Loss};
+use crate::random::keyed;
+
+/// Most bytes of held rows. When they are full, every second row goes, by hash.
+pub(crate) const HOLDOUT_BYTES: usize = 48 << 20;
+
+/// Which rows are held out: decided for each row by itself, from the seed and its place in the data.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Division {
+    seed: u64,
+    /// Keys below this are held out.
+    below: u64,
+}
+
+impl Division {
+    pub(crate) fn new(fraction: f64, seed: u64) -> Self {
+        Division { seed: seed ^ 0x686f_6c64_6f75_7421, below: (fraction * u64::MAX as f64) as u64 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.below == 0
+    }
+
+    /// The key of a held-out row; `None` for a row to learn from.
+    pub(crate) fn key(&self, split: usize, row: u64) -> Option<u64> {
+        let key = keyed(self.seed, (split as u64) << 40 ^ row);
+        (key < self.below).then_some(key)
+    }
+}
+
+/// Rows held out of one chunk, with their keys.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) chunk: Chunk,
+    pub(crate) keys: Vec<u64>,
+}
+
+/// All held-out rows.
+#[derive(Debug)]
+pub(crate) struct Holdout {
+    held: Vec<Held>,
+    bytes: usize,
+    /// Only rows with keys below this are kept.
+    below: u64,
+    /// Rows set aside, kept or not.
+    rows: u64,
+    margins: Vec<f32>,
+}
+
+impl Holdout {
+    pub(crate) fn new(division: &Division) -> Self {
+        Holdout { held: Vec::new(), bytes: 0, below: division.below, rows: 0, margins: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, held: Held) {
+        self.rows += held.chunk.rows() as u64;
+        let held = thin(held, self.below);
+        self.bytes += held.chunk.bytes() + 8 * held.keys.len();
+        self.held.push(held);
+        while self.bytes > HOLDOUT_BYTES {
+            self.below /= 2;
+            self.held = std::mem::take(&mut self.held).into_iter().map(|h| thin(h, self.below)).collect();
+            self.bytes = self.held.iter().map(|h| h.chunk.bytes() + 8 * h.keys.len()).sum();
+        }
+    }
+
+    /// Rows set aside, and rows that are kept for scoring.
+    pub(crate) fn rows(&self) -> (u64, u64) {
+        (self.rows, self.held.iter().map(|h| h.keys.len() as u64).sum())
+    }
+
+    /// Scores a model on the rows that are kept.
+    pub(crate) fn score(&mut self, model: &Linear, loss: Loss, scale: f64) -> Report {
+        let mut metrics = Metrics::new(loss, scale);
+        for held in &self.held {
+            model.margins(&held.chunk, &mut self.margins);
+            metrics.add(&self.margins, &held.chunk.labels, &held.chunk.weights);
+        }
+        metrics.report()
+    }
+}
+
+/// The rows with keys below `below`, in buffers of just their size.
+fn thin(held: Held, below: u64) -> Held {
+    let kept: Vec<(u32, u32)> =
+        (0..).zip(&held.keys).filter(|(_, key)| **key < below).map(|(row, _)| (0, row)).collect();
+    if kept.len() == held.keys.len() {
+        return held;
+    }
+    let mut chunk = Chunk::new(held.chunk.shape(), kept.len());
+    chunk.gather(std::slice::from_ref(&held.chunk), &kept);
+    let keys = kept.iter().map(|&(_, row)| held.keys[row as usize]).collect();
+    Held { chunk, keys }
+}

@@ -1,0 +1,22 @@
+//! The trainer: epochs, the race of learning rates, hold-out, metrics, and the summary; and, with the
+//! same means, evaluating and predicting.
+
+mod config;
+mod evaluate;
+mod feed;
+mod holdout;
+mod plan;
+mod predict;
+mod race;
+mod reading;
+mod summary;
+mod train;
+mod watch;
+
+pub use config::{ApplyConfig, PlanConfig, ShuffleMode, TrainConfig};
+pub use evaluate::evaluate;
+pub use plan::plan;
+pub use predict::predict;
+pub use summary::{ModelSummary, RaceEntry, Skipped, Summary};
+pub use train::train;
+pub use watch::{Progress, Silent, Watch};

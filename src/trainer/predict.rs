@@ -1,0 +1,187 @@
+//! Predicting: a model's output for each row, in the rows' order.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+
+use super::config::ApplyConfig;
+use super::evaluate::{check_columns, progress};
+use super::reading::{Spares, item_bytes, request};
+use super::summary::{Skipped, Summary, peak_memory, plan_lines};
+use super::watch::Watch;
+use crate::error::{Error, Result};
+use crate::features::{Encoder, RowFilter, SplitCache, Target};
+use crate::input::Dataset;
+use crate::learn::kernels;
+use crate::model::Model;
+use crate::output::{AtomicFile, Format, TableWriter};
+use crate::pipeline::{Budget, Flow, Needs, Order, SplitState, Weigh, stream};
+
+struct Output(RecordBatch);
+
+impl Weigh for Output {
+    fn bytes(&self) -> usize {
+        self.0.get_array_memory_size()
+    }
+}
+
+/// Writes a prediction for each row: columns `prediction` (the class, or the number) and, for a
+/// classifier, `probability` (of the positive class), after the columns named in `keep`. `output` is a
+/// file, its format told by its extension, or `None` for CSV on standard output.
+///
+/// # Errors
+/// Those of the model, of the data and of the output, of which nothing is left then.
+pub fn predict(
+    config: &ApplyConfig,
+    keep: &[String],
+    output: Option<&Path>,
+    stop: &AtomicBool,
+    watch: &mut dyn Watch,
+) -> Result<Summary> {
+    let start = Instant::now();
+    let model = Model::load(&config.model)?;
+    let file = match output {
+        None => None,
+        Some(path) => {
+            Format::of(path)?;
+            Some(AtomicFile::create(path)?)
+        }
+    };
+    let dataset = Dataset::open(&config.inputs)?;
+    dataset.notes().iter().for_each(|note| watch.note(note));
+    let plan = Arc::new(model.about.plan.clone());
+    check_columns(&dataset, &plan.used().map(|c| c.name.as_str()).collect::<Vec<_>>(), watch);
+    let encoder = Encoder::new(plan.clone(), RowFilter::Unlabelled);
+    let request = request(&encoder, keep);
+    let schema = output_schema(&dataset, keep, &plan.target)?;
+    let mut writer = match file {
+        Some(file) => TableWriter::create(file, schema.clone())?,
+        None => TableWriter::stdout(),
+    };
+    let budget = config.memory.map_or_else(Budget::from_machine, |total| Budget { total });
+    let needs = Needs {
+        open: 1,
+        open_bytes: dataset.open_bytes(&request),
+        item_bytes: item_bytes(&encoder, request.batch_rows),
+        held_bytes: 0,
+    };
+    let flow = Flow {
+        request: &request,
+        threads: config.threads,
+        in_flight: budget.in_flight(&needs)?,
+        needs,
+        rows_of_each: u64::MAX,
+        stop,
+    };
+    let spares = Spares::new(&encoder, 64);
+    let first_kept = encoder.columns().len();
+    let mut rows = 0;
+    let scoring = Instant::now();
+    let stages = stream(
+        &dataset,
+        &Order::in_place(0..dataset.splits().len()),
+        flow,
+        |batch: &RecordBatch, split: &mut SplitState<SplitCache>| {
+            let mut chunk = spares.take(batch.num_rows());
+            encoder.encode(batch, &mut split.state, &mut chunk)?;
+            let mut columns = Vec::with_capacity(schema.fields().len());
+            for (column, field) in batch.columns()[first_kept..].iter().zip(schema.fields()) {
+                columns.push(cast(column, field.data_type()).map_err(|e| {
+                    Error::data(format!("can't keep it as {}: {e}", field.data_type()))
+                        .in_column(field.name())
+                })?);
+            }
+            let mut margins = Vec::new();
+            model.linear.margins(&chunk, &mut margins);
+            columns.extend(outputs(&plan.target, margins));
+            spares.give(chunk);
+            let batch = RecordBatch::try_new(schema.clone(), columns)
+                .map_err(|e| Error::data(format!("can't put the output together: {e}")))?;
+            Ok(Output(batch))
+        },
+        |item| {
+            let batch: Output = item.value;
+            writer.write(&batch.0)?;
+            rows += batch.0.num_rows() as u64;
+            watch.progress(progress(&dataset, rows, scoring));
+            Ok(())
+        },
+    )?;
+    writer.finish()?;
+    Ok(Summary {
+        command: "predict",
+        rows,
+        epochs: None,
+        seconds: start.elapsed().as_secs_f64(),
+        rows_per_second: rows as f64 / scoring.elapsed().as_secs_f64().max(1e-9),
+        bytes_read: stages.bytes_read,
+        peak_memory_bytes: peak_memory(),
+        threads: config.threads,
+        seed: None,
+        loss: model.about.loss.name(),
+        target: serde_json::to_value(&plan.target).unwrap_or_default(),
+        progressive: None,
+        holdout: None,
+        metrics: None,
+        race: None,
+        plan: plan_lines(&plan),
+        stages,
+        model: None,
+        skipped: Skipped::default(),
+        model_sha256: None,
+        notes: dataset.notes().to_vec(),
+    })
+}
+
+/// The kept columns, dictionaries as their values, and the predictions.
+fn output_schema(dataset: &Dataset, keep: &[String], target: &Target) -> Result<SchemaRef> {
+    let mut fields: Vec<FieldRef> = Vec::new();
+    for name in keep {
+        let field = dataset.schema().field_with_name(name).map_err(|_| {
+            let columns: Vec<&str> =
+                dataset.schema().fields().iter().take(30).map(|f| f.name().as_str()).collect();
+            Error::usage(format!("there is no column `{name}` to keep"))
+                .remedy(format!("the columns are {}", columns.join(", ")))
+        })?;
+        let data_type = match field.data_type() {
+            DataType::Dictionary(_, values) => values.as_ref().clone(),
+            other => other.clone(),
+        };
+        fields.push(Arc::new(Field::new(name, data_type, true)));
+    }
+    match target {
+        Target::Binary { .. } => {
+            fields.push(Arc::new(Field::new("prediction", DataType::Utf8, false)));
+            fields.push(Arc::new(Field::new("probability", DataType::Float64, false)));
+        }
+        Target::Number { .. } => fields.push(Arc::new(Field::new("prediction", DataType::Float64, false))),
+    }
+    for (i, field) in fields.iter().enumerate() {
+        if fields[..i].iter().any(|f| f.name() == field.name()) {
+            return Err(Error::usage(format!("the output would have two columns `{}`", field.name()))
+                .remedy("leave it out of --keep, or name it once"));
+        }
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The prediction columns.
+fn outputs(target: &Target, mut margins: Vec<f32>) -> Vec<ArrayRef> {
+    match target {
+        Target::Number { .. } => {
+            vec![Arc::new(Float64Array::from_iter_values(margins.iter().map(|&m| target.unscale(m))))]
+        }
+        Target::Binary { positive, negative, .. } => {
+            let class = |&m: &f32| if m > 0.0 { positive.as_str() } else { negative.as_str() };
+            let classes = StringArray::from_iter_values(margins.iter().map(class));
+            kernels::probability(&mut margins);
+            let probabilities = Float64Array::from_iter_values(margins.iter().map(|&p| f64::from(p)));
+            vec![Arc::new(classes), Arc::new(probabilities)]
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Reading: what training, evaluating and predicting share when they stream a dataset.
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::features::{Encoder, ReadHint};
+use crate::input::{ReadAs, Request};
+use crate::learn::Chunk;
+use crate::pipeline::Weigh;
+
+/// Most bytes that a chunk of encoded rows should have, and most and fewest rows. It depends on the
+/// plan alone.
+const CHUNK_BYTES: usize = 4 << 20;
+const MOST_ROWS: usize = 8192;
+const FEWEST_ROWS: usize = 64;
+
+/// Codes that a list is taken to hold when memory is planned.
+pub(crate) const LIST_LENGTH: usize = 8;
+
+/// What an encoder asks of the files: its columns, and then `more` as the files have them.
+pub(crate) fn request(encoder: &Encoder, more: &[String]) -> Request {
+    let mut columns: Vec<(String, ReadAs)> = encoder
+        .columns()
+        .into_iter()
+        .map(|(name, hint)| {
+            let read_as = match hint {
+                ReadHint::Number => ReadAs::Number,
+                ReadHint::Time => ReadAs::Time,
+                ReadHint::Text => ReadAs::Text,
+                ReadHint::Native => ReadAs::Native,
+            };
+            (name, read_as)
+        })
+        .collect();
+    columns.extend(more.iter().map(|name| (name.clone(), ReadAs::Native)));
+    let row_bytes = encoder.plan().shape().row_bytes(LIST_LENGTH);
+    Request { columns, batch_rows: (CHUNK_BYTES / row_bytes).clamp(FEWEST_ROWS, MOST_ROWS) }
+}
+
+/// Bytes of a chunk and of the batch that it is made from, for planning memory.
+pub(crate) fn item_bytes(encoder: &Encoder, batch_rows: usize) -> usize {
+    // Arrow's numbers may have twice the bytes of ours, and texts are worth some more.
+    3 * batch_rows * encoder.plan().shape().row_bytes(LIST_LENGTH)
+}
+
+/// Chunks that were used and can be used again.
+#[derive(Debug)]
+pub(crate) struct Spares {
+    give: Sender<Chunk>,
+    take: Receiver<Chunk>,
+    shape: crate::learn::Shape,
+}
+
+impl Spares {
+    pub(crate) fn new(encoder: &Encoder, most: usize) -> Self {
+        let (give, take) = bounded(most);
+        Spares { give, take, shape: encoder.plan().shape() }
+    }
+
+    pub(crate) fn take(&self, rows: usize) -> Chunk {
+        self.take.try_recv().unwrap_or_else(|_| Chunk::new(self.shape, rows))
+    }
+
+    /// Keeps the chunk for later, or frees it if there are enough.
+    pub(crate) fn give(&self, chunk: Chunk) {
+        let _ = self.give.try_send(chunk);
+    }
+}
+
+impl Weigh for Chunk {
+    fn bytes(&self) -> usize {
+        Chunk::bytes(self)
+    }
+}

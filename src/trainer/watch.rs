@@ -1,0 +1,40 @@
+//! Watching a run: what it says while it goes on.
+
+use std::time::Duration;
+
+use crate::features::Plan;
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// The epoch, from 1, and how many there can be.
+    pub epoch: (u64, u64),
+    /// Rows so far in this epoch.
+    pub rows: u64,
+    /// Share of this epoch's bytes that are done.
+    pub share: f64,
+    /// Bytes of the splits that are done, in this epoch.
+    pub bytes: u64,
+    /// Time since the epoch's beginning.
+    pub elapsed: Duration,
+    /// Progressive loss overall, and since the last report.
+    pub loss: Option<(f64, f64)>,
+}
+
+/// Someone who watches a run. Every method may do nothing.
+pub trait Watch {
+    /// The plan, with the number of rows in the sample.
+    fn plan(&mut self, _plan: &Plan, _sample_rows: u64) {}
+
+    /// Something the user should know, a sentence.
+    fn note(&mut self, _text: &str) {}
+
+    /// Progress, reported for every chunk.
+    fn progress(&mut self, _progress: Progress) {}
+}
+
+/// Someone who does not care.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Watch for Silent {}
