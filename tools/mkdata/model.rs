@@ -21,7 +21,7 @@ pub(crate) const BLOCK: usize = 8192;
 
 /// Blocks from which the intercept and the columns' effects are measured; they are numbered down
 /// from the last number there is, so no output contains them.
-const CALIBRATION_BLOCKS: u64 = 16;
+const CALIBRATION_BLOCKS: u64 = 8;
 
 /// The columns of a table, the label aside.
 pub(crate) trait Table: Send + Sync {
