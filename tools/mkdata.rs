@@ -34,7 +34,11 @@ fn main() -> ExitCode {
     match run::run(&args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mkdata: {error:#}");
+            // What was being done, then why it failed; the layers in between repeat the reason.
+            match error.chain().len() {
+                1 => eprintln!("mkdata: {error}"),
+                _ => eprintln!("mkdata: {error}: {}", error.root_cause()),
+            }
             ExitCode::FAILURE
         }
     }

@@ -56,15 +56,15 @@ impl Format {
     pub(crate) fn bytes_per_row(self, table: TableKind) -> f64 {
         use Compression::{Snappy, Zstd};
         match (table, self) {
-            (TableKind::Clicks, Format::Parquet { compression: Zstd, .. }) => 100.0,
-            (TableKind::Clicks, Format::Parquet { compression: Snappy, .. }) => 100.0,
-            (TableKind::Clicks, Format::Parquet { .. }) => 100.0,
-            (TableKind::Clicks, Format::Ipc) => 180.0,
-            (TableKind::Clicks, Format::Csv) => 250.0,
-            (TableKind::Dense, Format::Parquet { compression: Zstd, .. }) => 105.0,
-            (TableKind::Dense, Format::Parquet { .. }) => 113.0,
+            (TableKind::Clicks, Format::Parquet { compression: Zstd, .. }) => 50.5,
+            (TableKind::Clicks, Format::Parquet { compression: Snappy, .. }) => 68.0,
+            (TableKind::Clicks, Format::Parquet { .. }) => 75.0,
+            (TableKind::Clicks, Format::Ipc) => 174.0,
+            (TableKind::Clicks, Format::Csv) => 247.0,
+            (TableKind::Dense, Format::Parquet { compression: Zstd, .. }) => 102.0,
+            (TableKind::Dense, Format::Parquet { .. }) => 112.0,
             (TableKind::Dense, Format::Ipc) => 113.0,
-            (TableKind::Dense, Format::Csv) => 300.0,
+            (TableKind::Dense, Format::Csv) => 301.0,
         }
     }
 }
