@@ -1,0 +1,340 @@
+//! Arguments, as they are typed, and their validation into configurations.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, ValueEnum};
+
+use super::size;
+use crate::error::{Error, Result};
+use crate::features::{ColumnUse, Overrides};
+use crate::learn::{Loss, Optimizer};
+use crate::trainer::{ApplyConfig, PlanConfig, ShuffleMode, TrainConfig};
+
+/// Trains linear models on tables larger than memory, in the time that a database takes to scan them.
+#[derive(Debug, Parser)]
+#[command(name = "millstream", version, max_term_width = 100)]
+pub enum Command {
+    /// Train a model.
+    Train(TrainArgs),
+    /// Show what would become of each column, and why.
+    Plan(PlanArgs),
+    /// Score a model on data that has the target.
+    Evaluate(EvaluateArgs),
+    /// Write a prediction for each row.
+    Predict(PredictArgs),
+    /// Show what a model has learned, by feature name.
+    Inspect(InspectArgs),
+}
+
+/// What is read, and how columns are used.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// Files, folders and globs of Parquet, Arrow IPC, CSV or TSV (.gz, .zst).
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+    /// The column to predict.
+    #[arg(long, value_name = "COLUMN")]
+    target: String,
+    /// The loss to minimise [default: logistic for two classes, squared for numbers].
+    #[arg(long, value_enum)]
+    loss: Option<LossArg>,
+    /// The class to predict [default: of the two, the one that sorts last].
+    #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
+    positive: Option<String>,
+    /// A column of importance weights.
+    #[arg(long, value_name = "COLUMN")]
+    weight: Option<String>,
+    /// Columns to use as numbers.
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    numeric: Vec<String>,
+    /// Columns to use as categories.
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    categorical: Vec<String>,
+    /// Columns to leave out.
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    ignore: Vec<String>,
+    /// A TOML file that says how columns are used.
+    #[arg(long, value_name = "FILE.toml")]
+    features: Option<PathBuf>,
+    /// Whether numbers (and a numeric target) are brought to mean 0 and deviation 1.
+    #[arg(long, value_enum, default_value_t = ScaleArg::Auto)]
+    scale: ScaleArg,
+    /// Seed of orders, hold-outs and hashes.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    machine: MachineArgs,
+}
+
+/// What of the machine is used; changes nothing but the time.
+#[derive(Debug, Args)]
+pub struct MachineArgs {
+    /// Threads [default: the processor's]. They do not change the result.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Memory for everything but the model, such as 512MB [default: half of the machine's]. It does
+    /// not change the result.
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    memory: Option<usize>,
+}
+
+impl MachineArgs {
+    fn threads(&self) -> usize {
+        match self.threads {
+            Some(threads) => usize::from(threads),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+/// `millstream train`
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Where the model goes.
+    #[arg(short = 'o', long = "model", value_name = "FILE")]
+    model: PathBuf,
+    /// The optimiser.
+    #[arg(long, value_enum, default_value_t = OptimizerArg::Adagrad)]
+    optimizer: OptimizerArg,
+    /// A number, or `auto`: several race, and the best becomes the model.
+    #[arg(long, value_name = "RATE", default_value = "auto", value_parser = parse_rate)]
+    learning_rate: Rate,
+    /// Rows of a mini-batch.
+    #[arg(long, value_name = "ROWS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    batch_size: u32,
+    /// Passes over the data, at the most: with a hold-out, training ends when its loss no longer falls.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    epochs: u64,
+    /// Strength of the L2 penalty.
+    #[arg(long, default_value_t = 0.0, value_parser = parse_penalty)]
+    l2: f32,
+    /// Share of the rows to hold out [default: 0.1 with several epochs and learning rates, else 0].
+    #[arg(long, value_name = "FRACTION", value_parser = parse_fraction)]
+    holdout: Option<f64>,
+    /// The order of rows: `auto` shuffles unless the rows are well mixed already.
+    #[arg(long, value_enum, default_value_t = ShuffleArg::Auto)]
+    shuffle: ShuffleArg,
+    /// What to do with rows whose target or weight can't be used.
+    #[arg(long, value_enum, default_value_t = OnErrorArg::Fail)]
+    on_error: OnErrorArg,
+    /// Most memory that the tables of categories may take.
+    #[arg(long, value_name = "SIZE", default_value = "1GB", value_parser = size::parse)]
+    max_model: usize,
+    /// Write a summary as JSON (`-` for standard output).
+    #[arg(long, value_name = "FILE.json")]
+    pub(super) summary: Option<PathBuf>,
+    /// Say nothing but errors.
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+/// `millstream plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Print the plan as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What `evaluate` and `predict` share.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The model.
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// Files, folders and globs of Parquet, Arrow IPC, CSV or TSV (.gz, .zst).
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+    #[command(flatten)]
+    machine: MachineArgs,
+    /// What to do with rows whose target or weight can't be used.
+    #[arg(long, value_enum, default_value_t = OnErrorArg::Fail)]
+    on_error: OnErrorArg,
+    /// Write a summary as JSON (`-` for standard output).
+    #[arg(long, value_name = "FILE.json")]
+    pub(super) summary: Option<PathBuf>,
+    /// Say nothing but errors.
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+/// `millstream evaluate`
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    #[command(flatten)]
+    pub(super) apply: ApplyArgs,
+}
+
+/// `millstream predict`
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    #[command(flatten)]
+    pub(super) apply: ApplyArgs,
+    /// Where the predictions go: .parquet, .csv, .tsv or .arrow [default: CSV on standard output].
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Columns of the input to carry over.
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    pub(super) keep: Vec<String>,
+}
+
+/// `millstream inspect`
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The model.
+    pub(super) model: PathBuf,
+    /// Features to show, the heaviest first.
+    #[arg(long, default_value_t = 30)]
+    pub(super) top: usize,
+    /// Print all features as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LossArg {
+    Logistic,
+    Squared,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OptimizerArg {
+    Gd,
+    Sgd,
+    Adagrad,
+    Rmsprop,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ScaleArg {
+    Auto,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ShuffleArg {
+    Auto,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OnErrorArg {
+    Fail,
+    Skip,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Rate {
+    Auto,
+    Fixed(f32),
+}
+
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    if text == "auto" {
+        return Ok(Rate::Auto);
+    }
+    match text.parse::<f32>() {
+        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(Rate::Fixed(rate)),
+        _ => Err("expected a positive number or `auto`".to_string()),
+    }
+}
+
+fn parse_penalty(text: &str) -> Result<f32, String> {
+    let penalty = text.parse::<f32>().ok().filter(|p| *p >= 0.0 && p.is_finite());
+    penalty.ok_or_else(|| "expected a number of at least 0".to_string())
+}
+
+fn parse_fraction(text: &str) -> Result<f64, String> {
+    let fraction = text.parse::<f64>().ok().filter(|f| (0.0..1.0).contains(f));
+    fraction.ok_or_else(|| "expected a fraction of at least 0 and below 1".to_string())
+}
+
+impl DataArgs {
+    fn validate(self) -> Result<PlanConfig> {
+        let mut overrides = match &self.features {
+            Some(path) => Overrides::read(path)?,
+            None => Overrides::default(),
+        };
+        let mut said = BTreeMap::new();
+        overrides.set(&self.numeric, ColumnUse::Numeric, &mut said)?;
+        overrides.set(&self.categorical, ColumnUse::Categorical, &mut said)?;
+        overrides.set(&self.ignore, ColumnUse::Ignore, &mut said)?;
+        for (name, role) in [(Some(&self.target), "the target"), (self.weight.as_ref(), "the weight")] {
+            if let Some(name) = name
+                && said.contains_key(name)
+            {
+                return Err(Error::usage(format!("column `{name}` is {role} and can't be a feature, too")));
+            }
+        }
+        if self.weight.as_ref() == Some(&self.target) {
+            return Err(Error::usage(format!("column `{}` can't be both target and weight", self.target)));
+        }
+        Ok(PlanConfig {
+            inputs: self.inputs,
+            target: self.target,
+            loss: self.loss.map(|loss| match loss {
+                LossArg::Logistic => Loss::Logistic,
+                LossArg::Squared => Loss::Squared,
+            }),
+            positive: self.positive,
+            weight: self.weight,
+            scale: matches!(self.scale, ScaleArg::Auto),
+            overrides,
+            seed: self.seed,
+            threads: self.machine.threads(),
+            memory: self.machine.memory,
+        })
+    }
+}
+
+impl PlanArgs {
+    pub(super) fn validate(self) -> Result<PlanConfig> {
+        self.data.validate()
+    }
+}
+
+impl TrainArgs {
+    pub(super) fn validate(self) -> Result<TrainConfig> {
+        Ok(TrainConfig {
+            plan: self.data.validate()?,
+            optimizer: match self.optimizer {
+                OptimizerArg::Gd => Optimizer::Gd,
+                OptimizerArg::Sgd => Optimizer::Sgd,
+                OptimizerArg::Adagrad => Optimizer::ADAGRAD,
+                OptimizerArg::Rmsprop => Optimizer::RMSPROP,
+            },
+            learning_rate: match self.learning_rate {
+                Rate::Auto => None,
+                Rate::Fixed(rate) => Some(rate),
+            },
+            batch_size: self.batch_size as usize,
+            epochs: self.epochs,
+            l2: self.l2,
+            holdout: self.holdout,
+            shuffle: match self.shuffle {
+                ShuffleArg::Auto => ShuffleMode::Auto,
+                ShuffleArg::None => ShuffleMode::None,
+            },
+            skip_bad_rows: matches!(self.on_error, OnErrorArg::Skip),
+            max_model: self.max_model,
+            model: self.model,
+        })
+    }
+}
+
+impl ApplyArgs {
+    pub(super) fn validate(self) -> Result<ApplyConfig> {
+        Ok(ApplyConfig {
+            model: self.model,
+            inputs: self.inputs,
+            threads: self.machine.threads(),
+            memory: self.machine.memory,
+            skip_bad_rows: matches!(self.on_error, OnErrorArg::Skip),
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! Texts for people: plans, outcomes, metrics, features.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use indicatif::{BinaryBytes, HumanCount};
+
+use crate::error::{Error, Result};
+use crate::features::{Plan, Target};
+use crate::learn::metrics::Report;
+use crate::model::{self, Model};
+use crate::trainer::Summary;
+
+/// The target in a sentence, and a table of the first `most` columns.
+pub(super) fn plan(plan: &Plan, most: usize) -> String {
+    let mut text = String::new();
+    match &plan.target {
+        Target::Binary { column, positive, negative, share } => {
+            let _ = writeln!(
+                text,
+                "target: {column}; positive class: {positive}, {:.1}% of the sample (the other class: {negative})",
+                100.0 * share
+            );
+        }
+        Target::Number { column, offset, scale } => {
+            let _ = write!(text, "target: {column}, a number");
+            let _ = match (offset, scale) {
+                (0.0, 1.0) => writeln!(text),
+                _ => writeln!(text, " (mean {offset:.6}, deviation {scale:.6} in the sample)"),
+            };
+        }
+    }
+    if let Some(weight) = &plan.weight {
+        let _ = writeln!(text, "weight: {weight}");
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(["column", "type", "used as", "missing", "distinct", "why"]);
+    for column in plan.columns.iter().take(most) {
+        let more = if column.distinct_is_bound { ">" } else { "" };
+        table.add_row([
+            column.name.clone(),
+            column.data_type.clone(),
+            column.used.word().to_string(),
+            format!("{:.1}%", 100.0 * column.missing),
+            format!("{more}{}", column.distinct),
+            column.why.clone(),
+        ]);
+    }
+    for i in [3, 4] {
+        if let Some(column) = table.column_mut(i) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let _ = writeln!(text, "{}", table.trim_fmt());
+    if plan.columns.len() > most {
+        let _ = writeln!(text, "... and {} more columns: see millstream plan", plan.columns.len() - most);
+    }
+    text
+}
+
+/// A few lines on how a run went.
+pub(super) fn outcome(summary: &Summary, output: Option<&Path>) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{} rows in {:.1} s, {} rows/s, peak memory {}",
+        HumanCount(summary.rows),
+        summary.seconds,
+        HumanCount(summary.rows_per_second as u64),
+        BinaryBytes(summary.peak_memory_bytes)
+    );
+    if summary.skipped.rows > 0 {
+        let _ =
+            writeln!(text, "{} rows were left out: {}", HumanCount(summary.skipped.rows), reasons(summary));
+    }
+    if let Some(race) = &summary.race {
+        let losses: Vec<String> = race
+            .iter()
+            .map(|r| {
+                let loss = r.progressive_loss.map_or("diverged".to_string(), |l| format!("{l:.5}"));
+                format!("{}: {loss}{}", r.learning_rate, if r.winner { " (chosen)" } else { "" })
+            })
+            .collect();
+        let _ = writeln!(text, "progressive loss by learning rate: {}", losses.join(", "));
+    }
+    for (name, report) in [("progressive", &summary.progressive), ("hold-out", &summary.holdout)] {
+        if let Some(report) = report {
+            let figures: Vec<String> = figures(report).iter().map(|(n, x)| format!("{n} {x:.5}")).collect();
+            let _ = writeln!(text, "{name}: {}", figures.join(", "));
+        }
+    }
+    match (&summary.model, output) {
+        (Some(model), Some(path)) => {
+            let _ = writeln!(
+                text,
+                "model: {} ({}, {} weights){}",
+                path.display(),
+                BinaryBytes(model.bytes),
+                HumanCount(model.weights as u64),
+                if model.capped { "; its tables reached --max-model" } else { "" }
+            );
+        }
+        (None, Some(path)) => {
+            let _ = writeln!(text, "written: {}", path.display());
+        }
+        _ => {}
+    }
+    text
+}
+
+fn reasons(summary: &Summary) -> String {
+    let reasons: Vec<String> =
+        summary.skipped.reasons.iter().map(|(why, n)| format!("{why} ({n})")).collect();
+    reasons.join(", ")
+}
+
+/// The metrics of an evaluation, one on each line.
+pub(super) fn metrics(summary: &Summary) -> String {
+    let mut text = format!("rows      {}\n", summary.rows);
+    if summary.skipped.rows > 0 {
+        let _ = writeln!(text, "skipped   {} ({})", summary.skipped.rows, reasons(summary));
+    }
+    if let Some(report) = &summary.metrics {
+        for (name, x) in figures(report) {
+            let _ = writeln!(text, "{name:9} {x:.6}");
+        }
+    }
+    text
+}
+
+fn figures(report: &Report) -> Vec<(&'static str, f64)> {
+    let all = [
+        ("log_loss", report.log_loss),
+        ("auc", report.auc),
+        ("accuracy", report.accuracy),
+        ("brier", report.brier),
+        ("rmse", report.rmse),
+        ("mae", report.mae),
+        ("r2", report.r2),
+    ];
+    all.into_iter().filter_map(|(name, x)| Some((name, x?))).collect()
+}
+
+/// The heaviest features.
+pub(super) fn features(model: &Model, most: usize) -> String {
+    let (bias, features) = model::features(model);
+    let about = &model.about;
+    let mut text = format!(
+        "{} loss, learning rate {}, {} epochs of {} rows ({})\n",
+        about.loss.name(),
+        about.learning_rate,
+        about.epochs,
+        HumanCount(about.rows),
+        about.data
+    );
+    if let Target::Binary { positive, .. } = &about.plan.target {
+        let _ = writeln!(text, "a positive weight speaks for {}={positive}", about.plan.target.column());
+    }
+    let _ = writeln!(text, "{bias:>14.6}  (bias)");
+    for feature in features.iter().take(most) {
+        let _ = writeln!(text, "{:>14.6}  {}", feature.weight, feature.name);
+    }
+    if features.len() > most {
+        let _ = writeln!(text, "... and {} lighter ones: see --top and --json", features.len() - most);
+    }
+    text
+}
+
+/// All features as JSON.
+pub(super) fn features_json(model: &Model) -> Result<String> {
+    #[derive(serde::Serialize)]
+    struct Features {
+        bias: f64,
+        features: Vec<model::Feature>,
+    }
+    let (bias, features) = model::features(model);
+    let mut text = serde_json::to_string(&Features { bias, features })
+        .map_err(|e| Error::data(format!("can't write JSON: {e}")))?;
+    text.push('\n');
+    Ok(text)
+}
