@@ -3,6 +3,8 @@
 //!
 //! A fault in the data is an [`Error`](crate::Error) with its place; nothing is skipped silently.
 
+mod csv;
 mod source;
 
+pub use csv::CsvSource;
 pub use source::{BatchStream, Extent, ReadAs, Request, Source, Split};
