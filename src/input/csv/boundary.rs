@@ -192,3 +192,49 @@ impl Hypothesis {
         self.cells = 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// For every offset, the start of the record that begins there or next is found.
+    fn check(text: &str, starts: &[usize], columns: usize) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let len = text.len() as u64;
+        for nominal in 1..len {
+            let found = record_start(&file, len, Dialect::quoted(b','), columns, nominal).unwrap();
+            let true_start = starts.iter().map(|start| *start as u64).find(|start| *start >= nominal);
+            assert_eq!(found, true_start.unwrap_or(len), "from byte {nominal}");
+        }
+    }
+
+    fn repeated(records: &[&str]) -> (String, Vec<usize>) {
+        let mut text = String::new();
+        let mut starts = Vec::new();
+        for record in records.iter().cycle().take(60) {
+            starts.push(text.len());
+            text += record;
+        }
+        (text, starts)
+    }
+
+    #[test]
+    fn records_without_quotes() {
+        let (text, starts) = repeated(&["1,a,x\n", "2,,y\r\n"]);
+        check(&text, &starts, 3);
+    }
+
+    #[test]
+    fn prose_in_quotes() {
+        let (text, starts) = repeated(&[
+            "1,\"Dear all,\n\nsee \"\"this\"\", and that.\nYours, me\",x\n",
+            "2,plain,\"y\"\r\n",
+            "3,\"\"\"Well,\"\" she said, \"\"no\"\"\",5\" wide\n",
+            "4,\"\",\"\n\"\n",
+        ]);
+        check(&text, &starts, 3);
+    }
+}

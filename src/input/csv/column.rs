@@ -39,9 +39,9 @@ enum Builder {
 
 /// Some records, all of which have every column.
 pub(super) struct Cells<'a> {
-    pub(super) dialect: Dialect,
-    pub(super) tokens: &'a Tokens,
-    pub(super) bytes: &'a [u8],
+    dialect: Dialect,
+    tokens: &'a Tokens,
+    bytes: &'a [u8],
     /// The same bytes as text; `None` where some of them are not UTF-8 or no text is wanted.
     text: Option<&'a str>,
 }
@@ -55,9 +55,10 @@ impl<'a> Cells<'a> {
         Cells { dialect, tokens, bytes, text }
     }
 
+    /// A cell without the quotes around it.
     #[inline]
-    fn stripped(&self, column: usize) -> impl Iterator<Item = &'a [u8]> {
-        self.tokens.column(column).map(|cell| self.dialect.strip(&self.bytes[cell]))
+    fn cell(&self, record: usize, column: usize) -> &'a [u8] {
+        self.dialect.strip(&self.bytes[self.tokens.cell(record, column)])
     }
 
     #[inline]
@@ -108,13 +109,12 @@ impl Column {
     /// Appends the column's cells. A cell that can't be read is an error with the record's index.
     pub(super) fn append(&mut self, cells: &Cells) -> Result<(), (usize, Error)> {
         let Some(index) = self.index else { return Ok(()) };
-        let stripped = || cells.stripped(index);
         let appended = match &mut self.builder {
-            Builder::Number(builder) => append(builder, stripped(), number),
-            Builder::Flag(builder) => append(builder, stripped(), flag),
-            Builder::Integer(builder) => append(builder, stripped(), integer),
-            Builder::Time(builder) => append(builder, stripped(), time),
-            Builder::Boolean(builder) => append_booleans(builder, stripped()),
+            Builder::Number(builder) => append(builder, cells, index, number),
+            Builder::Flag(builder) => append(builder, cells, index, flag),
+            Builder::Integer(builder) => append(builder, cells, index, integer),
+            Builder::Time(builder) => append(builder, cells, index, time),
+            Builder::Boolean(builder) => append_booleans(builder, cells, index),
             Builder::Text(builder, scratch) => append_texts(builder, scratch, cells, index),
             Builder::Nulls(_) => Ok(()),
         };
@@ -165,14 +165,14 @@ impl Column {
 }
 
 /// Appends what `parse` makes of the cells; gives the index of the first that it can't read.
-#[inline]
-fn append<'a, T: ArrowPrimitiveType>(
+fn append<T: ArrowPrimitiveType>(
     builder: &mut PrimitiveBuilder<T>,
-    cells: impl Iterator<Item = &'a [u8]>,
+    cells: &Cells,
+    column: usize,
     parse: impl Fn(&[u8]) -> Value<T::Native>,
 ) -> Result<(), usize> {
-    for (record, cell) in cells.enumerate() {
-        match parse(cell) {
+    for record in 0..cells.tokens.len() {
+        match parse(cells.cell(record, column)) {
             Value::Is(value) => builder.append_value(value),
             Value::Missing => builder.append_null(),
             Value::Not => return Err(record),
@@ -181,12 +181,9 @@ fn append<'a, T: ArrowPrimitiveType>(
     Ok(())
 }
 
-fn append_booleans<'a>(
-    builder: &mut BooleanBuilder,
-    cells: impl Iterator<Item = &'a [u8]>,
-) -> Result<(), usize> {
-    for (record, cell) in cells.enumerate() {
-        match boolean(cell) {
+fn append_booleans(builder: &mut BooleanBuilder, cells: &Cells, column: usize) -> Result<(), usize> {
+    for record in 0..cells.tokens.len() {
+        match boolean(cells.cell(record, column)) {
             Value::Is(value) => builder.append_value(value),
             Value::Missing => builder.append_null(),
             Value::Not => return Err(record),
@@ -201,7 +198,8 @@ fn append_texts(
     cells: &Cells,
     column: usize,
 ) -> Result<(), usize> {
-    for (record, range) in cells.tokens.column(column).enumerate() {
+    for record in 0..cells.tokens.len() {
+        let range = cells.tokens.cell(record, column);
         let is_quoted = cells.bytes.get(range.start) == Some(&cells.dialect.quote) && !range.is_empty();
         let range = if is_quoted { range.start + 1..range.end - 1 } else { range };
         let Some(text) = cells.text(range) else { return Err(record) };

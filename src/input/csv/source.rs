@@ -86,11 +86,15 @@ impl Source for CsvSource {
         Ok(Box::new(stream))
     }
 
-    fn open_bytes(&self, _split: &Split, request: &Request) -> usize {
+    fn open_bytes(&self, split: &Split, request: &Request) -> usize {
+        let Layout { compression, record_bytes, .. } = *self.layout;
+        let rows = match split.extent {
+            Extent::Bytes { .. } => request.batch_rows.min(split.bytes as usize / record_bytes + 1),
+            _ => request.batch_rows,
+        };
         // Per row: the line number, and per column a value or, as text, about its share of a record.
-        let row = 8 + 12 * request.columns.len() + self.layout.record_bytes;
+        let row = 8 + 12 * request.columns.len() + record_bytes;
         // A block and the ends of its cells, four bytes for every two of text at the most.
-        let block = BLOCK.max(2 * self.layout.record_bytes);
-        3 * block + row * request.batch_rows + self.layout.compression.memory()
+        3 * BLOCK.max(2 * record_bytes) + rows * row + compression.memory()
     }
 }

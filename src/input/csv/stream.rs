@@ -61,7 +61,7 @@ impl CsvStream {
             records: Records::new(layout.dialect, bytes, start, end),
             columns,
             schema: Arc::new(Schema::new(fields)),
-            batch_rows: request.batch_rows,
+            batch_rows: request.batch_rows.max(1),
             lines: Vec::new(),
             unchecked: (end < layout.len).then_some(end),
             layout,

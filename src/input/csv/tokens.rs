@@ -190,12 +190,6 @@ impl Tokens {
         let start = if column == 0 { record.start } else { self.ends[index - 1] + 1 };
         start as usize..self.ends[index] as usize
     }
-
-    /// Where the cells of one column lie, record by record. Every record must have the column.
-    #[inline]
-    pub(super) fn column(&self, column: usize) -> impl Iterator<Item = Range<usize>> {
-        (0..self.records.len()).map(move |record| self.cell(record, column))
-    }
 }
 
 /// The bytes looked for, each repeated over a word.
