@@ -1,0 +1,240 @@
+//! Guesses where a record begins, near any offset of a plain file.
+//!
+//! Whether a byte in the middle of a file lies inside quotes depends on every quote before it, and
+//! nobody wants to count those of a terabyte before the first row is read. So the text after the
+//! offset is read under each hypothesis, and the one that finds the fewest faults against RFC 4180
+//! and the table's number of columns is believed. The guess depends on the file alone, and is
+//! checked: who reads the range before must end exactly where this one starts.
+
+use std::cmp::Reverse;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::dialect::Dialect;
+use super::records::LONGEST;
+
+/// Bytes after which the better hypothesis wins.
+const ENOUGH_BYTES: u64 = 64 << 10;
+
+/// Whole records without a fault after which a hypothesis wins at once.
+const ENOUGH_RECORDS: usize = 64;
+
+/// The start of the first line at or after `nominal` that isn't inside quotes, as it seems.
+/// `nominal` is neither 0 nor beyond the file's length `len`.
+pub(super) fn record_start(
+    file: &File,
+    len: u64,
+    dialect: Dialect,
+    columns: usize,
+    nominal: u64,
+) -> io::Result<u64> {
+    let mut block = [0; 8 << 10];
+    let mut position = nominal - 1;
+    let mut guess = None;
+    while position < len {
+        let block = &mut block[..(len - position).min(8 << 10) as usize];
+        file.read_exact_at(block, position)?;
+        let mut text = &block[..];
+        if guess.is_none() {
+            guess = Some(Guess::new(dialect, columns, nominal, text[0]));
+            text = &text[1..];
+            position += 1;
+        }
+        for byte in text {
+            position += 1;
+            if let Some(start) = guess.as_mut().and_then(|guess| guess.push(*byte, position)) {
+                return Ok(start);
+            }
+        }
+    }
+    Ok(guess.map_or(len, |guess| guess.at_end(len)))
+}
+
+struct Guess {
+    dialect: Dialect,
+    columns: usize,
+    nominal: u64,
+    hypotheses: Vec<Hypothesis>,
+}
+
+impl Guess {
+    fn new(dialect: Dialect, columns: usize, nominal: u64, before: u8) -> Self {
+        let hypothesis = |state| Hypothesis { state, cells: 1, start: None, records: 0, faults: 0 };
+        let mut hypotheses = match before {
+            b'\n' => vec![Hypothesis { start: Some(nominal), ..hypothesis(State::LineStart) }],
+            byte if byte == dialect.delimiter => vec![hypothesis(State::CellStart)],
+            byte if byte == dialect.quote => {
+                let stray = Hypothesis { faults: STRAY, ..hypothesis(State::Unquoted) };
+                vec![hypothesis(State::QuoteInQuotes), stray]
+            }
+            _ => vec![hypothesis(State::Unquoted)],
+        };
+        if dialect.quote != b'\n' {
+            hypotheses.push(hypothesis(State::Quoted));
+        }
+        Guess { dialect, columns, nominal, hypotheses }
+    }
+
+    /// Takes the next byte, which ends at `end`; gives the start once that is settled.
+    fn push(&mut self, byte: u8, end: u64) -> Option<u64> {
+        for hypothesis in &mut self.hypotheses {
+            hypothesis.push(self.dialect, self.columns, byte, end);
+        }
+        if byte == b'\n' || end.is_multiple_of(1 << 16) { self.settled(end) } else { None }
+    }
+
+    fn settled(&self, end: u64) -> Option<u64> {
+        let best = self.best(&self.hypotheses)?;
+        let start = best.start;
+        if self.hypotheses.iter().all(|other| other.start == start) {
+            return start;
+        }
+        // In a table of one column every line is a faultless record, which proves nothing.
+        let proven = self.columns > 1 && best.faults == 0 && best.records >= ENOUGH_RECORDS;
+        if proven || end - self.nominal >= ENOUGH_BYTES {
+            if start.is_none() && end - self.nominal > LONGEST as u64 {
+                return self.hypotheses.iter().find_map(|other| other.start);
+            }
+            return start;
+        }
+        None
+    }
+
+    fn at_end(mut self, len: u64) -> u64 {
+        for hypothesis in &mut self.hypotheses {
+            match hypothesis.state {
+                State::Quoted => hypothesis.faults += BROKEN,
+                State::LineStart => {}
+                // The last line may lack its line end.
+                _ => hypothesis.push(self.dialect, self.columns, b'\n', len),
+            }
+        }
+        self.best(&self.hypotheses).and_then(|best| best.start).unwrap_or(len)
+    }
+
+    /// The one with the fewest faults, then with the most records; the first one of equals, which
+    /// is outside quotes.
+    fn best<'a>(&self, hypotheses: &'a [Hypothesis]) -> Option<&'a Hypothesis> {
+        hypotheses.iter().min_by_key(|hypothesis| (hypothesis.faults, Reverse(hypothesis.records)))
+    }
+}
+
+/// Weight of a quote in an unquoted cell: legal here, but not in RFC 4180.
+const STRAY: usize = 1;
+
+/// Weight of what would be an error: text after a closing quote, a wrong number of cells.
+const BROKEN: usize = 4;
+
+/// What the text looks like if it began in a certain state.
+struct Hypothesis {
+    state: State,
+    /// Cells of the current record so far.
+    cells: usize,
+    /// Start of the first record.
+    start: Option<u64>,
+    /// Whole records seen.
+    records: usize,
+    faults: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    LineStart,
+    CellStart,
+    Unquoted,
+    Quoted,
+    QuoteInQuotes,
+}
+
+impl Hypothesis {
+    fn push(&mut self, dialect: Dialect, columns: usize, byte: u8, end: u64) {
+        self.state = match (self.state, byte) {
+            (State::Quoted, byte) if byte == dialect.quote => State::QuoteInQuotes,
+            (State::Quoted, _) => State::Quoted,
+            (State::LineStart, b'\n') => State::LineStart,
+            (_, b'\n') => {
+                self.end_record(columns, end);
+                State::LineStart
+            }
+            (_, byte) if byte == dialect.delimiter => {
+                self.cells += 1;
+                State::CellStart
+            }
+            // A line of a mere CRLF is blank, too.
+            (State::LineStart, b'\r') => State::LineStart,
+            (State::LineStart | State::CellStart | State::QuoteInQuotes, byte) if byte == dialect.quote => {
+                State::Quoted
+            }
+            (State::Unquoted, byte) if byte == dialect.quote => {
+                self.faults += STRAY;
+                State::Unquoted
+            }
+            (State::QuoteInQuotes, byte) if byte != b'\r' => {
+                self.faults += BROKEN;
+                State::Unquoted
+            }
+            _ => State::Unquoted,
+        };
+    }
+
+    fn end_record(&mut self, columns: usize, end: u64) {
+        let wrong = match self.start {
+            // The record that the text began in the middle of.
+            None => self.cells > columns,
+            Some(_) => self.cells != columns,
+        };
+        if wrong {
+            self.faults += BROKEN;
+        }
+        self.records += usize::from(self.start.is_some());
+        self.start.get_or_insert(end);
+        self.cells = 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// For every offset, the start of the record that begins there or next is found.
+    fn check(text: &str, starts: &[usize], columns: usize) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let len = text.len() as u64;
+        for nominal in 1..len {
+            let found = record_start(&file, len, Dialect::quoted(b','), columns, nominal).unwrap();
+            let true_start = starts.iter().map(|start| *start as u64).find(|start| *start >= nominal);
+            assert_eq!(found, true_start.unwrap_or(len), "from byte {nominal}");
+        }
+    }
+
+    fn repeated(records: &[&str]) -> (String, Vec<usize>) {
+        let mut text = String::new();
+        let mut starts = Vec::new();
+        for record in records.iter().cycle().take(60) {
+            starts.push(text.len());
+            text += record;
+        }
+        (text, starts)
+    }
+
+    #[test]
+    fn records_without_quotes() {
+        let (text, starts) = repeated(&["1,a,x\n", "2,,y\r\n"]);
+        check(&text, &starts, 3);
+    }
+
+    #[test]
+    fn prose_in_quotes() {
+        let (text, starts) = repeated(&[
+            "1,\"Dear all,\n\nsee \"\"this\"\", and that.\nYours, me\",x\n",
+            "2,plain,\"y\"\r\n",
+            "3,\"\"\"Well,\"\" she said, \"\"no\"\"\",5\" wide\n",
+            "4,\"\",\"\n\"\n",
+        ]);
+        check(&text, &starts, 3);
+    }
+}

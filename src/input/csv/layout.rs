@@ -1,0 +1,295 @@
+//! How a file is laid out: compression, dialect, header and columns, found from samples of it.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::boundary::record_start;
+use super::bytes::{Bytes, Compression};
+use super::dialect::Dialect;
+use super::kind::Kind;
+use super::records::{BLOCK, LONGEST};
+use super::trial::{Sample, Trial};
+use super::value::{is_missing, is_value};
+use crate::error::{Error, Result};
+
+/// Lines that the first sample shall hold, even if they are long.
+const HEAD_LINES: usize = 8;
+
+/// Samples from the middle of a file, and their size.
+const BLOCKS: u64 = 8;
+const BLOCK_BYTES: u64 = 64 << 10;
+
+/// Everything about a file that its reader needs to know.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) compression: Compression,
+    /// Bytes on disk.
+    pub(super) len: u64,
+    pub(super) dialect: Dialect,
+    /// Where the rows begin, in the decompressed text.
+    pub(super) start: u64,
+    /// Line breaks before that.
+    pub(super) start_line: u64,
+    pub(super) schema: SchemaRef,
+    /// Bytes of a record, on average over the sample.
+    pub(super) record_bytes: usize,
+}
+
+impl Layout {
+    /// Finds out from samples of the file.
+    pub(super) fn sniff(path: &Path) -> Result<Self> {
+        let failed = |error: io::Error| Error::io("can't read", path, &error);
+        let file = Arc::new(File::open(path).map_err(failed)?);
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            let error = Error::data("this is no regular file, but CSV is read more than once");
+            return Err(error.in_file(path).remedy("write the data to a file first"));
+        }
+        let len = metadata.len();
+        let mut magic = [0; 16];
+        let magic_len = file.read_at(&mut magic, 0).map_err(failed)?;
+        let compression = Compression::of(&magic[..magic_len]);
+        let head = head(&file, compression, len).map_err(|error| unreadable(compression, &error));
+        let (mark, head) = split_mark(head.map_err(|error| error.in_file(path))?);
+        check_lines(&head).map_err(|error| error.in_file(path))?;
+
+        let (dialect, trial) = best(&head);
+        let blocks = |dialect| match compression {
+            Compression::None => blocks(&file, len, mark + head.bytes.len() as u64, dialect, trial.columns),
+            _ => Ok(Vec::new()),
+        };
+        let (dialect, blocks) = settle_quotes(dialect, &head, blocks).map_err(failed)?;
+        let found = Table::new(dialect, &head, &blocks).map_err(|error| error.in_file(path))?;
+        let header = &head.bytes[..found.start];
+        Ok(Layout {
+            compression,
+            len,
+            dialect,
+            start: mark + found.start as u64,
+            start_line: header.iter().filter(|byte| **byte == b'\n').count() as u64,
+            schema: Arc::new(Schema::new(found.fields)),
+            record_bytes: found.record_bytes,
+        })
+    }
+
+    /// The number of columns.
+    pub(super) fn columns(&self) -> usize {
+        self.schema.fields().len()
+    }
+}
+
+/// The error for a file whose bytes can't be had.
+pub(super) fn unreadable(compression: Compression, error: &io::Error) -> Error {
+    match (compression, error.kind()) {
+        (Compression::None, io::ErrorKind::UnexpectedEof) => {
+            Error::data("the file became shorter while it was read").remedy("leave it alone meanwhile")
+        }
+        (Compression::None, _) => Error::new(crate::error::Kind::Io, format!("can't read it: {error}")),
+        (_, io::ErrorKind::UnexpectedEof) => {
+            Error::data(format!("the {} breaks off before its end", compression.name()))
+                .remedy("fetch or write the file again")
+        }
+        _ => Error::data(format!("the {} is damaged ({error})", compression.name()))
+            .remedy("fetch or write the file again"),
+    }
+}
+
+/// The beginning of the text.
+fn head(file: &Arc<File>, compression: Compression, len: u64) -> io::Result<Sample> {
+    let mut text = Bytes::open(file.clone(), compression, len, 0)?;
+    let mut bytes = Vec::new();
+    loop {
+        let filled = bytes.len();
+        let wanted = BLOCK.max(filled);
+        bytes.resize(filled + wanted, 0);
+        let read = text.read(&mut bytes[filled..])?;
+        bytes.truncate(filled + read);
+        let last = read < wanted;
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        if last || lines >= HEAD_LINES || bytes.len() >= LONGEST {
+            return Ok(Sample { bytes, last });
+        }
+    }
+}
+
+/// Takes away the byte order mark that some programs write, and says how long it is.
+fn split_mark(mut head: Sample) -> (u64, Sample) {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    if !head.bytes.starts_with(MARK) {
+        return (0, head);
+    }
+    head.bytes.drain(..MARK.len());
+    (MARK.len() as u64, head)
+}
+
+fn check_lines(head: &Sample) -> Result<()> {
+    let text = &head.bytes;
+    if head.last && text.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+        return Err(Error::data("the file is empty; expected a header and rows"));
+    }
+    let crs = text.iter().filter(|byte| **byte == b'\r').count();
+    if crs > 1 && !text.contains(&b'\n') {
+        return Err(Error::data("the lines end with a carriage return only")
+            .remedy("convert them, for example with `tr '\\r' '\\n'`"));
+    }
+    Ok(())
+}
+
+/// The dialect that explains the beginning of the file best.
+fn best(head: &Sample) -> (Dialect, Trial) {
+    let mut best = None;
+    for delimiter in *b",\t;|" {
+        let (dialect, trial) = with_delimiter(delimiter, head);
+        if trial.splits() && best.as_ref().is_none_or(|(_, other)| trial.beats(other)) {
+            best = Some((dialect, trial));
+        }
+    }
+    best.unwrap_or_else(|| with_delimiter(b'\n', head))
+}
+
+fn with_delimiter(delimiter: u8, head: &Sample) -> (Dialect, Trial) {
+    let quoted = Trial::new(Dialect::quoted(delimiter), head);
+    let plain = Trial::new(Dialect::plain(delimiter), head);
+    if quoted.is_quoted(&plain) {
+        (Dialect::quoted(delimiter), quoted)
+    } else {
+        (Dialect::plain(delimiter), plain)
+    }
+}
+
+/// Samples from the middle of a plain file, after its first `head` bytes.
+fn blocks(file: &File, len: u64, head: u64, dialect: Dialect, columns: usize) -> io::Result<Vec<Sample>> {
+    let mut samples = Vec::new();
+    for block in 1..=BLOCKS {
+        let nominal = len.saturating_sub(BLOCK_BYTES) / BLOCKS * block;
+        if nominal < head {
+            continue;
+        }
+        let start = record_start(file, len, dialect, columns, nominal)?;
+        let mut bytes = vec![0; BLOCK_BYTES.min(len - start) as usize];
+        file.read_exact_at(&mut bytes, start)?;
+        samples.push(Sample { last: start + bytes.len() as u64 == len, bytes });
+    }
+    Ok(samples)
+}
+
+/// The quotes of the file's beginning may be few or none: looks at those of its middle, too. Gives
+/// the samples as cut by the dialect.
+fn settle_quotes(
+    dialect: Dialect,
+    head: &Sample,
+    blocks: impl Fn(Dialect) -> io::Result<Vec<Sample>>,
+) -> io::Result<(Dialect, Vec<Sample>)> {
+    let samples = blocks(dialect)?;
+    let plain = Dialect::plain(dialect.delimiter);
+    let suspect = |sample: &Sample| {
+        sample.bytes.contains(&b'"') && !Trial::new(dialect, sample).is_quoted(&Trial::new(plain, sample))
+    };
+    if dialect != plain && samples.iter().any(suspect) {
+        let samples = blocks(plain)?;
+        let whole = |sample: &Sample| Trial::new(plain, sample).is_even();
+        if whole(head) && samples.iter().all(whole) {
+            return Ok((plain, samples));
+        }
+    }
+    Ok((dialect, samples))
+}
+
+/// The table that the samples show.
+struct Table {
+    /// Where the rows begin.
+    start: usize,
+    fields: Vec<Field>,
+    record_bytes: usize,
+}
+
+impl Table {
+    fn new(dialect: Dialect, head: &Sample, blocks: &[Sample]) -> Result<Self> {
+        let trial = Trial::new(dialect, head);
+        if trial.tokens.len() == 0 {
+            return Err(Error::data("the file's first record has no end within the first 64 MiB of text")
+                .remedy("check that every quote is closed, and that this is a table"));
+        }
+        let mut kinds = vec![Kind::new(); trial.columns];
+        see(&mut kinds, dialect, &trial, head, 1);
+        let mut seen = (head.bytes.len(), trial.tokens.len());
+        for block in blocks {
+            let trial = Trial::new(dialect, block);
+            see(&mut kinds, dialect, &trial, block, 0);
+            seen = (seen.0 + block.bytes.len(), seen.1 + trial.tokens.len());
+        }
+
+        let raw = |column| &head.bytes[trial.tokens.cell(0, column)];
+        let first: Vec<&[u8]> = (0..trial.columns).map(|column| dialect.strip(raw(column))).collect();
+        let has_header = is_header(&first, &kinds);
+        let mut names = Vec::new();
+        for column in 0..trial.columns {
+            let named = has_header && !first[column].is_empty();
+            names.push(if named { name(dialect, raw(column))? } else { format!("column_{column}") });
+            if !has_header {
+                kinds[column].see(first[column]);
+            }
+        }
+        check_distinct(&names)?;
+        let after_header = if trial.tokens.len() > 1 { trial.tokens.start(1) } else { head.bytes.len() };
+        let fields =
+            names.into_iter().zip(&kinds).map(|(name, kind)| Field::new(name, kind.data_type(), true));
+        Ok(Table {
+            start: if has_header { after_header } else { trial.tokens.start(0) },
+            fields: fields.collect(),
+            record_bytes: seen.0.div_ceil(seen.1),
+        })
+    }
+}
+
+/// Shows the records of a sample, from the given one on, to the columns' kinds.
+fn see(kinds: &mut [Kind], dialect: Dialect, trial: &Trial, sample: &Sample, from: usize) {
+    for record in from..trial.tokens.len() {
+        if trial.tokens.cells(record) == kinds.len() {
+            for (column, kind) in kinds.iter_mut().enumerate() {
+                kind.see(dialect.strip(&sample.bytes[trial.tokens.cell(record, column)]));
+            }
+        }
+    }
+}
+
+/// Whether the first record names the columns. None of its cells reads as a value; besides, all say
+/// something and no two the same, or one stands above values of another type, or there is nothing
+/// but text, which tells us nothing: most files have a header.
+fn is_header(first: &[&[u8]], kinds: &[Kind]) -> bool {
+    let is_name = |cell: &[u8]| !is_missing(cell.trim_ascii());
+    if first.iter().any(|cell| is_value(cell)) {
+        return false;
+    }
+    let distinct: HashSet<_> = first.iter().collect();
+    let all_names = first.iter().all(|cell| is_name(cell)) && distinct.len() == first.len();
+    let is_text = |kind: &Kind| kind.data_type() == DataType::Utf8;
+    let contrast = first.iter().zip(kinds).any(|(cell, kind)| is_name(cell) && !is_text(kind));
+    all_names || contrast || kinds.iter().all(is_text)
+}
+
+fn name(dialect: Dialect, cell: &[u8]) -> Result<String> {
+    if std::str::from_utf8(cell).is_err() {
+        let error = Error::data(format!("the header's {:?} is not valid UTF-8", dialect.text(cell)));
+        return Err(error.remedy("convert the file to UTF-8, for example with iconv"));
+    }
+    Ok(dialect.text(cell).into_owned())
+}
+
+fn check_distinct(names: &[String]) -> Result<()> {
+    let mut seen = HashSet::new();
+    let mut twice: Vec<String> =
+        names.iter().filter(|name| !seen.insert(*name)).map(|name| format!("`{name}`")).collect();
+    if twice.is_empty() {
+        return Ok(());
+    }
+    twice.dedup();
+    let error = Error::data(format!("the header names {} more than once", twice.join(", ")));
+    Err(error.remedy("give every column a name of its own"))
+}

@@ -1,0 +1,100 @@
+//! The CSV file as a [`Source`].
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use super::bytes::Compression;
+use super::layout::Layout;
+use super::records::BLOCK;
+use super::stream::CsvStream;
+use crate::error::{Error, Result};
+use crate::input::{BatchStream, Extent, Request, Source, Split};
+
+/// A CSV or TSV file, plain or compressed with gzip or zstd.
+///
+/// Cells are separated by commas, tabs, semicolons or bars and quoted as in RFC 4180; a quote inside
+/// an unquoted cell is a character like any other. Lines end with LF or CRLF, blank lines are skipped.
+/// The delimiter, whether quotes are quotes, whether there is a header, and the columns' types are
+/// found from samples spread over the file. Without a header, the columns are named `column_0`,
+/// `column_1` and so on.
+///
+/// An empty cell is a missing value. In columns of numbers, booleans and times so are `NA`, `N/A`,
+/// `null`, `None`, `NaN`, `\N`, `?` and `-`, and spaces around a value don't matter.
+///
+/// # Error handling
+///
+/// A cell that can't be read as requested, a record with too few or too many cells, and text after
+/// a closing quote are errors with the line (counted from 1, line breaks inside quotes included).
+/// Where a range of a plain file begins is guessed from the text around it, and the guess is checked
+/// when the range before has been read: rows are never cut wrongly without an error. Whoever reads
+/// only some of the splits does without that check.
+#[derive(Debug)]
+pub struct CsvSource {
+    path: PathBuf,
+    layout: Arc<Layout>,
+    split_bytes: u64,
+}
+
+impl CsvSource {
+    /// Opens a file and finds out from samples of it how to read it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let layout = Layout::sniff(path)?;
+        let split_bytes = (layout.len / 64).clamp(64 << 10, 4 << 20);
+        Ok(Self::new(path, layout, split_bytes))
+    }
+
+    pub(super) fn new(path: &Path, layout: Layout, split_bytes: u64) -> Self {
+        CsvSource { path: path.to_path_buf(), layout: Arc::new(layout), split_bytes }
+    }
+}
+
+impl Source for CsvSource {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn schema(&self) -> &SchemaRef {
+        &self.layout.schema
+    }
+
+    fn splits(&self, file: usize) -> Vec<Split> {
+        let Layout { compression, len, start, .. } = *self.layout;
+        if compression != Compression::None {
+            return vec![Split { file, extent: Extent::Whole, rows: None, bytes: len }];
+        }
+        // Ranges lie at multiples of the size, but for the first, which begins with the rows.
+        let first = start / self.split_bytes;
+        let range = |index: u64| {
+            let start = start.max(index * self.split_bytes);
+            let end = len.min((index + 1) * self.split_bytes);
+            Split { file, extent: Extent::Bytes { start, end }, rows: None, bytes: end - start }
+        };
+        (first..len.div_ceil(self.split_bytes)).map(range).filter(|split| split.bytes > 0).collect()
+    }
+
+    fn open(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
+        let (start, end) = match split.extent {
+            Extent::Bytes { start, end } if self.layout.compression == Compression::None => (start, end),
+            Extent::Whole => (self.layout.start, u64::MAX),
+            _ => return Err(Error::usage("this split is of a file of another format").in_file(&self.path)),
+        };
+        let file = File::open(&self.path).map_err(|error| Error::io("can't read", &self.path, &error))?;
+        let stream = CsvStream::new(&self.path, file, self.layout.clone(), (start, end), request)?;
+        Ok(Box::new(stream))
+    }
+
+    fn open_bytes(&self, split: &Split, request: &Request) -> usize {
+        let Layout { compression, record_bytes, .. } = *self.layout;
+        let rows = match split.extent {
+            Extent::Bytes { .. } => request.batch_rows.min(split.bytes as usize / record_bytes + 1),
+            _ => request.batch_rows,
+        };
+        // Per row: the line number, and per column a value or, as text, about its share of a record.
+        let row = 8 + 12 * request.columns.len() + record_bytes;
+        // A block and the ends of its cells, four bytes for every two of text at the most.
+        3 * BLOCK.max(2 * record_bytes) + rows * row + compression.memory()
+    }
+}

@@ -1,0 +1,77 @@
+//! How well a dialect explains a sample of a file.
+
+use super::dialect::Dialect;
+use super::tokens::{Scan, Tokens};
+
+/// A piece of a file that begins with a record.
+#[derive(Debug)]
+pub(super) struct Sample {
+    pub(super) bytes: Vec<u8>,
+    /// Whether the file ends with it.
+    pub(super) last: bool,
+}
+
+/// A sample cut into records, and what that looks like.
+#[derive(Debug)]
+pub(super) struct Trial {
+    pub(super) tokens: Tokens,
+    /// Cells of the first record.
+    pub(super) columns: usize,
+    /// The commonest number of cells, and how many records have it.
+    usual: (usize, usize),
+    /// Whether every quoted cell ends with its closing quote.
+    sound: bool,
+    /// Whether line breaks lie inside quotes, or so it seems.
+    quoted_lines: bool,
+}
+
+impl Trial {
+    /// Cuts a sample as a dialect says.
+    pub(super) fn new(dialect: Dialect, sample: &Sample) -> Self {
+        let mut tokens = Tokens::default();
+        let scan = Scan { stop: usize::MAX, most: usize::MAX, last: sample.last, line: 0 };
+        let scanned = tokens.scan(dialect, &sample.bytes, scan);
+        let mut counts: Vec<usize> = (0..tokens.len()).map(|record| tokens.cells(record)).collect();
+        let columns = counts.first().copied().unwrap_or(0);
+        counts.sort_unstable();
+        let runs = counts.chunk_by(|a, b| a == b).map(|run| (run[0], run.len()));
+        let usual = runs.max_by_key(|(cells, records)| (*records, *cells)).unwrap_or((0, 0));
+
+        let whole = (1..tokens.len()).any(|record| {
+            let text = &sample.bytes[tokens.start(record - 1)..tokens.start(record)];
+            let line = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1);
+            !text[line..].iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+        });
+        let rest = scanned.map_or(0, |scanned| scanned.bytes);
+        let quoted_lines = whole || sample.bytes[rest..].contains(&b'\n');
+        Trial { tokens, columns, usual, sound: scanned.is_ok(), quoted_lines }
+    }
+
+    /// Whether the dialect may be right at all: it splits the first record, and most records alike.
+    pub(super) fn splits(&self) -> bool {
+        let alike = (0..self.tokens.len()).filter(|record| self.tokens.cells(*record) == self.columns);
+        let most = alike.count().max(if self.usual.0 > 1 { self.usual.1 } else { 0 });
+        self.columns > 1 && 2 * most >= self.tokens.len()
+    }
+
+    /// Whether it explains the sample better than another one: quotes first, then the share of
+    /// records of the usual size, then that size.
+    pub(super) fn beats(&self, other: &Trial) -> bool {
+        let share = |trial: &Trial, of: &Trial| trial.usual.1 * of.tokens.len();
+        let key = |trial: &Trial, of: &Trial| (trial.sound, share(trial, of), trial.usual.0);
+        key(self, other) > key(other, self)
+    }
+
+    /// Whether every record has the same number of cells.
+    pub(super) fn is_even(&self) -> bool {
+        self.usual == (self.columns, self.tokens.len())
+    }
+
+    /// Whether the quotes of the sample are those of RFC 4180 rather than ordinary characters, given
+    /// the same sample with quotes as such. Cells with line breaks tear lines apart when their quotes
+    /// are overlooked; where all lines are whole all the same, there are no such cells.
+    pub(super) fn is_quoted(&self, plain: &Trial) -> bool {
+        let whole_lines = plain.is_even() && (plain.columns > 1 || !self.sound);
+        !(whole_lines && (!self.sound || self.quoted_lines))
+    }
+}
