@@ -353,9 +353,9 @@ mod tests {
     #[test]
     fn sorted_alternating_and_drifting_labels_are_not_random() {
         let coin = |i: i32| i32::from(hash(7, &i.to_le_bytes()).is_multiple_of(3));
-        assert!(random((0..20_000).map(coin).collect()));
-        assert!(!random((0..20_000).map(|i| i32::from(i < 6000)).collect()));
-        assert!(!random((0..20_000).map(|i| i % 2).collect()));
+        assert!(random((0..20_000i32).map(coin).collect()));
+        assert!(!random((0..20_000i32).map(|i| i32::from(i < 6000)).collect()));
+        assert!(!random((0..20_000i32).map(|i| i % 2).collect()));
         assert!(!random(
             (0..20_000).map(|i| i32::from(hash(7, &i.to_le_bytes()) % 20_000 < i as u64)).collect()
         ));
