@@ -29,7 +29,7 @@ pub enum Command {
 
 /// What is read, and how columns are used.
 #[derive(Debug, Args)]
-pub struct DataArgs {
+pub(super) struct DataArgs {
     /// Files, folders and globs of Parquet, Arrow IPC, CSV or TSV (.gz, .zst).
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
@@ -69,7 +69,7 @@ pub struct DataArgs {
 
 /// What of the machine is used; changes nothing but the time.
 #[derive(Debug, Args)]
-pub struct MachineArgs {
+pub(super) struct MachineArgs {
     /// Threads [default: the processor's]. They do not change the result.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -143,7 +143,7 @@ pub struct PlanArgs {
 
 /// What `evaluate` and `predict` share.
 #[derive(Debug, Args)]
-pub struct ApplyArgs {
+pub(super) struct ApplyArgs {
     /// The model.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,

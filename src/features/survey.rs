@@ -357,7 +357,7 @@ mod tests {
         assert!(!random((0..20_000i32).map(|i| i32::from(i < 6000)).collect()));
         assert!(!random((0..20_000i32).map(|i| i % 2).collect()));
         assert!(!random(
-            (0..20_000).map(|i| i32::from(hash(7, &i.to_le_bytes()) % 20_000 < i as u64)).collect()
+            (0..20_000i32).map(|i| i32::from(hash(7, &i.to_le_bytes()) % 20_000 < i as u64)).collect()
         ));
     }
 }

@@ -25,7 +25,6 @@ const BATCH_ROWS: usize = 1024;
 pub(crate) struct Planned {
     pub(crate) plan: Arc<Plan>,
     pub(crate) survey: Survey,
-    pub(crate) whole: bool,
     pub(crate) stages: Stages,
 }
 
@@ -108,5 +107,5 @@ pub(crate) fn make_plan(
     };
     let plan = Arc::new(decide(&survey, &wishes, whole)?);
     watch.plan(&plan, survey.rows());
-    Ok(Planned { plan, survey, whole, stages })
+    Ok(Planned { plan, survey, stages })
 }

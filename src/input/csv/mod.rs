@@ -29,4 +29,4 @@ mod tokens;
 mod trial;
 mod value;
 
-pub use source::CsvSource;
+pub(super) use source::CsvSource;

@@ -32,7 +32,7 @@ use crate::input::{BatchStream, Extent, Request, Source, Split};
 /// when the range before has been read: rows are never cut wrongly without an error. Whoever reads
 /// only some of the splits does without that check.
 #[derive(Debug)]
-pub struct CsvSource {
+pub(crate) struct CsvSource {
     path: PathBuf,
     layout: Arc<Layout>,
     split_bytes: u64,
@@ -40,7 +40,7 @@ pub struct CsvSource {
 
 impl CsvSource {
     /// Opens a file and finds out from samples of it how to read it.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let layout = Layout::sniff(path)?;
         let split_bytes = (layout.len / 64).clamp(64 << 10, 4 << 20);
         Ok(Self::new(path, layout, split_bytes))
