@@ -229,13 +229,19 @@ impl ColumnEncoder {
                 if is_text(plain(&array.slice(0, 0))?.data_type()) {
                     return Err(Error::data("found text, expected numbers, as in the data of the plan"));
                 }
-                let target = chunk.dense_mut(self.dense);
-                encode_numbers(array, scale, target)?;
+                let (origin, factor) = scale.linear_step();
+                let rows = array.len();
+                let target = &mut chunk.dense_mut(self.dense)[..rows];
+                for_each_number(array, |row, x| {
+                    target[row] = x.map_or(f32::NAN, |x| ((x - origin) * factor) as f32);
+                })?;
                 if *flag_missing {
-                    let flags = chunk.dense_mut(self.dense + 1);
-                    for_each_number(array, |row, x| {
-                        flags[row] = f32::from(u8::from(!is_usable(x, scale)));
-                    })?;
+                    let (target, flags) = chunk.dense_pair_mut(self.dense);
+                    scale.finish(&mut target[..rows], |row, missing| {
+                        flags[row] = f32::from(u8::from(missing))
+                    });
+                } else {
+                    scale.finish(target, |_, _| ());
                 }
                 Ok(())
             }
@@ -266,7 +272,8 @@ impl ColumnEncoder {
                 let lists = Lists::of(array)?;
                 let numbers = numbers(&lists.items)?;
                 for (place, scale) in scales.iter().enumerate() {
-                    let target = chunk.dense_mut(self.dense + place);
+                    let (origin, factor) = scale.linear_step();
+                    let target = &mut chunk.dense_mut(self.dense + place)[..array.len()];
                     for row in 0..array.len() {
                         let range = lists.row(row);
                         if !range.is_empty() && range.len() != scales.len() {
@@ -274,8 +281,9 @@ impl ColumnEncoder {
                             return Err(at_row(Error::data(message), row));
                         }
                         let x = numbers.get(range.start + place).copied().filter(|_| !range.is_empty());
-                        target[row] = feature(x, scale);
+                        target[row] = x.map_or(f32::NAN, |x| ((x - origin) * factor) as f32);
                     }
+                    scale.finish(target, |_, _| ());
                 }
                 Ok(())
             }
@@ -288,10 +296,13 @@ impl ColumnEncoder {
         for part in parts {
             match part {
                 TimePart::Trend { scale } => {
-                    let target = chunk.dense_mut(dense);
+                    let (origin, factor) = scale.linear_step();
+                    let target = &mut chunk.dense_mut(dense)[..array.len()];
                     for_each_time(array, |row, t| {
-                        target[row] = feature(t.map(|t| t as f64 / 86_400.0), scale)
+                        target[row] =
+                            t.map_or(f32::NAN, |t| ((t as f64 / 86_400.0 - origin) * factor) as f32);
                     })?;
+                    scale.finish(target, |_, _| ());
                     dense += 1;
                 }
                 TimePart::Month | TimePart::Weekday | TimePart::Hour => {
@@ -310,24 +321,6 @@ impl ColumnEncoder {
         }
         Ok(())
     }
-}
-
-/// Whether a number makes a finite feature; NaN, infinities and what overflows count as missing.
-#[inline(always)]
-fn is_usable(x: Option<f64>, scale: &Scale) -> bool {
-    x.is_some_and(|x| scale.apply(x).is_finite())
-}
-
-#[inline(always)]
-fn feature(x: Option<f64>, scale: &Scale) -> f32 {
-    match x.map(|x| scale.apply(x)) {
-        Some(feature) if feature.is_finite() => feature,
-        _ => scale.missing(),
-    }
-}
-
-fn encode_numbers(array: &ArrayRef, scale: &Scale, target: &mut [f32]) -> Result<()> {
-    for_each_number(array, |row, x| target[row] = feature(x, scale))
 }
 
 /// All numbers of an array, NaN for null.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::learn::kernels;
+
 /// How a number becomes a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "scale", rename_all = "snake_case")]
@@ -64,15 +66,27 @@ impl Scale {
         })
     }
 
-    /// The feature of a number.
-    #[inline]
-    pub fn apply(&self, x: f64) -> f32 {
+    /// Origin and factor of the linear step that comes first: `(x - origin) * factor`.
+    pub(crate) fn linear_step(&self) -> (f64, f64) {
         match *self {
-            Scale::None { .. } => x as f32,
-            Scale::Standard { mean, deviation } => ((x - mean) / deviation) as f32,
-            Scale::SignedLog { center, spread, mean, deviation } => {
-                ((signed_log(x, center, spread) - mean) / deviation) as f32
-            }
+            Scale::None { .. } => (0.0, 1.0),
+            Scale::Standard { mean, deviation } => (mean, 1.0 / deviation),
+            Scale::SignedLog { center, spread, .. } => (center, 1.0 / spread),
+        }
+    }
+
+    /// Makes features of what the linear step gave, NaN for missing numbers. Tells `flag` for each
+    /// feature whether its number was missing; NaN, infinities and what is too large for a feature
+    /// count as missing.
+    pub(crate) fn finish(&self, values: &mut [f32], mut flag: impl FnMut(usize, bool)) {
+        if let Scale::SignedLog { mean, deviation, .. } = *self {
+            kernels::signed_log(values, mean as f32, (1.0 / deviation) as f32);
+        }
+        let fill = self.missing();
+        for (row, value) in values.iter_mut().enumerate() {
+            let missing = !value.is_finite();
+            flag(row, missing);
+            *value = if missing { fill } else { *value };
         }
     }
 
@@ -138,8 +152,14 @@ mod tests {
         let moved: Vec<f64> = sample.iter().map(|x| x * 1e-6 + 1e4).collect();
         assert!(is_heavy_tailed(&sample) && is_heavy_tailed(&moved));
         let (a, b) = (Scale::signed_log(&sample).unwrap(), Scale::signed_log(&moved).unwrap());
-        for (x, y) in sample.iter().zip(&moved) {
-            assert!((a.apply(*x) - b.apply(*y)).abs() < 1e-3);
+        let features = |scale: &Scale, numbers: &[f64]| {
+            let (origin, factor) = scale.linear_step();
+            let mut features: Vec<f32> = numbers.iter().map(|x| ((x - origin) * factor) as f32).collect();
+            scale.finish(&mut features, |_, missing| assert!(!missing));
+            features
+        };
+        for (x, y) in features(&a, &sample).iter().zip(features(&b, &moved)) {
+            assert!((x - y).abs() < 1e-3);
         }
     }
 

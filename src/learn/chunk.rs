@@ -142,6 +142,13 @@ impl Chunk {
         &mut self.dense.as_slice_mut().unwrap_or_default()[column * capacity..][..capacity]
     }
 
+    /// Room for the numbers of dense columns `column` and `column + 1`.
+    pub fn dense_pair_mut(&mut self, column: usize) -> (&mut [f32], &mut [f32]) {
+        let capacity = self.dense.ncols();
+        let all = self.dense.as_slice_mut().unwrap_or_default();
+        all[column * capacity..][..2 * capacity].split_at_mut(capacity)
+    }
+
     /// Appends the rows that `rows` names as `(index in from, row)`, in that order.
     pub fn gather(&mut self, from: &[Chunk], rows: &[(u32, u32)]) {
         let start = self.rows;

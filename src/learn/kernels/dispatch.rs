@@ -58,6 +58,7 @@ macro_rules! kernel {
 
 kernel!(logistic_gradient(margins: &mut [f32], labels: &[f32]));
 kernel!(logistic_loss(margins: &[f32], labels: &[f32], out: &mut [f32]));
+kernel!(signed_log(values: &mut [f32], mean: f32, factor: f32));
 kernel!(probability(margins: &mut [f32]));
 
 /// Asks the processor to bring the cache lines of `value` near. A hint: no effect on results.

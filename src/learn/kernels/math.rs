@@ -37,6 +37,43 @@ fn ln_1p(e: f32) -> f32 {
     2.0 * (s + s * q * p)
 }
 
+/// `ln(1 + x)` for `x >= 0`, to about 1e-7 absolute or relative, whichever is larger; NaN for what is
+/// not finite. The method of Cephes' `logf`.
+#[inline(always)]
+fn ln_1p_wide(x: f32) -> f32 {
+    const ROOT_HALF: u32 = 0x3f35_04f3; // the bits of sqrt(1/2)
+    let shifted = (1.0 + x).to_bits().wrapping_sub(ROOT_HALF);
+    let exponent = ((shifted as i32) >> 23) as f32;
+    let f = f32::from_bits((shifted & 0x007f_ffff) + ROOT_HALF) - 1.0;
+    let p = 7.037_684e-2;
+    let p = p * f - 1.151_461e-1;
+    let p = p * f + 1.167_7e-1;
+    let p = p * f - 1.242_014_1e-1;
+    let p = p * f + 1.424_932_3e-1;
+    let p = p * f - 1.666_805_7e-1;
+    let p = p * f + 2.000_071_4e-1;
+    let p = p * f - 2.499_999_4e-1;
+    let p = p * f + 3.333_333e-1;
+    let q = f * f;
+    let tail = p * f * q + exponent * -2.121_944_4e-4 - 0.5 * q;
+    let value = f + tail + exponent * 0.693_359_4;
+    if x <= f32::MAX { value } else { f32::NAN }
+}
+
+#[inline(always)]
+pub(super) fn signed_log(values: &mut [f32], mean: f32, factor: f32) {
+    let one = |v: f32| (ln_1p_wide(v.abs()).copysign(v) - mean) * factor;
+    let (chunks, rest) = values.as_chunks_mut::<LANES>();
+    for run in chunks {
+        for v in run.iter_mut() {
+            *v = one(*v);
+        }
+    }
+    for v in rest {
+        *v = one(*v);
+    }
+}
+
 #[inline(always)]
 fn sigmoid(m: f32) -> f32 {
     let e = exp_neg(m.abs());

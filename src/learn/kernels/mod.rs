@@ -26,6 +26,12 @@ pub fn probability(margins: &mut [f32]) {
     dispatch::probability(Level::best(), margins);
 }
 
+/// Overwrites each value `v` by `(sign(v) * ln(1 + |v|) - mean) * factor`; what is not finite becomes
+/// NaN.
+pub fn signed_log(values: &mut [f32], mean: f32, factor: f32) {
+    dispatch::signed_log(Level::best(), values, mean, factor);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +69,31 @@ mod tests {
             }
             prop_assert!(results.windows(2).all(|w| w[0] == w[1]));
         }
+    }
+
+    proptest! {
+        #[test]
+        fn signed_logs_are_the_same_at_every_level(values in prop::collection::vec(margin(), 0..40)) {
+            let mut results = Vec::new();
+            for level in Level::available() {
+                let mut logs = values.clone();
+                dispatch::signed_log(level, &mut logs, 0.5, 2.0);
+                for (v, log) in values.iter().zip(&logs) {
+                    let v = f64::from(*v);
+                    let exact = (v.abs().ln_1p().copysign(v) - 0.5) * 2.0;
+                    prop_assert!((f64::from(*log) - exact).abs() < 1e-6 * exact.abs().max(1.0), "{v}: {log} {exact}");
+                }
+                results.push(logs.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+            }
+            prop_assert!(results.windows(2).all(|w| w[0] == w[1]));
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_has_no_log() {
+        let mut values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0];
+        signed_log(&mut values, 0.0, 1.0);
+        assert!(values[..3].iter().all(|v| v.is_nan()) && values[3] == 0.0);
     }
 
     #[test]
