@@ -114,7 +114,7 @@ impl Source for IpcSource {
         let block = &self.blocks[index];
         let range = block_range(block, self.map.as_ref().len())?;
         let data = self.map.buffer().slice_with_length(range.start, range.len());
-        let batch = measured(range.len(), || self.decoder.read_record_batch(block, &data))
+        let batch = measured(|_| range.len(), || self.decoder.read_record_batch(block, &data))
             .map_err(|e| unreadable(&e).at(place.clone()))?;
         let batch = match batch {
             Some(batch) => Some(arrange(&batch, request).map_err(|e| e.at(place.clone()))?),

@@ -7,12 +7,12 @@ thread_local! {
     static READ: Cell<(u64, Duration)> = const { Cell::new((0, Duration::ZERO)) };
 }
 
-/// Runs a read of `bytes` bytes and counts it.
-pub(super) fn measured<T>(bytes: usize, read: impl FnOnce() -> T) -> T {
+/// Runs a read and counts its time, and the bytes that `bytes` tells of its result.
+pub(super) fn measured<T>(bytes: impl FnOnce(&T) -> usize, read: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = read();
     let (sum, time) = READ.get();
-    READ.set((sum + bytes as u64, time + start.elapsed()));
+    READ.set((sum + bytes(&result) as u64, time + start.elapsed()));
     result
 }
 

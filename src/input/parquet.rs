@@ -279,7 +279,7 @@ impl ChunkReader for PositionedFile {
             )));
         }
         let mut buffer = vec![0; length];
-        measured(length, || self.file.read_exact_at(&mut buffer, start))?;
+        measured(|_| length, || self.file.read_exact_at(&mut buffer, start))?;
         Ok(buffer.into())
     }
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
+use crate::input::meter::measured;
+
 /// How a file is compressed, told from its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
@@ -94,7 +96,7 @@ impl Bytes {
             Bytes::Plain { file, position, len } => {
                 let left = usize::try_from(len.saturating_sub(*position)).unwrap_or(usize::MAX);
                 let read = buffer.len().min(left);
-                file.read_exact_at(&mut buffer[..read], *position)?;
+                measured(|_| read, || file.read_exact_at(&mut buffer[..read], *position))?;
                 *position += read as u64;
                 Ok(read)
             }
@@ -122,7 +124,8 @@ struct Positioned {
 
 impl Read for Positioned {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.position)?;
+        let bytes = |result: &io::Result<usize>| *result.as_ref().unwrap_or(&0);
+        let read = measured(bytes, || self.file.read_at(buffer, self.position))?;
         self.position += read as u64;
         Ok(read)
     }
