@@ -3,7 +3,9 @@
 //! `expected/optimizers.py` says which numbers are compared, and makes them. This file draws the same
 //! data, bit for bit.
 
-use millstream::learn::{Chunk, HASHED, Iterate, Learn, Linear, Loss, Optimizer, Settings, Shape, learner};
+use millstream::learn::{
+    Alone, Chunk, HASHED, Iterate, Learn, Linear, Loss, Optimizer, Settings, Shape, learner,
+};
 use serde::Deserialize;
 
 const ROWS: usize = 32_000;
@@ -100,7 +102,7 @@ fn settings(shape: Shape, loss: Loss, optimizer: Optimizer, rates: &[f32], l2: f
 fn epoch(learner: &mut dyn Learn, chunk: &Chunk, rows: usize) -> Vec<f32> {
     let mut margins = Vec::new();
     for start in (0..rows).step_by(BATCH) {
-        learner.learn(chunk, start..(start + BATCH).min(rows), &mut margins);
+        learner.learn(chunk, start..(start + BATCH).min(rows), BATCH, &Alone, &mut margins);
     }
     learner.end_epoch();
     margins
@@ -254,7 +256,7 @@ fn a_model_taken_out_half_way_goes_on_as_if_it_had_stayed() {
                 let mut learner = mixed(optimizer, &rates, l2);
                 epoch(&mut *learner, &chunk, half);
                 let mut margins = Vec::new();
-                learner.learn(&chunk, half..half + BATCH, &mut margins);
+                learner.learn(&chunk, half..half + BATCH, BATCH, &Alone, &mut margins);
                 let mut model = 2;
                 if split {
                     learner = learner.only(model);
@@ -262,7 +264,7 @@ fn a_model_taken_out_half_way_goes_on_as_if_it_had_stayed() {
                     model = 0;
                 }
                 for start in (half + BATCH..SOME).step_by(BATCH) {
-                    learner.learn(&chunk, start..(start + BATCH).min(SOME), &mut margins);
+                    learner.learn(&chunk, start..(start + BATCH).min(SOME), BATCH, &Alone, &mut margins);
                 }
                 learner.end_epoch();
                 bits(&mut *learner, model)
@@ -285,7 +287,7 @@ fn the_cut_into_chunks_does_not_matter() {
                     let mut chunk = Chunk::new(ALL, size);
                     chunk.append(&all, start, end);
                     for at in (0..end - start).step_by(BATCH) {
-                        learner.learn(&chunk, at..at + BATCH, &mut margins);
+                        learner.learn(&chunk, at..at + BATCH, BATCH, &Alone, &mut margins);
                     }
                     start = end;
                     if start == SOME {
@@ -311,7 +313,7 @@ fn gradient_descent_waits_for_the_end_of_the_epoch() {
         let still = bits(&mut *learner, 0);
         let mut margins = Vec::new();
         for start in (0..SOME).step_by(BATCH) {
-            learner.learn(&chunk, start..start + BATCH, &mut margins);
+            learner.learn(&chunk, start..start + BATCH, BATCH, &Alone, &mut margins);
         }
         assert!(margins.iter().all(|&m| m == 0.0), "every row is predicted by the model as it was");
         assert_eq!(bits(&mut *learner, 0), still);

@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use super::chunk::{Chunk, Shape};
+use super::crew::{Board, Crew, Task};
 use super::linear::{Iterate, Linear, State, Weights};
 use super::loss::Loss;
 use super::optimizer::{AdaGradRule, Optimizer, RmsPropRule, Rule, SgdRule};
 use super::record::Record;
-use super::shard::{Codes, Shard, Step};
+use super::shard::{Codes, Shard, Step, clock};
+use super::span::Span;
 use super::table::Table;
 
 /// What a learner is made from.
@@ -32,9 +34,20 @@ pub struct Settings {
 
 /// A learner of any number of models and any optimiser.
 pub trait Learn: Send {
-    /// Learns from `rows` of `chunk`, which are one mini-batch. Appends each row's margins *before*
-    /// the step, one for each model, to `margins`.
-    fn learn(&mut self, chunk: &Chunk, rows: Range<usize>, margins: &mut Vec<f32>);
+    /// Learns from `rows` of `chunk` in mini-batches of `batch` rows (the last may have fewer), by the
+    /// hands of `crew`, whose number changes nothing but the time. Appends each row's margins *before*
+    /// its mini-batch's step, one for each model, to `margins`.
+    fn learn(
+        &mut self,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        batch: usize,
+        crew: &dyn Crew,
+        margins: &mut Vec<f32>,
+    );
+
+    /// Lets tables double that are too full. To be called after the same numbers of rows in every run.
+    fn grow(&mut self);
 
     /// Ends an epoch: gradient descent takes its step now.
     fn end_epoch(&mut self);
@@ -97,13 +110,6 @@ fn sized<R: Rule>(settings: &Settings, rule: R, defer: bool) -> Box<dyn Learn> {
 /// Columns are dealt to this many shards, whatever the number of threads.
 const SHARDS: usize = 8;
 
-/// The clock of the time-weighted average: its increments are the weights of the iterates, which
-/// so grow linearly with time (Lacoste-Julien, Schmidt and Bach 2012, arXiv 1212.2002): the first,
-/// poor iterates hardly count.
-fn clock(step: u64) -> f32 {
-    (step as f64).powi(2) as f32
-}
-
 struct Learner<R, const K: usize> {
     loss: Loss,
     step: Step<R, K>,
@@ -113,10 +119,6 @@ struct Learner<R, const K: usize> {
     /// Rows since the last deferred step.
     deferred_rows: u64,
     capped: bool,
-    /// Margins, then derivatives, of the mini-batch.
-    margins: Vec<[f32; K]>,
-    /// Each row's label once for each model.
-    labels: Vec<[f32; K]>,
 }
 
 impl<R: Rule, const K: usize> Learner<R, K> {
@@ -141,36 +143,7 @@ impl<R: Rule, const K: usize> Learner<R, K> {
             bias: Record::ZERO,
             deferred_rows: 0,
             capped: false,
-            margins: Vec::new(),
-            labels: Vec::new(),
         }
-    }
-
-    /// Steps the bias, a weight without penalty whose feature is always 1.
-    fn update_bias(&mut self, derivatives: &[[f32; K]]) {
-        let mut g = [0.0; K];
-        for d in derivatives {
-            for k in 0..K {
-                g[k] += d[k];
-            }
-        }
-        if self.step.defer {
-            Step::<R, K>::put_off(&mut self.bias, g);
-        } else {
-            Step { l2: 0.0, ..self.step }.take(&mut self.bias, g);
-        }
-    }
-
-    fn grow(&mut self, chunk: &Chunk, rows: Range<usize>) {
-        let mut room = self.max_bytes.saturating_sub(self.bytes());
-        for shard in &mut self.shards {
-            self.capped |= shard.grow(chunk, rows.clone(), &mut room);
-        }
-    }
-
-    fn advance(&mut self) {
-        self.step.number += 1;
-        self.step.clock = clock(self.step.number);
     }
 
     /// Collects one number of each record, in the order of the columns.
@@ -222,42 +195,63 @@ impl<R: Rule, const K: usize> Learner<R, K> {
 }
 
 impl<R: Rule, const K: usize> Learn for Learner<R, K> {
-    fn learn(&mut self, chunk: &Chunk, rows: Range<usize>, out: &mut Vec<f32>) {
-        self.margins.clear();
-        self.margins.resize(rows.len(), self.bias.weight);
-        for shard in &mut self.shards {
-            shard.margins(&self.step, chunk, rows.clone());
-            for (m, part) in self.margins.iter_mut().zip(&shard.part) {
-                for k in 0..K {
-                    m[k] += part[k];
+    fn learn(
+        &mut self,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        batch: usize,
+        crew: &dyn Crew,
+        margins: &mut Vec<f32>,
+    ) {
+        let shards = self.shards.len();
+        let hands = crew.hands().clamp(1, shards);
+        let board = Board::new(hands, shards, batch * K);
+        let span = Span {
+            loss: self.loss,
+            step: self.step,
+            chunk,
+            rows: rows.clone(),
+            batch,
+            board: &board,
+            shards,
+            hands,
+        };
+        let mut tasks: Vec<Task<'_>> = Vec::with_capacity(hands);
+        let (mut rest, mut first) = (self.shards.as_mut_slice(), 0);
+        // Every hand steps a copy of the bias, and all come out the same: the first one's is kept.
+        let bias = self.bias;
+        let mut output = Some((&mut self.bias, margins));
+        for hand in 0..hands {
+            let count = (hand + 1) * shards / hands - first;
+            let (mine, others) = rest.split_at_mut(count);
+            rest = others;
+            let (span, index, output) = (&span, first, output.take());
+            first += count;
+            tasks.push(Box::new(move || match output {
+                Some((kept, margins)) => {
+                    *kept = span.work(mine, index, bias, |m| margins.extend_from_slice(m))
                 }
-            }
+                None => {
+                    span.work(mine, index, bias, |_| ());
+                }
+            }));
         }
-        out.extend_from_slice(self.margins.as_flattened());
-        self.labels.clear();
-        self.labels.extend(chunk.labels[rows.clone()].iter().map(|&y| [y; K]));
-        self.loss.gradient(self.margins.as_flattened_mut(), self.labels.as_flattened());
-        // A deferred step divides by all its rows in the end.
-        let share = if self.step.defer { 1.0 } else { 1.0 / rows.len() as f32 };
-        if chunk.weights.is_empty() {
-            self.margins.as_flattened_mut().iter_mut().for_each(|d| *d *= share);
-        } else {
-            for (d, weight) in self.margins.iter_mut().zip(&chunk.weights[rows.clone()]) {
-                d.iter_mut().for_each(|d| *d *= share * weight);
-            }
-        }
-        let derivatives = std::mem::take(&mut self.margins);
-        self.update_bias(&derivatives);
-        for shard in &mut self.shards {
-            shard.update(&self.step, chunk, rows.clone(), &derivatives);
-        }
-        self.margins = derivatives;
+        crew.run(tasks);
         if self.step.defer {
             self.deferred_rows += rows.len() as u64;
         } else {
-            self.advance();
-            // Not while gradients are put off: the two halves of a doubled table would share them.
-            self.grow(chunk, rows);
+            self.step = self.step.after(rows.len().div_ceil(batch) as u64);
+        }
+    }
+
+    fn grow(&mut self) {
+        // Not while gradients are put off: the two halves of a doubled table would share them.
+        if self.deferred_rows > 0 {
+            return;
+        }
+        let mut room = self.max_bytes.saturating_sub(self.bytes());
+        for shard in &mut self.shards {
+            self.capped |= shard.grow(&mut room);
         }
     }
 
@@ -268,7 +262,8 @@ impl<R: Rule, const K: usize> Learn for Learner<R, K> {
             }
             Step { l2: 0.0, ..self.step }.take_deferred(&mut self.bias, self.deferred_rows);
             self.deferred_rows = 0;
-            self.advance();
+            self.step = self.step.after(1);
+            self.grow();
         }
     }
 
@@ -293,8 +288,6 @@ impl<R: Rule, const K: usize> Learn for Learner<R, K> {
             bias: self.bias.only(model),
             deferred_rows: self.deferred_rows,
             capped: self.capped,
-            margins: Vec::new(),
-            labels: Vec::new(),
         })
     }
 

@@ -6,6 +6,7 @@
 //! the [`Weights`] of a [`Linear`] model.
 
 mod chunk;
+mod crew;
 pub mod kernels;
 mod learner;
 mod linear;
@@ -14,9 +15,11 @@ pub mod metrics;
 mod optimizer;
 mod record;
 mod shard;
+mod span;
 mod table;
 
 pub use chunk::{Chunk, HASHED, ListColumn, Shape};
+pub use crew::{Alone, Crew, Task};
 pub use learner::{Column, Learn, Settings, learner};
 pub use linear::{Iterate, Linear, State, Weights};
 pub use loss::Loss;

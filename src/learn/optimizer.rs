@@ -46,7 +46,7 @@ impl Optimizer {
 
 /// One step of an optimiser on a record. `Copy` and free of branches: the hot loops are compiled
 /// once for each rule.
-pub(crate) trait Rule: Copy + Send + 'static {
+pub(crate) trait Rule: Copy + Send + Sync + 'static {
     /// Whether a record changes in a step in which its gradient is zero, even without a penalty.
     const DECAYS: bool;
 

@@ -13,7 +13,7 @@ pub(crate) struct Record<const K: usize> {
     /// The gradient of the current mini-batch, zero between mini-batches.
     pub(crate) gradient: [f32; K],
     /// The sum of all changes of the weight, each times the clock at which it happened. The
-    /// time-weighted mean of the weight is `weight - drift / clock` (see `learner::Clock`).
+    /// time-weighted mean of the weight is `weight - drift / clock` (see `shard::clock`).
     pub(crate) drift: [f32; K],
 }
 

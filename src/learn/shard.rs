@@ -24,11 +24,24 @@ pub(crate) struct Step<R, const K: usize> {
     pub(crate) defer: bool,
     /// Steps taken before this one.
     pub(crate) number: u64,
-    /// The averaging clock at this step (see `learner::clock`).
+    /// The averaging clock at this step (see [`clock`]).
     pub(crate) clock: f32,
 }
 
+/// The clock of the time-weighted average: its increments are the weights of the iterates, which
+/// so grow linearly with time (Lacoste-Julien, Schmidt and Bach 2012, arXiv 1212.2002): the first,
+/// poor iterates hardly count.
+pub(crate) fn clock(step: u64) -> f32 {
+    (step as f64).powi(2) as f32
+}
+
 impl<R: Rule, const K: usize> Step<R, K> {
+    /// What it is `steps` steps later.
+    pub(crate) fn after(self, steps: u64) -> Self {
+        let number = self.number + steps;
+        Step { number, clock: clock(number), ..self }
+    }
+
     /// Steps a record along the loss's gradient `g`, penalty added.
     #[inline(always)]
     pub(crate) fn take(&self, record: &mut Record<K>, mut g: [f32; K]) {
@@ -197,10 +210,11 @@ impl<const K: usize> Shard<K> {
                     }
                 }
             }
+            let codes = codes.of(chunk, rows.clone());
+            table.count(codes.len());
             if step.defer {
                 continue;
             }
-            let codes = codes.of(chunk, rows.clone());
             if step.lazy {
                 for &code in codes {
                     let (record, current) = table.current_mut(table.index(code));
@@ -238,12 +252,12 @@ impl<const K: usize> Shard<K> {
         dense.chain(tabled).for_each(|record| step.take_deferred(record, rows));
     }
 
-    /// Doubles the tables that are too full, after `rows` of `chunk` were learned from, as long as
-    /// `room` bytes suffice. Returns true if one had to stay as it is.
-    pub(crate) fn grow(&mut self, chunk: &Chunk, rows: Range<usize>, room: &mut usize) -> bool {
+    /// Doubles the tables that are too full, as long as `room` bytes suffice. Returns true if one had to
+    /// stay as it is.
+    pub(crate) fn grow(&mut self, room: &mut usize) -> bool {
         let mut capped = false;
-        for (codes, table) in &mut self.tables {
-            if table.wants_to_grow(codes.of(chunk, rows.clone()).len()) {
+        for (_, table) in &mut self.tables {
+            if table.wants_to_grow() {
                 if table.growth() <= *room {
                     *room -= table.growth();
                     table.double();

@@ -13,7 +13,7 @@ pub(crate) struct Table<const K: usize> {
     /// For each record the step up to which it is current; empty unless records change while
     /// absent (see `Rule::idle`).
     current: Vec<u64>,
-    /// Rows to see before the fill is looked at again.
+    /// Records to be touched before the fill is looked at again.
     until_check: usize,
 }
 
@@ -78,10 +78,14 @@ impl<const K: usize> Table<K> {
         (self.mask as usize + 1) * record
     }
 
-    /// Counts `rows` more rows; true if the table is now so full that it should double. Looks at the
-    /// fill only after as many rows as there are records, so that looking costs nothing.
-    pub(crate) fn wants_to_grow(&mut self, rows: usize) -> bool {
-        self.until_check = self.until_check.saturating_sub(rows);
+    /// Counts records touched, repeats included.
+    pub(crate) fn count(&mut self, touched: usize) {
+        self.until_check = self.until_check.saturating_sub(touched);
+    }
+
+    /// Whether the table is now so full that it should double. Looks only after about as many records
+    /// were touched as there are, so that looking costs nothing.
+    pub(crate) fn wants_to_grow(&mut self) -> bool {
         if self.until_check > 0 {
             return false;
         }
@@ -132,7 +136,8 @@ mod tests {
             table.record_mut(index).accumulator[0] = 1.0;
         }
         table.record_mut(1).weight[0] = 0.5;
-        assert!(table.wants_to_grow(1000));
+        table.count(1000);
+        assert!(table.wants_to_grow());
         let before = table.clone();
         table.double();
         assert_eq!(table.records().len(), 3 + 32);
@@ -141,6 +146,7 @@ mod tests {
             assert_eq!(table.record(table.index(code)).weight, before.record(before.index(code)).weight);
         }
         assert_eq!(table.record(1).weight[0], 0.5);
-        assert!(!table.wants_to_grow(100_000), "copies count as used only once they are touched");
+        table.count(100_000);
+        assert!(!table.wants_to_grow(), "copies count as used only once they are touched");
     }
 }

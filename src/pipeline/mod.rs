@@ -6,11 +6,13 @@
 //! every other number of threads. What is in flight is counted in bytes.
 
 mod budget;
+mod crew;
 mod order;
 mod shuffle;
 mod stream;
 
 pub use budget::{Budget, Needs, available_memory};
+pub use crew::GradientWorkers;
 pub use order::Order;
 pub use shuffle::Shuffle;
 pub use stream::{Flow, Item, SplitState, Stages, Weigh, stream};

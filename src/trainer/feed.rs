@@ -6,6 +6,7 @@ use super::race::Race;
 use crate::error::{Error, Result};
 use crate::features::Plan;
 use crate::learn::{Chunk, Learn};
+use crate::pipeline::GradientWorkers;
 
 /// Cuts the stream of rows into mini-batches, whatever the chunks they come in, lets the learner learn
 /// from them, and keeps the race's account.
@@ -15,15 +16,29 @@ pub(crate) struct Feed {
     batch: usize,
     /// Rows after which only the race's winner goes on.
     race_rows: u64,
+    crew: GradientWorkers,
+    /// Rows learned from, and those after which tables may grow next.
+    rows: u64,
+    next_growth: u64,
     /// Rows that do not fill a mini-batch yet.
     carry: Chunk,
     margins: Vec<f32>,
 }
 
+/// Tables may grow after so many rows, whatever the chunks they come in.
+const GROWTH_ROWS: u64 = 4096;
+
 impl Feed {
-    pub(crate) fn new(learner: Box<dyn Learn>, plan: Arc<Plan>, batch: usize, race_rows: u64) -> Self {
+    pub(crate) fn new(
+        learner: Box<dyn Learn>,
+        plan: Arc<Plan>,
+        batch: usize,
+        race_rows: u64,
+        crew: GradientWorkers,
+    ) -> Self {
         let carry = Chunk::new(plan.shape(), batch);
-        Feed { learner, plan, batch, race_rows, carry, margins: Vec::new() }
+        let margins = Vec::new();
+        Feed { learner, plan, batch, race_rows, crew, rows: 0, next_growth: GROWTH_ROWS, carry, margins }
     }
 
     /// Learns from all rows of `chunk` but those that do not fill a mini-batch.
@@ -41,17 +56,16 @@ impl Feed {
             self.flush(race)?;
         }
         while start + self.batch <= chunk.rows() {
-            // As many mini-batches as end before the race wants a look.
-            let until_mark = race.rows_to_mark().div_ceil(self.batch as u64);
-            let batches = (((chunk.rows() - start) / self.batch) as u64).min(until_mark) as usize;
-            let end = start + batches * self.batch;
+            // As many mini-batches as end before something is to be looked at.
+            let until_look = race.rows_to_mark().min(self.next_growth - self.rows);
+            let batches =
+                (((chunk.rows() - start) / self.batch) as u64).min(until_look.div_ceil(self.batch as u64));
+            let end = start + batches as usize * self.batch;
             self.margins.clear();
-            for at in (start..end).step_by(self.batch) {
-                self.learner.learn(chunk, at..at + self.batch, &mut self.margins);
-            }
+            self.learner.learn(chunk, start..end, self.batch, &self.crew, &mut self.margins);
             let weights = chunk.weights.get(start..end).unwrap_or_default();
             race.add(&self.margins, &chunk.labels[start..end], weights);
-            self.look_at(race)?;
+            self.look_at(race, end - start)?;
             start = end;
         }
         self.carry.append(chunk, start, chunk.rows());
@@ -66,16 +80,22 @@ impl Feed {
         let rows = self.carry.rows();
         if rows > 0 {
             self.margins.clear();
-            self.learner.learn(&self.carry, 0..rows, &mut self.margins);
+            self.learner.learn(&self.carry, 0..rows, rows, &self.crew, &mut self.margins);
             race.add(&self.margins, &self.carry.labels, &self.carry.weights);
             self.carry.reset(self.batch);
-            self.look_at(race)?;
+            self.look_at(race, rows)?;
         }
         Ok(())
     }
 
-    /// Ends the run if all models have diverged, and the race when it has had its rows.
-    fn look_at(&mut self, race: &mut Race) -> Result<()> {
+    /// After `rows` more rows: lets tables grow, ends the run if all models have diverged, and the race
+    /// when it has had its rows.
+    fn look_at(&mut self, race: &mut Race, rows: usize) -> Result<()> {
+        self.rows += rows as u64;
+        if self.rows >= self.next_growth {
+            self.learner.grow();
+            self.next_growth = self.rows + GROWTH_ROWS;
+        }
         let Some(leader) = race.leader() else {
             let rates = self.learner.rates();
             let column = self.learner.heaviest(0).map_or("the bias".to_string(), |column| {

@@ -21,7 +21,9 @@ use crate::learn::metrics::Report;
 use crate::learn::{Chunk, Iterate, Linear, Loss, Settings, State, learner};
 use crate::model::{About, Model};
 use crate::output::AtomicFile;
-use crate::pipeline::{Budget, Flow, Needs, Order, Shuffle, SplitState, Stages, Weigh, stream};
+use crate::pipeline::{
+    Budget, Flow, GradientWorkers, Needs, Order, Shuffle, SplitState, Stages, Weigh, stream,
+};
 
 /// Bytes and rows of the buffer in which rows are shuffled; part of what determines the model, so no
 /// memory budget changes them.
@@ -147,6 +149,7 @@ struct Run<'a> {
     stages: Stages,
     epochs_done: u64,
     rates: Vec<f32>,
+    crew: GradientWorkers,
 }
 
 struct Finished {
@@ -206,6 +209,7 @@ impl<'a> Run<'a> {
             max_bytes: config.max_model,
         };
         let learner = learner(&settings);
+        let crew = GradientWorkers::of(config.plan.threads);
         if learner.bytes() > config.max_model {
             return Err(Error::usage(format!(
                 "the categories need at least {} MB of tables, more than --max-model allows",
@@ -225,7 +229,8 @@ impl<'a> Run<'a> {
             holdout: (!division.is_empty()).then(|| Holdout::new(&division)),
             division,
             budget: config.plan.memory.map_or_else(Budget::from_machine, |total| Budget { total }),
-            feed: Feed::new(learner, plan.clone(), config.batch_size, RACE_ROWS),
+            feed: Feed::new(learner, plan.clone(), config.batch_size, RACE_ROWS, crew),
+            crew,
             race: Race::new(loss, plan.target.scale(), &rates),
             best: None,
             skipped: 0,
@@ -273,7 +278,8 @@ impl<'a> Run<'a> {
         };
         let flow = Flow {
             request: &self.request,
-            threads: self.config.plan.threads,
+            // Those that learn beside the coordinator do not read.
+            threads: self.config.plan.threads + 1 - self.crew.count(),
             in_flight: self.budget.in_flight(&needs)?,
             needs,
             rows_of_each: u64::MAX,

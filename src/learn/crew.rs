@@ -1,0 +1,174 @@
+//! Learning by several hands: the columns are divided among them, and once in each mini-batch they
+//! meet to exchange their parts of the margins. Threads come from outside: see [`Crew`].
+
+use std::hint::spin_loop;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::thread;
+
+/// A task of one hand.
+pub type Task<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+/// Whoever runs tasks at the same time, each in a thread of its own.
+pub trait Crew {
+    /// Tasks that can run at the same time.
+    fn hands(&self) -> usize;
+
+    /// Runs the tasks, at most as many as there are hands, and returns when all are done.
+    fn run(&self, tasks: Vec<Task<'_>>);
+}
+
+/// One hand: the caller's own thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Alone;
+
+impl Crew for Alone {
+    fn hands(&self) -> usize {
+        1
+    }
+
+    fn run(&self, tasks: Vec<Task<'_>>) {
+        tasks.into_iter().for_each(|task| task());
+    }
+}
+
+/// Where the hands lay down their parts of the margins for the others to see.
+///
+/// There are two boards, used in turn: whoever is at mini-batch n + 1 writes on one while the slower
+/// ones still read the other, and nobody gets further than that, because all must meet.
+#[derive(Debug)]
+pub(crate) struct Board {
+    hands: usize,
+    len: usize,
+    shards: usize,
+    /// Bits of f32, `[2][shards][len]`.
+    numbers: Vec<AtomicU32>,
+    arrived: AtomicUsize,
+    /// Set when a hand panics, so that the others do not wait for it for ever.
+    broken: AtomicBool,
+}
+
+/// Turns of waiting before the processor is offered to others: with more threads than processors the
+/// one that is waited for may need it.
+const SPINS: usize = 2_000;
+
+impl Board {
+    /// A board for `hands` hands, and parts of `len` numbers from each of `shards` shards.
+    pub(crate) fn new(hands: usize, shards: usize, len: usize) -> Self {
+        let numbers = if hands > 1 { 2 * shards * len } else { 0 };
+        Board {
+            hands,
+            len,
+            shards,
+            numbers: (0..numbers).map(|_| AtomicU32::new(0)).collect(),
+            arrived: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    fn part(&self, turn: usize, shard: usize) -> &[AtomicU32] {
+        &self.numbers[((turn % 2) * self.shards + shard) * self.len..][..self.len]
+    }
+
+    /// Lays down a shard's part for mini-batch `turn`.
+    pub(crate) fn put(&self, turn: usize, shard: usize, part: &[f32]) {
+        for (slot, x) in self.part(turn, shard).iter().zip(part) {
+            slot.store(x.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// Adds a shard's part for mini-batch `turn` to `sum`.
+    pub(crate) fn add_to(&self, turn: usize, shard: usize, sum: &mut [f32]) {
+        for (sum, slot) in sum.iter_mut().zip(self.part(turn, shard)) {
+            *sum += f32::from_bits(slot.load(Ordering::Relaxed));
+        }
+    }
+
+    /// Waits until all hands have put their parts for mini-batch `turn`.
+    ///
+    /// # Panics
+    /// If another hand has panicked.
+    pub(crate) fn meet(&self, turn: usize) {
+        let all = (turn + 1) * self.hands;
+        self.arrived.fetch_add(1, Ordering::AcqRel);
+        let mut spins = 0;
+        while self.arrived.load(Ordering::Acquire) < all {
+            assert!(!self.broken.load(Ordering::Relaxed), "another thread of the crew has panicked");
+            spins += 1;
+            if spins < SPINS { spin_loop() } else { thread::yield_now() }
+        }
+    }
+
+    /// A guard that frees the others if its holder panics.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        Watch(self)
+    }
+}
+
+pub(crate) struct Watch<'a>(&'a Board);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.broken.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Chunk, HASHED, Iterate, Loss, Optimizer, Settings, Shape, learner};
+    use super::*;
+
+    struct Threads(usize);
+
+    impl Crew for Threads {
+        fn hands(&self) -> usize {
+            self.0
+        }
+
+        fn run(&self, tasks: Vec<Task<'_>>) {
+            thread::scope(|scope| tasks.into_iter().for_each(|task| drop(scope.spawn(task))));
+        }
+    }
+
+    #[test]
+    fn any_number_of_hands_learns_the_same_bits() {
+        let shape = Shape { dense: 5, slots: 7, lists: 1, weighted: false };
+        let rows = 3000;
+        let mut chunk = Chunk::new(shape, rows);
+        let mut random = crate::random::Random::new(1, 2);
+        for column in 0..shape.dense {
+            chunk.dense_mut(column).fill_with(|| random.below(1000) as f32 / 500.0 - 1.0);
+        }
+        chunk.slots.iter_mut().for_each(|s| s.extend((0..rows).map(|_| HASHED | random.below(999) as u32)));
+        for _ in 0..rows {
+            chunk.lists[0].codes.extend((0..random.below(4)).map(|code| code as u32));
+            chunk.lists[0].end_row();
+            chunk.labels.push(random.below(2) as f32);
+        }
+        chunk.set_rows(rows);
+        for rates in [vec![0.3], vec![0.1, 0.2, 0.5, 1.0]] {
+            let run = |hands: usize| {
+                let mut learner = learner(&Settings {
+                    loss: Loss::Logistic,
+                    optimizer: Optimizer::ADAGRAD,
+                    rates: rates.clone(),
+                    l2: 1e-4,
+                    shape,
+                    tables: [vec![(1, 4); 7], vec![(4, 0)]].concat(),
+                    max_bytes: 1 << 20,
+                });
+                let mut margins = Vec::new();
+                for start in (0..rows).step_by(1000) {
+                    learner.learn(&chunk, start..start + 1000, 64, &Threads(hands), &mut margins);
+                    learner.grow();
+                }
+                (margins, learner.weights(0, Iterate::Mixed))
+            };
+            let alone = run(1);
+            for hands in [2, 3, 8, 50] {
+                assert!(run(hands) == alone, "{hands} hands");
+            }
+        }
+    }
+}
