@@ -15,7 +15,7 @@ use super::reading::{Spares, item_bytes, request};
 use super::summary::{Skipped, Summary, peak_memory, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::features::{Encoder, RowFilter, SplitCache, Target};
+use crate::features::{Encoder, RowFilter, SplitCache, Target, no_such_column};
 use crate::input::Dataset;
 use crate::learn::kernels;
 use crate::model::Model;
@@ -142,12 +142,8 @@ pub fn predict(
 fn output_schema(dataset: &Dataset, keep: &[String], target: &Target) -> Result<SchemaRef> {
     let mut fields: Vec<FieldRef> = Vec::new();
     for name in keep {
-        let field = dataset.schema().field_with_name(name).map_err(|_| {
-            let columns: Vec<&str> =
-                dataset.schema().fields().iter().take(30).map(|f| f.name().as_str()).collect();
-            Error::usage(format!("there is no column `{name}` to keep"))
-                .remedy(format!("the columns are {}", columns.join(", ")))
-        })?;
+        let names = dataset.schema().fields().iter().map(|f| f.name().as_str());
+        let field = dataset.schema().field_with_name(name).map_err(|_| no_such_column(name, names))?;
         let data_type = match field.data_type() {
             DataType::Dictionary(_, values) => values.as_ref().clone(),
             other => other.clone(),
