@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Part, Place, Result};
 
 /// How a column shall be used, whatever the sample suggests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -47,9 +47,10 @@ impl Overrides {
     /// If it can't be read or is not such a TOML file; the error says where.
     pub fn read(path: &Path) -> Result<Overrides> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("can't read", path, &e))?;
-        toml::from_str(&text).map_err(|e| {
-            Error::new(Kind::Usage, e.to_string().trim_end().to_string())
-                .in_file(path)
+        toml::from_str(&text).map_err(|e: toml::de::Error| {
+            let part = e.span().map(|span| Part::Line(1 + text[..span.start].matches('\n').count() as u64));
+            Error::usage(e.message().replace('\n', " "))
+                .at(Place { file: Some(path.to_path_buf()), part, ..Place::default() })
                 .remedy("write [columns], then lines such as zip = \"categorical\"")
         })
     }
