@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use arrow::datatypes::Field;
 use serde::Deserialize;
 
+use super::encode::ReadHint;
+use super::values::is_text;
 use crate::error::{Error, Part, Place, Result};
 
 /// How a column shall be used, whatever the sample suggests.
@@ -53,6 +56,20 @@ impl Overrides {
                 .at(Place { file: Some(path.to_path_buf()), part, ..Place::default() })
                 .remedy("write [columns], then lines such as zip = \"categorical\"")
         })
+    }
+
+    /// How a sample reads a column from a file without types: as it will be read for learning, so that
+    /// the sample's categories are spelt as in the file, and nothing is expected of ignored columns.
+    pub fn read_hint(&self, field: &Field) -> ReadHint {
+        match self.columns.get(field.name()) {
+            Some(ColumnUse::Categorical | ColumnUse::Ignore) => ReadHint::Text,
+            Some(ColumnUse::Numeric | ColumnUse::Standard | ColumnUse::Log | ColumnUse::Raw)
+                if !is_text(field.data_type()) =>
+            {
+                ReadHint::Number
+            }
+            _ => ReadHint::Native,
+        }
     }
 
     /// Sets the use of some columns; what options say wins over the file.

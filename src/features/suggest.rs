@@ -12,7 +12,8 @@ pub(crate) fn no_such_column<'a>(name: &str, names: impl IntoIterator<Item = &'a
     let wanted = name.to_lowercase();
     let alike = names.iter().map(|n| (distance(&wanted, &n.to_lowercase()), n));
     // One slip in every three characters.
-    let alike = alike.filter(|(slips, _)| 3 * slips <= name.chars().count() + 1).min_by_key(|(slips, _)| *slips);
+    let alike =
+        alike.filter(|(slips, _)| 3 * slips <= name.chars().count() + 1).min_by_key(|(slips, _)| *slips);
     if let Some((_, alike)) = alike {
         return error.remedy(format!("did you mean `{alike}`?"));
     }

@@ -52,6 +52,7 @@ impl Survey {
         let columns = schema.fields().iter().map(|field| {
             let natural = Sort::of(field.data_type());
             let sort = match overrides.columns.get(field.name()) {
+                Some(ColumnUse::Ignore) => Sort::Other,
                 Some(ColumnUse::Categorical) if natural != Sort::List && natural != Sort::Other => Sort::Text,
                 Some(ColumnUse::Numeric | ColumnUse::Standard | ColumnUse::Log | ColumnUse::Raw)
                     if matches!(natural, Sort::Bool | Sort::Time) =>
@@ -111,7 +112,8 @@ impl ColumnSurvey {
     fn add(&mut self, array: &ArrayRef) -> Result<()> {
         match self.sort {
             Sort::Number => for_each_number(array, |_, x| match x {
-                Some(x) if x.is_finite() => {
+                // Features are of f32: what that can't hold counts as missing, as in the encoder.
+                Some(x) if (x as f32).is_finite() => {
                     self.numbers.push(x);
                     // Minus zero is zero.
                     self.distinct.add(hash(0, &(x + 0.0).to_le_bytes()), || None);
@@ -158,7 +160,7 @@ impl ColumnSurvey {
                     let mut place = 0;
                     let (first, last) = (lists.ends[0], lists.ends[lists.ends.len() - 1]);
                     for_each_number(&lists.items.slice(first, last - first), |_, x| {
-                        if let Some(x) = x.filter(|x| x.is_finite()) {
+                        if let Some(x) = x.filter(|x| (*x as f32).is_finite()) {
                             self.places[place % length].push(x);
                         }
                         place += 1;

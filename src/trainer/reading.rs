@@ -18,22 +18,20 @@ pub(crate) const LIST_LENGTH: usize = 8;
 
 /// What an encoder asks of the files: its columns, and then `more` as the files have them.
 pub(crate) fn request(encoder: &Encoder, more: &[String]) -> Request {
-    let mut columns: Vec<(String, ReadAs)> = encoder
-        .columns()
-        .into_iter()
-        .map(|(name, hint)| {
-            let read_as = match hint {
-                ReadHint::Number => ReadAs::Number,
-                ReadHint::Time => ReadAs::Time,
-                ReadHint::Text => ReadAs::Text,
-                ReadHint::Native => ReadAs::Native,
-            };
-            (name, read_as)
-        })
-        .collect();
+    let mut columns: Vec<(String, ReadAs)> =
+        encoder.columns().into_iter().map(|(name, hint)| (name, read_as(hint))).collect();
     columns.extend(more.iter().map(|name| (name.clone(), ReadAs::Native)));
     let row_bytes = encoder.plan().shape().row_bytes(LIST_LENGTH);
     Request { columns, batch_rows: (CHUNK_BYTES / row_bytes).clamp(FEWEST_ROWS, MOST_ROWS) }
+}
+
+pub(crate) fn read_as(hint: ReadHint) -> ReadAs {
+    match hint {
+        ReadHint::Number => ReadAs::Number,
+        ReadHint::Time => ReadAs::Time,
+        ReadHint::Text => ReadAs::Text,
+        ReadHint::Native => ReadAs::Native,
+    }
 }
 
 /// Bytes of a chunk and of the batch that it is made from, for planning memory.

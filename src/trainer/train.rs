@@ -138,6 +138,8 @@ struct Run<'a> {
     shuffle_rows: usize,
     division: Division,
     budget: Budget,
+    /// What planning needed.
+    least_memory: usize,
     feed: Feed,
     /// The progressive account of the first epoch.
     race: Race,
@@ -225,6 +227,7 @@ impl<'a> Run<'a> {
             holdout: (!division.is_empty()).then(|| Holdout::new(&division)),
             division,
             budget: config.plan.memory.map_or_else(Budget::from_machine, |total| Budget { total }),
+            least_memory: planned.least_memory,
             feed: Feed::new(learner, plan.clone(), config.batch_size, RACE_ROWS),
             race: Race::new(loss, plan.target.scale(), &rates),
             best: None,
@@ -271,6 +274,7 @@ impl<'a> Run<'a> {
                 0
             } + if self.holdout.is_some() { HOLDOUT_BYTES } else { 0 },
         };
+        self.budget.check(needs.least().max(self.least_memory), needs.open > 1)?;
         let flow = Flow {
             request: &self.request,
             threads: self.config.plan.threads,
