@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use args::Command;
 use args::{ApplyArgs, InspectArgs};
-use screen::Screen;
+use screen::{Screen, say};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::Model;
@@ -35,7 +35,7 @@ pub fn run(command: Command) -> Result<()> {
             screen.finish();
             let summary = result?;
             if !quiet {
-                eprint!("{}", show::outcome(&summary, Some(&config.model)));
+                say(show::outcome(&summary, Some(&config.model)).trim_end());
             }
             write_summary(&summary, summary_file.as_deref())
         }
@@ -69,7 +69,7 @@ pub fn run(command: Command) -> Result<()> {
             screen.finish();
             let summary = result?;
             if !quiet {
-                eprint!("{}", show::outcome(&summary, args.output.as_deref()));
+                say(show::outcome(&summary, args.output.as_deref()).trim_end());
             }
             write_summary(&summary, summary_file.as_deref())
         }
