@@ -206,7 +206,8 @@ fn features_that_are_not_finite_count_as_missing_and_the_model_stays_finite() {
     let clean = floats((0..2000).map(|i| f64::from(i % 11)));
     folder.table("a.parquet", &table(vec![("x", floats(x)), ("clean", clean), ("y", y)]));
     for options in ["", "--scale none", "--optimizer sgd", "--optimizer rmsprop --epochs 2"] {
-        let summary = folder.summary(&format!("train a.parquet --target y -o m --quiet --summary - {options}"));
+        let summary =
+            folder.summary(&format!("train a.parquet --target y -o m --quiet --summary - {options}"));
         assert!(summary["progressive"]["log_loss"].as_f64().unwrap().is_finite());
         // JSON has no NaN: a weight that is not finite would be null.
         for feature in folder.summary("inspect m --json")["features"].as_array().unwrap() {

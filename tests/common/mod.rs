@@ -17,49 +17,47 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A fresh folder, in which every run of the test takes place, so that commands name bare files.
-pub struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Folder(TempDir::new().unwrap())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Everything in the folder, hidden files too, sorted.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.0.path()).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
 
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    pub fn json(&self, name: &str) -> Value {
+    pub(crate) fn json(&self, name: &str) -> Value {
         serde_json::from_str(&self.read(name)).unwrap()
     }
 
     /// Writes a table in the format that the name's extension says, Parquet and Arrow in pieces (row
     /// groups, record batches) of `piece` rows.
-    pub fn table_in_pieces(&self, name: &str, table: &RecordBatch, piece: usize) {
+    pub(crate) fn table_in_pieces(&self, name: &str, table: &RecordBatch, piece: usize) {
         fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         let file = File::create(self.path(name)).unwrap();
         match Path::new(name).extension().and_then(|e| e.to_str()) {
             Some("parquet") => {
-                let properties =
-                    WriterProperties::builder().set_max_row_group_row_count(Some(piece)).build();
+                let properties = WriterProperties::builder().set_max_row_group_row_count(Some(piece)).build();
                 let mut writer = ArrowWriter::try_new(file, table.schema(), Some(properties)).unwrap();
                 writer.write(table).unwrap();
                 writer.close().unwrap();
@@ -76,23 +74,23 @@ impl Folder {
         }
     }
 
-    pub fn table(&self, name: &str, table: &RecordBatch) {
+    pub(crate) fn table(&self, name: &str, table: &RecordBatch) {
         self.table_in_pieces(name, table, usize::MAX);
     }
 
     /// `millstream` with these arguments, split at spaces, about to run in this folder.
-    pub fn command(&self, arguments: &str) -> Command {
+    pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_millstream"));
         command.args(arguments.split_whitespace()).current_dir(self.0.path());
         command
     }
 
-    pub fn run(&self, arguments: &str) -> Run {
+    pub(crate) fn run(&self, arguments: &str) -> Run {
         Run { arguments: arguments.to_string(), output: self.command(arguments).output().unwrap() }
     }
 
     /// Runs a command that must succeed.
-    pub fn ok(&self, arguments: &str) -> Run {
+    pub(crate) fn ok(&self, arguments: &str) -> Run {
         let run = self.run(arguments);
         assert!(run.output.status.success(), "millstream {arguments}: {}", run.err());
         run
@@ -100,14 +98,14 @@ impl Folder {
 
     /// Runs a command that must succeed and print a JSON object: its summary on standard output, or
     /// what `--json` asks for.
-    pub fn summary(&self, arguments: &str) -> Value {
+    pub(crate) fn summary(&self, arguments: &str) -> Value {
         let run = self.ok(arguments);
         serde_json::from_str(&run.out()).unwrap_or_else(|e| panic!("{arguments}: {e}: {}", run.out()))
     }
 
     /// Runs a command that must fail with the given exit code, leave every file of the folder alone,
     /// and say why in one sentence, which is returned.
-    pub fn fails(&self, code: i32, arguments: &str) -> String {
+    pub(crate) fn fails(&self, code: i32, arguments: &str) -> String {
         let before = self.names();
         let run = self.run(arguments);
         let error = run.err();
@@ -122,34 +120,34 @@ impl Folder {
 }
 
 /// A run that has ended.
-pub struct Run {
-    pub arguments: String,
-    pub output: Output,
+pub(crate) struct Run {
+    pub(crate) arguments: String,
+    pub(crate) output: Output,
 }
 
 impl Run {
-    pub fn out(&self) -> String {
+    pub(crate) fn out(&self) -> String {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
-    pub fn err(&self) -> String {
+    pub(crate) fn err(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 }
 
 /// Checks that a text says all of these.
 #[track_caller]
-pub fn says(text: &str, all: &[&str]) {
+pub(crate) fn says(text: &str, all: &[&str]) {
     for wanted in all {
         assert!(text.contains(wanted), "expected {wanted:?} in: {text}");
     }
 }
 
 /// Random numbers by SplitMix64: the same on every machine.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -158,41 +156,41 @@ impl Random {
     }
 
     /// Between 0 and 1, in thousandths, so that it is written shortly.
-    pub fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         self.below(1000) as f64 / 1000.0
     }
 }
 
 /// A table from columns; all may hold nulls.
-pub fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+pub(crate) fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     let columns = columns.into_iter().map(|(name, array)| (name, array, true));
     RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }
 
-pub fn floats(values: impl IntoIterator<Item = impl Into<Option<f64>>>) -> ArrayRef {
+pub(crate) fn floats(values: impl IntoIterator<Item = impl Into<Option<f64>>>) -> ArrayRef {
     Arc::new(values.into_iter().map(Into::into).collect::<Float64Array>())
 }
 
-pub fn integers(values: impl IntoIterator<Item = impl Into<Option<i64>>>) -> ArrayRef {
+pub(crate) fn integers(values: impl IntoIterator<Item = impl Into<Option<i64>>>) -> ArrayRef {
     Arc::new(values.into_iter().map(Into::into).collect::<Int64Array>())
 }
 
-pub fn texts<T: Into<String>>(values: impl IntoIterator<Item = T>) -> ArrayRef {
+pub(crate) fn texts<T: Into<String>>(values: impl IntoIterator<Item = T>) -> ArrayRef {
     Arc::new(values.into_iter().map(|t| Some(t.into())).collect::<StringArray>())
 }
 
-pub fn booleans(values: impl IntoIterator<Item = bool>) -> ArrayRef {
+pub(crate) fn booleans(values: impl IntoIterator<Item = bool>) -> ArrayRef {
     Arc::new(values.into_iter().map(Some).collect::<BooleanArray>())
 }
 
-pub fn times(values: impl IntoIterator<Item = i64>) -> ArrayRef {
+pub(crate) fn times(values: impl IntoIterator<Item = i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(values))
 }
 
 /// Clicks: two numbers, one with gaps, a category of few values and one of many, a weight, and a target
 /// `click` (0 or 1) that depends on all but the weight. No column is of integers, so that text files
 /// give the same types.
-pub fn clicks(rows: usize, seed: u64) -> RecordBatch {
+pub(crate) fn clicks(rows: usize, seed: u64) -> RecordBatch {
     let mut random = Random(seed);
     let (mut age, mut price, mut city, mut user) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut weight, mut click) = (Vec::new(), Vec::new());
@@ -219,7 +217,7 @@ pub fn clicks(rows: usize, seed: u64) -> RecordBatch {
 }
 
 /// The path of a file among the shared data sets, if they are there; else says so.
-pub fn shared(name: &str) -> Option<PathBuf> {
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     if !path.exists() {
         println!("skipped: there is no {}", path.display());
