@@ -80,10 +80,10 @@ fn contradictory_and_unknown_options_are_wrong_usage() {
     for wrong in ["", "frobnicate", "train a.csv -o m", "train --target sold -o m", "inspect"] {
         assert_eq!(folder.run(wrong).output.status.code(), Some(2), "millstream {wrong}");
     }
-    for option in ["--epochs 0", "--learning-rate -1", "--batch-size 0", "--holdout 1", "--memory lots"] {
+    for option in ["--epochs 0", "--learning-rate=-1", "--batch-size 0", "--holdout 1", "--memory lots"] {
         let run = folder.run(&format!("train a.csv --target sold -o m {option}"));
         assert_eq!(run.output.status.code(), Some(2), "{option}");
-        says(&run.err(), &[option.split(' ').next().unwrap()]);
+        says(&run.err(), &[option.split([' ', '=']).next().unwrap()]);
     }
     assert_eq!(folder.names(), ["a.csv", "f.toml"]);
 }
@@ -259,7 +259,7 @@ fn damaged_files_are_errors_that_name_them() {
             let mut bytes = whole.clone();
             bytes[at..(at + 40).min(whole.len())].fill(0xab);
             folder.write(&broken, bytes);
-            let run = folder.run(&format!("train {broken} --target click -o /dev/full --quiet"));
+            let run = folder.run(&format!("train {broken} --target click -o broken.model --quiet"));
             assert!(run.output.status.code().is_some_and(|code| code != 101), "{}", run.err());
             assert!(!run.err().contains("panicked"), "{}", run.err());
         }
@@ -277,4 +277,141 @@ fn encrypted_parquet_is_refused() {
     let folder = Folder::new();
     let error = folder.fails(1, &format!("train {} --target float_field -o m", path.display()));
     says(&error, &["encrypt_columns_and_footer.parquet", "encrypted", "decrypt it first"]);
+}
+
+#[test]
+fn files_that_disagree_are_named_with_the_column() {
+    let folder = Folder::new();
+    let y = || integers((0..40).map(|i| i % 2));
+    let numbers = || floats((0..40).map(|i| f64::from(i % 7)));
+    folder.table("d/1.parquet", &table(vec![("x", numbers()), ("y", y())]));
+    folder.table("d/2.parquet", &table(vec![("x", texts((0..40).map(|i| i.to_string()))), ("y", y())]));
+    let error = folder.fails(1, "train d --target y -o m");
+    says(&error, &["column `x`", "Float64 in d/1.parquet", "Utf8 in d/2.parquet", "one schema"]);
+    // Wider numbers, another order, and columns that only some files have are fine.
+    folder.table("d/2.parquet", &table(vec![("y", y()), ("x", integers(0..40)), ("new", numbers())]));
+    folder.table("d/3.arrow", &table(vec![("y", y())]));
+    folder.write("d/4.csv", "y,x\n1,2.5\n0,\n");
+    let summary = folder.summary("train d --target y -o m --quiet --summary -");
+    assert_eq!(summary["rows"], 122);
+    let missing = |column: &str| {
+        let plan = summary["plan"].as_array().unwrap();
+        plan.iter().find(|c| c["column"] == column).unwrap()["missing"].as_f64().unwrap()
+    };
+    assert!((missing("x") - 41.0 / 122.0).abs() < 1e-9 && (missing("new") - 82.0 / 122.0).abs() < 1e-9);
+    // Where a column can't be null, a file without it is an error.
+    let strict = arrow::array::RecordBatch::try_from_iter([("x", numbers()), ("y", y())]).unwrap();
+    folder.table("d/1.parquet", &strict);
+    let error = folder.fails(1, "train d/1.parquet d/3.arrow --target y -o n");
+    says(&error, &["column `x`", "d/1.parquet", "d/3.arrow"]);
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_refused_before_the_work() {
+    let folder = folder_with_model();
+    std::fs::create_dir(folder.path("d")).unwrap();
+    for (command, option) in [
+        ("train a.csv --target sold", "-o"),
+        ("predict a.csv --model m", "-o"),
+        ("train a.csv --target sold -o new", "--summary"),
+        ("evaluate a.csv --model m", "--summary"),
+        ("predict a.csv --model m", "--summary"),
+    ] {
+        let error = folder.fails(2, &format!("{command} {option} no/p.csv"));
+        says(&error, &["can't write no/p.csv", "there is no folder no"]);
+        std::fs::create_dir(folder.path("d.csv")).unwrap();
+        says(&folder.fails(2, &format!("{command} {option} d.csv")), &["d.csv", "it is a folder"]);
+        std::fs::remove_dir(folder.path("d.csv")).unwrap();
+    }
+    let error = folder.fails(2, "predict a.csv --model m -o p.xlsx");
+    says(&error, &["p.xlsx", ".parquet, .csv, .tsv or .arrow"]);
+}
+
+#[test]
+fn a_failed_run_leaves_what_stood_there_before() {
+    let folder = folder_with_model();
+    let model = std::fs::read(folder.path("m")).unwrap();
+    folder.write("p.csv", "precious");
+    with_line(&folder, "many,k1,1,0");
+    folder.fails(1, "predict b.csv --model m -o p.csv");
+    folder.fails(1, "train b.csv --target size --loss squared -o m");
+    assert_eq!(folder.read("p.csv"), "precious");
+    assert_eq!(std::fs::read(folder.path("m")).unwrap(), model);
+}
+
+#[test]
+fn a_run_that_diverges_names_the_column_and_the_remedy() {
+    let folder = Folder::new();
+    let big = |i: usize| (i * 37 % 1009) as f64;
+    let data = table(vec![
+        ("small", floats((0..3000).map(|i| big(i + 1) / 1e4))),
+        ("big", floats((0..3000).map(big))),
+        ("y", floats((0..3000).map(|i| 3.0 * big(i)))),
+    ]);
+    folder.table("a.parquet", &data);
+    let options = "--target y --optimizer sgd --learning-rate 1e6 --loss squared --scale none -o m";
+    let error = folder.fails(1, &format!("train a.parquet {options}"));
+    says(&error, &["no longer finite", "column `big`", "smaller --learning-rate"]);
+}
+
+#[test]
+fn a_budget_that_cannot_work_is_refused_with_the_smallest_that_can() {
+    let folder = folder_with_model();
+    for command in [
+        "train a.csv --target sold -o new",
+        "train a.csv --target sold -o new --shuffle none",
+        "train a.csv --target sold -o new --epochs 2",
+        "plan a.csv --target sold",
+        "evaluate a.csv --model m",
+        "predict a.csv --model m -o p.csv",
+    ] {
+        let error = folder.fails(2, &format!("{command} --memory 10MB"));
+        says(&error, &["--memory 10MB is too little", "give at least"]);
+        assert_eq!(
+            error.contains("--shuffle none"),
+            command.contains("epochs") || command.ends_with("-o new")
+        );
+        let size = error.split("at least ").nth(1).unwrap().split([',', ' ']).next().unwrap();
+        folder.ok(&format!("{command} --memory {size}"));
+        for made in ["new", "p.csv"] {
+            let _ = std::fs::remove_file(folder.path(made));
+        }
+        let megabytes: usize = size.trim_end_matches("MB").parse().unwrap();
+        folder.fails(2, &format!("{command} --memory {}MB", megabytes - 1));
+    }
+}
+
+#[test]
+fn models_that_are_damaged_or_none_at_all_are_errors() {
+    let folder = folder_with_model();
+    let model = std::fs::read(folder.path("m")).unwrap();
+    for keep in [0, 7, 20, model.len() / 2, model.len() - 1] {
+        folder.write("bad", &model[..keep]);
+        let error = folder.fails(1, "evaluate a.csv --model bad");
+        says(&error, &["bad", "not a model of millstream", "millstream train"]);
+    }
+    says(&folder.fails(1, "inspect a.csv"), &["a.csv", "not a model of millstream"]);
+    // Another program's safetensors, with one tensor and no plan.
+    let header = br#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}  "#;
+    let other = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
+    folder.write("other.safetensors", other);
+    says(&folder.fails(1, "inspect other.safetensors"), &["other.safetensors", "no plan"]);
+    let later = String::from_utf8_lossy(&model).find("version").unwrap() + r#"version\":"#.len();
+    let mut bytes = model.clone();
+    bytes[later] = b'9';
+    folder.write("later", bytes);
+    says(&folder.fails(1, "inspect later"), &["version 9", "train again"]);
+}
+
+#[test]
+fn data_without_columns_that_the_model_uses_is_scored_with_a_warning() {
+    let folder = folder_with_model();
+    folder.write("part.csv", "size,sold\n1,0\n2,1\n");
+    let run = folder.ok("predict part.csv --model m");
+    says(&run.err(), &["lacks columns", "kind"]);
+    assert_eq!(run.out().lines().count(), 3);
+    says(&folder.ok("evaluate part.csv --model m").err(), &["lacks columns", "kind"]);
+    folder.write("blind.csv", "size,kind\n1,k1\n");
+    says(&folder.fails(2, "evaluate blind.csv --model m"), &["no column `sold`", "predict"]);
+    folder.ok("predict blind.csv --model m");
 }

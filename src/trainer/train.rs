@@ -274,7 +274,7 @@ impl<'a> Run<'a> {
                 0
             } + if self.holdout.is_some() { HOLDOUT_BYTES } else { 0 },
         };
-        self.budget.check(needs.least().max(self.least_memory), needs.open > 1)?;
+        self.budget.check(needs.least().max(self.least_memory), self.shuffled)?;
         let flow = Flow {
             request: &self.request,
             threads: self.config.plan.threads,
