@@ -48,6 +48,13 @@ pub fn decide(survey: &Survey, wishes: &Wishes, whole: bool) -> Result<Plan> {
             return Err(no_such_column(name, names));
         }
     }
+    if let Some(weight) = wishes.weight.as_ref().and_then(|w| survey.column(w))
+        && !matches!(weight.sort, Sort::Number | Sort::Bool)
+    {
+        return Err(Error::data(format!("found {}, expected numbers as weights", weight.data_type))
+            .in_column(&weight.name)
+            .remedy("name another column in --weight"));
+    }
     let target = understand_target(survey, wishes)?;
     let mut columns = Vec::new();
     for column in &survey.columns {
