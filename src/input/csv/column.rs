@@ -132,7 +132,7 @@ impl Column {
     fn misread(&self, cell: &str) -> Error {
         let found = shown(cell);
         let as_text =
-            "name the column in --categorical or --ignore, or write missing values as an empty cell";
+            "correct it or leave the cell empty; a feature may also be named in --categorical or --ignore";
         match &self.builder {
             Builder::Text(..) | Builder::FlagText(_) => {
                 Error::data(format!("found {found}, which is not valid UTF-8"))
