@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::config::ApplyConfig;
 use super::evaluate::{check_columns, progress};
-use super::reading::{Spares, item_bytes, request};
+use super::reading::{Spares, check_output, item_bytes, request};
 use super::summary::{Skipped, Summary, peak_memory, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
@@ -53,6 +53,7 @@ pub fn predict(
         }
     };
     let dataset = Dataset::open(&config.inputs)?;
+    output.map_or(Ok(()), |output| check_output(output, &dataset))?;
     dataset.notes().iter().for_each(|note| watch.note(note));
     let plan = Arc::new(model.about.plan.clone());
     check_columns(&dataset, &plan.used().map(|c| c.name.as_str()).collect::<Vec<_>>(), watch);

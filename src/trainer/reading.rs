@@ -1,9 +1,12 @@
 //! Reading: what training, evaluating and predicting share when they stream a dataset.
 
+use std::path::Path;
+
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::error::{Error, Result};
 use crate::features::{Encoder, ReadHint};
-use crate::input::{ReadAs, Request};
+use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::Chunk;
 use crate::pipeline::Weigh;
 
@@ -23,6 +26,16 @@ pub(crate) fn request(encoder: &Encoder, more: &[String]) -> Request {
     columns.extend(more.iter().map(|name| (name.clone(), ReadAs::Native)));
     let row_bytes = encoder.plan().shape().row_bytes(LIST_LENGTH);
     Request { columns, batch_rows: (CHUNK_BYTES / row_bytes).clamp(FEWEST_ROWS, MOST_ROWS) }
+}
+
+/// Refuses an output that would take the place of one of the files it is made from.
+pub(crate) fn check_output(output: &Path, dataset: &Dataset) -> Result<()> {
+    let Ok(there) = output.canonicalize() else { return Ok(()) };
+    if dataset.files().any(|file| file.canonicalize().is_ok_and(|file| file == there)) {
+        return Err(Error::usage(format!("{} is an input, which would be overwritten", output.display()))
+            .remedy("name another file for the output"));
+    }
+    Ok(())
 }
 
 pub(crate) fn read_as(hint: ReadHint) -> ReadAs {

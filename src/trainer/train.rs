@@ -11,7 +11,7 @@ use super::feed::Feed;
 use super::holdout::{Division, HOLDOUT_BYTES, Held, Holdout};
 use super::plan::{Planned, make_plan};
 use super::race::{RACE_ROWS, Race};
-use super::reading::{LIST_LENGTH, Spares, item_bytes, request};
+use super::reading::{LIST_LENGTH, Spares, check_output, item_bytes, request};
 use super::summary::{ModelSummary, RaceEntry, Skipped, Summary, peak_memory, plan_lines};
 use super::watch::{Progress, Watch};
 use crate::error::{Error, Result};
@@ -42,6 +42,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     // Before anything is read: a model that can't be written is not worth training.
     let file = AtomicFile::create(&config.model)?;
     let dataset = Dataset::open(&config.plan.inputs)?;
+    check_output(&config.model, &dataset)?;
     let mut notes = Notes { watch, notes: Vec::new() };
     dataset.notes().iter().for_each(|note| notes.say(note.clone()));
     let planned = make_plan(&config.plan, &dataset, stop, notes.watch)?;
