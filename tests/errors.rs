@@ -86,6 +86,12 @@ fn contradictory_and_unknown_options_are_wrong_usage() {
         says(&run.err(), &[option.split([' ', '=']).next().unwrap()]);
     }
     assert_eq!(folder.names(), ["a.csv", "f.toml"]);
+    folder.ok("train a.csv --target sold -o m --quiet");
+    let error = folder.fails(2, "predict a.csv --model m --summary -");
+    says(&error, &["both go to standard output"]);
+    for command in ["train a.csv --target sold -o ./a.csv", "predict a.csv --model m -o a.csv"] {
+        says(&folder.fails(2, command), &["a.csv is an input", "another file"]);
+    }
 }
 
 #[test]
@@ -127,6 +133,8 @@ fn a_target_must_have_two_classes_or_be_a_number() {
     let error = folder.fails(1, "train nothing.parquet --target y -o m");
     says(&error, &["column `y`", "missing"]);
     save("many.parquet", floats((0..rows).map(f64::from)));
+    let error = folder.fails(1, "train three.parquet --target x --weight y -o m");
+    says(&error, &["column `y`", "Utf8", "numbers as weights"]);
     let error = folder.fails(1, "train many.parquet --target y --loss logistic -o m");
     says(&error, &["column `y`", "100 distinct values", "--loss squared"]);
 }

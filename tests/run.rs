@@ -93,8 +93,9 @@ fn the_summaries_have_the_keys_that_scripts_rely_on() {
         assert_eq!(train["model_sha256"], sum.split(' ').next().unwrap());
     }
 
+    let evaluate = folder.summary("evaluate a.parquet --model m --summary -");
     folder.ok("evaluate a.parquet --model m --quiet --summary e.json");
-    let evaluate = folder.json("e.json");
+    assert_eq!(folder.json("e.json")["metrics"], evaluate["metrics"]);
     for figure in ["log_loss", "auc", "accuracy", "brier", "mean_loss"] {
         assert!(evaluate["metrics"][figure].is_f64(), "{figure} is not in {evaluate}");
     }

@@ -55,14 +55,21 @@ pub fn run(command: Command) -> Result<()> {
             let result = trainer::evaluate(&config, &stop, &mut screen);
             screen.finish();
             let summary = result?;
-            if !quiet {
-                print(&show::metrics(&summary))?;
+            match (quiet, &summary_to) {
+                (true, _) => {}
+                // Standard output then holds the JSON alone, for programs to read.
+                (false, SummaryTo::Stdout) => say(show::metrics(&summary).trim_end()),
+                (false, _) => print(&show::metrics(&summary))?,
             }
             summary_to.write(&summary)
         }
         Command::Predict(args) => {
             watch_for_interrupts(&stop);
             let (quiet, summary_to) = (args.apply.quiet, SummaryTo::new(args.apply.summary.clone())?);
+            if args.output.is_none() && matches!(summary_to, SummaryTo::Stdout) {
+                return Err(Error::usage("predictions and summary would both go to standard output")
+                    .remedy("name a file for one of them"));
+            }
             let config = args.apply.validate()?;
             let mut screen = Screen::new(quiet);
             let result = trainer::predict(&config, &args.keep, args.output.as_deref(), &stop, &mut screen);
