@@ -250,6 +250,13 @@ fn text_in_a_column_of_numbers_is_named_with_its_line() {
     let error = folder.fails(1, "train large.csv --target y -o new");
     says(&error, &["large.csv, line 170003, column `x`", "\"oops\"", "number", "--categorical"]);
     folder.ok("train large.csv --target y -o new --categorical x --quiet");
+    // In the target it is no class, which a row filter meets, and spaces are no matter.
+    let text = folder.read("large.csv").replace("oops,", "1,oops");
+    folder.write("large.csv", text.replacen(",0\n", ", 0\n", 99));
+    let error = folder.fails(1, "train large.csv --target y -o newer");
+    says(&error, &["large.csv, line 170003, column `y`", "expected \"0\" or \"1\"", "--on-error skip"]);
+    let summary = folder.summary("train large.csv --target y -o new --on-error skip --quiet --summary -");
+    assert_eq!((summary["rows"].as_u64(), summary["skipped"]["rows"].as_u64()), (Some(400_000), Some(1)));
     with_line(&folder, "1,2");
     let error = folder.fails(1, "evaluate b.csv --model m");
     says(&error, &["b.csv, line 402", "2 cells", "4 cells"]);

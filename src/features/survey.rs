@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 
 use super::overrides::{ColumnUse, Overrides};
-use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time};
+use super::target::parse;
+use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text};
 use super::vocabulary::{AlreadyHashed, hash};
 use crate::error::Result;
 
@@ -85,6 +87,11 @@ impl Survey {
     pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
         for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
+            // Numbers that a file without types gives as texts, as it does those of the target.
+            let array = match column.sort {
+                Sort::Number if is_text(array.data_type()) => &numbers_of(array)?,
+                _ => array,
+            };
             column.add(array).map_err(|e| e.in_column(&column.name))?;
             if column.name == self.target {
                 self.mixing.add(array)?;
@@ -106,6 +113,12 @@ impl Survey {
     pub(crate) fn column(&self, name: &str) -> Option<&ColumnSurvey> {
         self.columns.iter().find(|c| c.name == name)
     }
+}
+
+fn numbers_of(texts: &ArrayRef) -> Result<ArrayRef> {
+    let mut numbers = Vec::with_capacity(texts.len());
+    for_each_text(texts, |_, text| numbers.push(text.and_then(parse)))?;
+    Ok(Arc::new(Float64Array::from(numbers)))
 }
 
 impl ColumnSurvey {
@@ -338,8 +351,6 @@ impl Mixing {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::Int32Array;
 
     use super::*;

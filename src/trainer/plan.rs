@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::Field;
 
 use super::config::PlanConfig;
 use super::reading::read_as;
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::features::{Plan, Survey, Wishes, decide};
+use crate::features::{Plan, ReadHint, Survey, Wishes, decide};
 use crate::input::{Dataset, Request};
 use crate::pipeline::{Budget, Flow, Needs, Order, Stages, Weigh, stream};
 
@@ -67,8 +68,16 @@ pub(crate) fn make_plan(
         (0..SAMPLE_SPLITS).map(|i| i * (all - 1) / (SAMPLE_SPLITS - 1)).collect()
     };
     let rows_of_each = if small { u64::MAX } else { SAMPLE_ROWS.div_ceil(chosen.len().max(1) as u64) };
-    let columns =
-        dataset.schema().fields().iter().map(|f| (f.name().clone(), read_as(config.overrides.read_hint(f))));
+    let hint = |field: &Field| {
+        let is_label = *field.name() == config.target || Some(field.name()) == config.weight.as_ref();
+        // What is no number among them is for the encoder to refuse or skip.
+        if is_label && field.data_type().is_numeric() {
+            ReadHint::Text
+        } else {
+            config.overrides.read_hint(field)
+        }
+    };
+    let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), read_as(hint(f))));
     let request = Request { columns: columns.collect(), batch_rows: BATCH_ROWS };
     let needs = Needs {
         open: 1,
