@@ -132,7 +132,11 @@ impl Error {
             std::io::ErrorKind::StorageFull => "the disk is full".to_string(),
             _ => error.to_string(),
         };
-        Self::new(kind, format!("{doing} {}: {what}", path.display()))
+        let fault = Self::new(kind, format!("{doing} {}: {what}", path.display()));
+        match error.kind() {
+            std::io::ErrorKind::NotFound => fault.remedy("check the path"),
+            _ => fault,
+        }
     }
 
     /// The user's wish to stop.

@@ -1,5 +1,6 @@
 //! The `millstream` command: parses, runs, prints the error, maps the exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,7 +18,8 @@ fn main() -> ExitCode {
         Err(error) => {
             let code = millstream::cli::exit_code(&error);
             if code != 0 {
-                eprintln!("millstream: {error}");
+                // Whoever read our errors may have gone.
+                let _ = writeln!(std::io::stderr(), "millstream: {error}");
             }
             ExitCode::from(code)
         }

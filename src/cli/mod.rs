@@ -5,18 +5,19 @@ mod screen;
 mod show;
 mod size;
 
-use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use args::Command;
-use args::{ApplyArgs, InspectArgs};
-use screen::Screen;
+use args::InspectArgs;
+use screen::{Screen, say};
 
 use crate::error::{Error, Kind, Result};
+use crate::input::remove_unfinished;
 use crate::model::Model;
+use crate::output::AtomicFile;
 use crate::trainer::{self, Summary};
 
 /// Runs a command.
@@ -28,16 +29,16 @@ pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Train(args) => {
             watch_for_interrupts(&stop);
-            let (quiet, summary_file) = (args.quiet, args.summary.clone());
+            let (quiet, summary_to) = (args.quiet, SummaryTo::new(args.summary.clone())?);
             let config = args.validate()?;
             let mut screen = Screen::new(quiet);
             let result = trainer::train(&config, &stop, &mut screen);
             screen.finish();
             let summary = result?;
             if !quiet {
-                eprint!("{}", show::outcome(&summary, Some(&config.model)));
+                say(show::outcome(&summary, Some(&config.model)).trim_end());
             }
-            write_summary(&summary, summary_file.as_deref())
+            summary_to.write(&summary)
         }
         Command::Plan(args) => {
             let json = args.json;
@@ -48,30 +49,36 @@ pub fn run(command: Command) -> Result<()> {
         }
         Command::Evaluate(args) => {
             watch_for_interrupts(&stop);
-            let ApplyArgs { quiet, ref summary, .. } = args.apply;
-            let summary_file = summary.clone();
+            let (quiet, summary_to) = (args.apply.quiet, SummaryTo::new(args.apply.summary.clone())?);
             let config = args.apply.validate()?;
             let mut screen = Screen::new(quiet);
             let result = trainer::evaluate(&config, &stop, &mut screen);
             screen.finish();
             let summary = result?;
-            if !quiet {
-                print(&show::metrics(&summary))?;
+            match (quiet, &summary_to) {
+                (true, _) => {}
+                // Standard output then holds the JSON alone, for programs to read.
+                (false, SummaryTo::Stdout) => say(show::metrics(&summary).trim_end()),
+                (false, _) => print(&show::metrics(&summary))?,
             }
-            write_summary(&summary, summary_file.as_deref())
+            summary_to.write(&summary)
         }
         Command::Predict(args) => {
             watch_for_interrupts(&stop);
-            let (quiet, summary_file) = (args.apply.quiet, args.apply.summary.clone());
+            let (quiet, summary_to) = (args.apply.quiet, SummaryTo::new(args.apply.summary.clone())?);
+            if args.output.is_none() && matches!(summary_to, SummaryTo::Stdout) {
+                return Err(Error::usage("predictions and summary would both go to standard output")
+                    .remedy("name a file for one of them"));
+            }
             let config = args.apply.validate()?;
             let mut screen = Screen::new(quiet);
             let result = trainer::predict(&config, &args.keep, args.output.as_deref(), &stop, &mut screen);
             screen.finish();
             let summary = result?;
             if !quiet {
-                eprint!("{}", show::outcome(&summary, args.output.as_deref()));
+                say(show::outcome(&summary, args.output.as_deref()).trim_end());
             }
-            write_summary(&summary, summary_file.as_deref())
+            summary_to.write(&summary)
         }
         Command::Inspect(args) => inspect(&args),
     }
@@ -98,6 +105,7 @@ fn watch_for_interrupts(stop: &Arc<AtomicBool>) {
     // Fails only if a handler is there already, as in a program that calls this twice.
     let _ = ctrlc::set_handler(move || {
         if stop.swap(true, Ordering::Relaxed) {
+            remove_unfinished();
             std::process::exit(130);
         }
     });
@@ -118,11 +126,32 @@ fn to_json(value: &impl serde::Serialize) -> Result<String> {
     Ok(text)
 }
 
-fn write_summary(summary: &Summary, path: Option<&Path>) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    let text = to_json(summary)?;
-    if path == Path::new("-") {
-        return print(&text);
+/// Where the summary goes.
+enum SummaryTo {
+    Nowhere,
+    Stdout,
+    File(PathBuf),
+}
+
+impl SummaryTo {
+    /// Before a run: a summary that can't be written must not be found out after hours.
+    fn new(path: Option<PathBuf>) -> Result<Self> {
+        match path {
+            None => Ok(SummaryTo::Nowhere),
+            Some(path) if path == Path::new("-") => Ok(SummaryTo::Stdout),
+            Some(path) => AtomicFile::check(&path).map(|()| SummaryTo::File(path)),
+        }
     }
-    fs::write(path, text).map_err(|e| Error::io("can't write", path, &e))
+
+    fn write(self, summary: &Summary) -> Result<()> {
+        match self {
+            SummaryTo::Nowhere => Ok(()),
+            SummaryTo::Stdout => print(&to_json(summary)?),
+            SummaryTo::File(path) => {
+                let mut file = AtomicFile::create(&path)?;
+                file.write_all(to_json(summary)?.as_bytes()).map_err(|e| file.fault(&e))?;
+                file.commit()
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The screen: what a run says on standard error while it goes on. A bar on a terminal, a line every
 //! few seconds elsewhere.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -48,10 +48,15 @@ impl Screen {
 
     fn print(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
         }
     }
+}
+
+/// Prints a line on standard error. That nobody reads it any more is no reason to end a run.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
 }
 
 impl Watch for Screen {
@@ -75,7 +80,7 @@ impl Watch for Screen {
             bar.set_message(describe(&progress));
         } else if self.lines && Instant::now() >= self.next_line {
             self.next_line = Instant::now() + EVERY;
-            eprintln!("{:3.0}%  {}", 100.0 * progress.share, describe(&progress));
+            say(&format!("{:3.0}%  {}", 100.0 * progress.share, describe(&progress)));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::overrides::{ColumnUse, Overrides};
 use super::plan::{Plan, PlannedColumn, TimePart, Use};
 use super::scale::{Scale, is_heavy_tailed, moments};
+use super::suggest::no_such_column;
 use super::survey::{ColumnSurvey, Survey};
 use super::target::Target;
 use super::values::Sort;
@@ -44,8 +45,15 @@ pub fn decide(survey: &Survey, wishes: &Wishes, whole: bool) -> Result<Plan> {
     let named = wishes.overrides.columns.keys().chain([&wishes.target]).chain(&wishes.weight);
     for name in named {
         if !names.contains(&name.as_str()) {
-            return Err(no_such_column(name, &names));
+            return Err(no_such_column(name, names));
         }
+    }
+    if let Some(weight) = wishes.weight.as_ref().and_then(|w| survey.column(w))
+        && !matches!(weight.sort, Sort::Number | Sort::Bool)
+    {
+        return Err(Error::data(format!("found {}, expected numbers as weights", weight.data_type))
+            .in_column(&weight.name)
+            .remedy("name another column in --weight"));
     }
     let target = understand_target(survey, wishes)?;
     let mut columns = Vec::new();
@@ -69,24 +77,8 @@ pub fn decide(survey: &Survey, wishes: &Wishes, whole: bool) -> Result<Plan> {
     Ok(Plan { target, weight: wishes.weight.clone(), hash_seed: wishes.hash_seed, columns })
 }
 
-/// The error for a column that is not there, with those that are.
-fn no_such_column(name: &str, names: &[&str]) -> Error {
-    let alike = names.iter().find(|n| n.eq_ignore_ascii_case(name));
-    let message = format!("there is no column `{name}`");
-    match alike {
-        Some(alike) => Error::usage(message).remedy(format!("did you mean `{alike}`?")),
-        None => {
-            let mut list = names.iter().take(30).copied().collect::<Vec<_>>().join(", ");
-            if names.len() > 30 {
-                list.push_str(", ...");
-            }
-            Error::usage(message).remedy(format!("the columns are {list}"))
-        }
-    }
-}
-
 fn understand_target(survey: &Survey, wishes: &Wishes) -> Result<Target> {
-    let column = survey.column(&wishes.target).ok_or_else(|| no_such_column(&wishes.target, &[]))?;
+    let column = survey.column(&wishes.target).ok_or_else(|| no_such_column(&wishes.target, []))?;
     let fault = |message: String| Error::data(message).in_column(&wishes.target);
     let name = wishes.target.clone();
     // The classes as texts, with their counts.

@@ -8,6 +8,7 @@ use chrono::{DateTime, Datelike, Timelike};
 
 use super::plan::{Plan, TimePart, Use};
 use super::scale::Scale;
+use super::target::{parse, quoted};
 use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, plain};
 use super::vocabulary::{MISSING, Vocabulary, hash};
 use crate::error::{Error, Place, Result};
@@ -133,10 +134,9 @@ impl Encoder {
             })
             .collect();
         if self.filter != RowFilter::Unlabelled {
-            let target = &self.plan.target;
-            let hint = if target.is_number() { ReadHint::Number } else { ReadHint::Text };
-            columns.push((target.column().to_string(), hint));
-            columns.extend(self.plan.weight.iter().map(|w| (w.clone(), ReadHint::Number)));
+            // As texts, what is no number in a file without types is met by the row filter, too.
+            let labels = std::iter::once(self.plan.target.column()).chain(self.plan.weight.as_deref());
+            columns.extend(labels.map(|name| (name.to_string(), ReadHint::Text)));
         }
         columns
     }
@@ -204,15 +204,22 @@ fn encode_weights(
     mut bad: impl FnMut(usize, Error) -> Result<()>,
 ) -> Result<()> {
     let mut result = Ok(());
-    for_each_number(array, |row, x| {
+    let mut push = |row: usize, x: Option<f64>, found: &dyn Fn() -> String| {
         let usable = x.map(|x| x as f32).filter(|x| x.is_finite() && *x >= 0.0);
         weights.push(usable.unwrap_or(0.0));
         if usable.is_none() && result.is_ok() {
-            let found = x.map_or("nothing".to_string(), |x| x.to_string());
-            let error = Error::data(format!("found {found}, expected a finite weight of at least 0"));
+            let error = Error::data(format!("found {}, expected a finite weight of at least 0", found()));
             result = bad(row, error.remedy("leave such rows out with --on-error skip"));
         }
-    })?;
+    };
+    let nothing = || "nothing".to_string();
+    if is_text(plain(&array.slice(0, 0))?.data_type()) {
+        for_each_text(array, |row, text| {
+            push(row, text.and_then(parse), &|| text.map_or_else(nothing, quoted));
+        })?;
+    } else {
+        for_each_number(array, |row, x| push(row, x, &|| x.map_or_else(nothing, |x| x.to_string())))?;
+    }
     result
 }
 

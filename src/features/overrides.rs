@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use arrow::datatypes::Field;
 use serde::Deserialize;
 
-use crate::error::{Error, Kind, Result};
+use super::encode::ReadHint;
+use super::values::is_text;
+use crate::error::{Error, Part, Place, Result};
 
 /// How a column shall be used, whatever the sample suggests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -47,11 +50,26 @@ impl Overrides {
     /// If it can't be read or is not such a TOML file; the error says where.
     pub fn read(path: &Path) -> Result<Overrides> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("can't read", path, &e))?;
-        toml::from_str(&text).map_err(|e| {
-            Error::new(Kind::Usage, e.to_string().trim_end().to_string())
-                .in_file(path)
+        toml::from_str(&text).map_err(|e: toml::de::Error| {
+            let part = e.span().map(|span| Part::Line(1 + text[..span.start].matches('\n').count() as u64));
+            Error::usage(e.message().replace('\n', " "))
+                .at(Place { file: Some(path.to_path_buf()), part, ..Place::default() })
                 .remedy("write [columns], then lines such as zip = \"categorical\"")
         })
+    }
+
+    /// How a sample reads a column from a file without types: as it will be read for learning, so that
+    /// the sample's categories are spelt as in the file, and nothing is expected of ignored columns.
+    pub fn read_hint(&self, field: &Field) -> ReadHint {
+        match self.columns.get(field.name()) {
+            Some(ColumnUse::Categorical | ColumnUse::Ignore) => ReadHint::Text,
+            Some(ColumnUse::Numeric | ColumnUse::Standard | ColumnUse::Log | ColumnUse::Raw)
+                if !is_text(field.data_type()) =>
+            {
+                ReadHint::Number
+            }
+            _ => ReadHint::Native,
+        }
     }
 
     /// Sets the use of some columns; what options say wins over the file.

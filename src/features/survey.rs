@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 
 use super::overrides::{ColumnUse, Overrides};
-use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time};
+use super::target::parse;
+use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text};
 use super::vocabulary::{AlreadyHashed, hash};
 use crate::error::Result;
 
@@ -52,6 +54,7 @@ impl Survey {
         let columns = schema.fields().iter().map(|field| {
             let natural = Sort::of(field.data_type());
             let sort = match overrides.columns.get(field.name()) {
+                Some(ColumnUse::Ignore) => Sort::Other,
                 Some(ColumnUse::Categorical) if natural != Sort::List && natural != Sort::Other => Sort::Text,
                 Some(ColumnUse::Numeric | ColumnUse::Standard | ColumnUse::Log | ColumnUse::Raw)
                     if matches!(natural, Sort::Bool | Sort::Time) =>
@@ -84,6 +87,11 @@ impl Survey {
     pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
         for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
+            // Numbers that a file without types gives as texts, as it does those of the target.
+            let array = match column.sort {
+                Sort::Number if is_text(array.data_type()) => &numbers_of(array)?,
+                _ => array,
+            };
             column.add(array).map_err(|e| e.in_column(&column.name))?;
             if column.name == self.target {
                 self.mixing.add(array)?;
@@ -107,11 +115,18 @@ impl Survey {
     }
 }
 
+fn numbers_of(texts: &ArrayRef) -> Result<ArrayRef> {
+    let mut numbers = Vec::with_capacity(texts.len());
+    for_each_text(texts, |_, text| numbers.push(text.and_then(parse)))?;
+    Ok(Arc::new(Float64Array::from(numbers)))
+}
+
 impl ColumnSurvey {
     fn add(&mut self, array: &ArrayRef) -> Result<()> {
         match self.sort {
             Sort::Number => for_each_number(array, |_, x| match x {
-                Some(x) if x.is_finite() => {
+                // Features are of f32: what that can't hold counts as missing, as in the encoder.
+                Some(x) if (x as f32).is_finite() => {
                     self.numbers.push(x);
                     // Minus zero is zero.
                     self.distinct.add(hash(0, &(x + 0.0).to_le_bytes()), || None);
@@ -158,7 +173,7 @@ impl ColumnSurvey {
                     let mut place = 0;
                     let (first, last) = (lists.ends[0], lists.ends[lists.ends.len() - 1]);
                     for_each_number(&lists.items.slice(first, last - first), |_, x| {
-                        if let Some(x) = x.filter(|x| x.is_finite()) {
+                        if let Some(x) = x.filter(|x| (*x as f32).is_finite()) {
                             self.places[place % length].push(x);
                         }
                         place += 1;
@@ -336,8 +351,6 @@ impl Mixing {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::Int32Array;
 
     use super::*;

@@ -65,16 +65,6 @@ impl Target {
         }
     }
 
-    /// Whether the labels are best read as numbers (where a file has no types of its own).
-    pub fn is_number(&self) -> bool {
-        match self {
-            Target::Binary { positive, negative, .. } => {
-                positive.parse::<f64>().is_ok() && negative.parse::<f64>().is_ok()
-            }
-            Target::Number { .. } => true,
-        }
-    }
-
     /// Appends each row's label to `labels`; `bad(row, why)` decides what becomes of one that can't be
     /// understood: an error, or `Ok` to go on with a zero in its place.
     pub(crate) fn encode(
@@ -93,19 +83,24 @@ impl Target {
             }
         };
         match self {
-            Target::Number { offset, scale, .. } => for_each_number(array, |row, x| {
-                push(
-                    row,
-                    match x {
-                        Some(x) if x.is_finite() && (((x - offset) / scale) as f32).is_finite() => {
-                            Ok(((x - offset) / scale) as f32)
-                        }
-                        Some(x) => Err(Error::data(format!("found {x}, expected a finite number as target"))
-                            .remedy("leave such rows out with --on-error skip")),
-                        None => Err(missing()),
-                    },
-                );
-            })?,
+            Target::Number { offset, scale, .. } => {
+                let fault = |found: &str| {
+                    Error::data(format!("found {found}, expected a finite number as target"))
+                        .remedy("leave such rows out with --on-error skip")
+                };
+                let label = |x: f64| {
+                    let label = ((x - offset) / scale) as f32;
+                    if label.is_finite() { Ok(label) } else { Err(fault(&x.to_string())) }
+                };
+                if Sort::of(array.data_type()) == Sort::Text {
+                    for_each_text(array, |row, text| {
+                        let read = |t| parse(t).ok_or_else(|| fault(&quoted(t))).and_then(label);
+                        push(row, text.ok_or_else(missing).and_then(read));
+                    })?;
+                } else {
+                    for_each_number(array, |row, x| push(row, x.ok_or_else(missing).and_then(label)))?;
+                }
+            }
             Target::Binary { positive, negative, .. } => {
                 let other = |found: &str| {
                     Error::data(format!("found {found:?}, expected {negative:?} or {positive:?} as target"))
@@ -126,11 +121,16 @@ impl Target {
                         );
                     })?,
                     _ => for_each_text(array, |row, text| {
+                        // A class that is a number may be written in other ways: 1 as 1.0.
+                        let is = |t: &[u8], class: &str, number: Option<f64>| {
+                            t == class.as_bytes() || number.is_some_and(|n| parse(t) == Some(n))
+                        };
+                        let (one, zero) = numbers.filter(|(one, zero)| one != zero).unzip();
                         push(
                             row,
                             match text {
-                                Some(t) if t == positive.as_bytes() => Ok(1.0),
-                                Some(t) if t == negative.as_bytes() => Ok(0.0),
+                                Some(t) if is(t, positive, one) => Ok(1.0),
+                                Some(t) if is(t, negative, zero) => Ok(0.0),
                                 Some(t) => Err(other(&String::from_utf8_lossy(t))),
                                 None => Err(missing()),
                             },
@@ -141,6 +141,16 @@ impl Target {
         }
         result
     }
+}
+
+/// The number that a text says.
+pub(super) fn parse(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+/// A text as shown in a message.
+pub(super) fn quoted(text: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(text))
 }
 
 fn missing() -> Error {
@@ -174,6 +184,10 @@ mod tests {
         assert_eq!(floats.unwrap(), [0.0, 1.0]);
         let texts = labels(&binary("yes", "no"), Arc::new(StringArray::from(vec!["no", "yes"])));
         assert_eq!(texts.unwrap(), [0.0, 1.0]);
+        let spelt = labels(&binary("1", "0"), Arc::new(StringArray::from(vec!["0.0", " 1", "1"])));
+        assert_eq!(spelt.unwrap(), [0.0, 1.0, 1.0]);
+        let codes = labels(&binary("1", "01"), Arc::new(StringArray::from(vec!["01", "1"])));
+        assert_eq!(codes.unwrap(), [0.0, 1.0]);
     }
 
     #[test]
@@ -183,5 +197,7 @@ mod tests {
         let number = Target::Number { column: "y".into(), offset: 0.0, scale: 1.0 };
         assert!(labels(&number, Arc::new(Float64Array::from(vec![1.0, f64::NAN]))).is_err());
         assert!(labels(&number, Arc::new(Float64Array::from(vec![Some(1.0), None]))).is_err());
+        let text = labels(&number, Arc::new(StringArray::from(vec!["1.5", "much"])));
+        assert!(text.unwrap_err().to_string().starts_with("found \"much\", expected a finite number"));
     }
 }

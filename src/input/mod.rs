@@ -15,5 +15,5 @@ mod source;
 pub use dataset::Dataset;
 pub use guard::guarded;
 pub use meter::take_read;
-pub use mmap::set_unfinished;
+pub use mmap::{remove_unfinished, set_unfinished};
 pub use source::{BatchStream, Extent, ReadAs, Request, Source, Split};

@@ -10,11 +10,18 @@ use crate::error::{Error, Result};
 use crate::input::set_unfinished;
 
 /// A file on its way. Dropped before [`AtomicFile::commit`], it leaves nothing behind, and what stood
-/// under its name stays as it was.
+/// under its name stays as it was. (A device or a pipe under that name gets the bytes as they come.)
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
-    writer: BufWriter<NamedTempFile>,
+    writer: BufWriter<Destination>,
+}
+
+#[derive(Debug)]
+enum Destination {
+    Temporary(NamedTempFile),
+    /// A device or a pipe, which is written to: a file renamed to its name would take its place.
+    Special(File),
 }
 
 impl AtomicFile {
@@ -26,6 +33,12 @@ impl AtomicFile {
         if path.is_dir() {
             return Err(Error::usage(format!("can't write {}: it is a folder", path.display()))
                 .remedy("give the name of a file"));
+        }
+        let buffered = |destination| BufWriter::with_capacity(1 << 20, destination);
+        if is_special(path) {
+            let file =
+                File::options().write(true).open(path).map_err(|e| Error::io("can't write", path, &e))?;
+            return Ok(AtomicFile { path: path.to_path_buf(), writer: buffered(Destination::Special(file)) });
         }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -46,7 +59,15 @@ impl AtomicFile {
             _ => Error::io("can't write", path, e.get_ref().and_then(|e| e.downcast_ref()).unwrap_or(&e)),
         })?;
         set_unfinished(Some(file.path()));
-        Ok(AtomicFile { path: path.to_path_buf(), writer: BufWriter::with_capacity(1 << 20, file) })
+        Ok(AtomicFile { path: path.to_path_buf(), writer: buffered(Destination::Temporary(file)) })
+    }
+
+    /// Finds out whether a file can be written there, and leaves nothing.
+    ///
+    /// # Errors
+    /// If it can't.
+    pub fn check(path: &Path) -> Result<()> {
+        if is_special(path) { Ok(()) } else { AtomicFile::create(path).map(drop) }
     }
 
     /// The final path.
@@ -66,7 +87,10 @@ impl AtomicFile {
     pub fn commit(self) -> Result<()> {
         let AtomicFile { path, writer } = self;
         let fault = |e: &io::Error| Error::io("can't write", &path, e);
-        let file = writer.into_inner().map_err(|e| fault(e.error()))?;
+        let file = match writer.into_inner().map_err(|e| fault(e.error()))? {
+            Destination::Temporary(file) => file,
+            Destination::Special(_) => return Ok(()),
+        };
         file.as_file().sync_all().map_err(|e| fault(&e))?;
         // Temporary files are private; a result has the mode that any new file would have.
         let mode = default_mode();
@@ -81,6 +105,11 @@ impl AtomicFile {
     }
 }
 
+/// Whether a device, a pipe or the like is there.
+fn is_special(path: &Path) -> bool {
+    path.metadata().is_ok_and(|m| !m.is_file() && !m.is_dir())
+}
+
 fn default_mode() -> std::fs::Permissions {
     use std::os::unix::fs::PermissionsExt;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -89,6 +118,22 @@ fn default_mode() -> std::fs::Permissions {
         .find_map(|line| u32::from_str_radix(line.strip_prefix("Umask:")?.trim(), 8).ok())
         .unwrap_or(0o022);
     std::fs::Permissions::from_mode(0o666 & !mask)
+}
+
+impl Write for Destination {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Destination::Temporary(file) => file.write(bytes),
+            Destination::Special(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Destination::Temporary(file) => file.flush(),
+            Destination::Special(file) => file.flush(),
+        }
+    }
 }
 
 impl Write for AtomicFile {

@@ -28,6 +28,13 @@ pub struct Needs {
     pub held_bytes: usize,
 }
 
+impl Needs {
+    /// The smallest budget that can work.
+    pub fn least(&self) -> usize {
+        BASE + self.held_bytes + self.open * (self.open_bytes + self.item_bytes) + self.item_bytes
+    }
+}
+
 impl Budget {
     /// Half of the memory that this process may use.
     pub fn from_machine() -> Budget {
@@ -39,19 +46,24 @@ impl Budget {
     /// # Errors
     /// If the budget can't work; the error says the smallest that can.
     pub fn in_flight(&self, needs: &Needs) -> Result<usize> {
-        let least =
-            BASE + needs.held_bytes + needs.open * (needs.open_bytes + needs.item_bytes) + needs.item_bytes;
-        if self.total < least {
-            return Err(Error::usage(format!(
-                "--memory {} is too little for this data",
-                megabytes(self.total)
-            ))
-            .remedy(format!(
-                "give at least {}, or --shuffle none, which reads one split at a time",
-                megabytes(least)
-            )));
-        }
+        self.check(needs.least(), needs.open > 1)?;
         Ok(self.total - BASE - needs.held_bytes)
+    }
+
+    /// Refuses a budget of less than `least` bytes; `shuffled` says that shuffling takes a part of them.
+    ///
+    /// # Errors
+    /// If it is less; the error says the smallest that can work.
+    pub fn check(&self, least: usize, shuffled: bool) -> Result<()> {
+        if self.total >= least {
+            return Ok(());
+        }
+        let mut remedy = format!("give at least {}", megabytes(least));
+        if shuffled {
+            remedy.push_str(", or --shuffle none, which reads one split at a time");
+        }
+        let message = format!("--memory {} is too little for this data", megabytes(self.total));
+        Err(Error::usage(message).remedy(remedy))
     }
 }
 

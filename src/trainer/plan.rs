@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::Field;
 
 use super::config::PlanConfig;
+use super::reading::read_as;
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::features::{Plan, Survey, Wishes, decide};
-use crate::input::{Dataset, ReadAs, Request};
+use crate::features::{Plan, ReadHint, Survey, Wishes, decide};
+use crate::input::{Dataset, Request};
 use crate::pipeline::{Budget, Flow, Needs, Order, Stages, Weigh, stream};
 
 /// Rows of the sample, and splits that it is spread over.
@@ -26,6 +28,8 @@ pub(crate) struct Planned {
     pub(crate) plan: Arc<Plan>,
     pub(crate) survey: Survey,
     pub(crate) stages: Stages,
+    /// The smallest `--memory` that planning can do with.
+    pub(crate) least_memory: usize,
 }
 
 /// Makes the plan for a dataset and shows it to `watch`.
@@ -35,7 +39,9 @@ pub(crate) struct Planned {
 pub fn plan(config: &PlanConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> Result<Arc<Plan>> {
     let dataset = Dataset::open(&config.inputs)?;
     dataset.notes().iter().for_each(|note| watch.note(note));
-    Ok(make_plan(config, &dataset, stop, watch)?.plan)
+    let planned = make_plan(config, &dataset, stop, watch)?;
+    config.memory.map_or(Ok(()), |total| Budget { total }.check(planned.least_memory, false))?;
+    Ok(planned.plan)
 }
 
 struct Sample(RecordBatch);
@@ -62,15 +68,26 @@ pub(crate) fn make_plan(
         (0..SAMPLE_SPLITS).map(|i| i * (all - 1) / (SAMPLE_SPLITS - 1)).collect()
     };
     let rows_of_each = if small { u64::MAX } else { SAMPLE_ROWS.div_ceil(chosen.len().max(1) as u64) };
-    let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), ReadAs::Native));
+    let hint = |field: &Field| {
+        let is_label = *field.name() == config.target || Some(field.name()) == config.weight.as_ref();
+        // What is no number among them is for the encoder to refuse or skip.
+        if is_label && field.data_type().is_numeric() {
+            ReadHint::Text
+        } else {
+            config.overrides.read_hint(field)
+        }
+    };
+    let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), read_as(hint(f))));
     let request = Request { columns: columns.collect(), batch_rows: BATCH_ROWS };
-    let budget = config.memory.map_or_else(Budget::from_machine, |total| Budget { total });
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(&request),
         item_bytes: BATCH_ROWS * 16 * dataset.schema().fields().len(),
         held_bytes: 0,
     };
+    // A budget that is too small is refused when the plan shows what all of the run needs.
+    let budget = config.memory.map_or_else(Budget::from_machine, |total| Budget { total });
+    let budget = Budget { total: budget.total.max(needs.least()) };
     let flow = Flow {
         request: &request,
         threads: config.threads,
@@ -107,5 +124,5 @@ pub(crate) fn make_plan(
     };
     let plan = Arc::new(decide(&survey, &wishes, whole)?);
     watch.plan(&plan, survey.rows());
-    Ok(Planned { plan, survey, stages })
+    Ok(Planned { plan, survey, stages, least_memory: needs.least() })
 }

@@ -11,11 +11,11 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::config::ApplyConfig;
 use super::evaluate::{check_columns, progress};
-use super::reading::{Spares, item_bytes, request};
+use super::reading::{Spares, check_output, item_bytes, request};
 use super::summary::{Skipped, Summary, peak_memory, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::features::{Encoder, RowFilter, SplitCache, Target};
+use crate::features::{Encoder, RowFilter, SplitCache, Target, no_such_column};
 use crate::input::Dataset;
 use crate::learn::kernels;
 use crate::model::Model;
@@ -53,6 +53,7 @@ pub fn predict(
         }
     };
     let dataset = Dataset::open(&config.inputs)?;
+    output.map_or(Ok(()), |output| check_output(output, &dataset))?;
     dataset.notes().iter().for_each(|note| watch.note(note));
     let plan = Arc::new(model.about.plan.clone());
     check_columns(&dataset, &plan.used().map(|c| c.name.as_str()).collect::<Vec<_>>(), watch);
@@ -142,12 +143,8 @@ pub fn predict(
 fn output_schema(dataset: &Dataset, keep: &[String], target: &Target) -> Result<SchemaRef> {
     let mut fields: Vec<FieldRef> = Vec::new();
     for name in keep {
-        let field = dataset.schema().field_with_name(name).map_err(|_| {
-            let columns: Vec<&str> =
-                dataset.schema().fields().iter().take(30).map(|f| f.name().as_str()).collect();
-            Error::usage(format!("there is no column `{name}` to keep"))
-                .remedy(format!("the columns are {}", columns.join(", ")))
-        })?;
+        let names = dataset.schema().fields().iter().map(|f| f.name().as_str());
+        let field = dataset.schema().field_with_name(name).map_err(|_| no_such_column(name, names))?;
         let data_type = match field.data_type() {
             DataType::Dictionary(_, values) => values.as_ref().clone(),
             other => other.clone(),

@@ -1,9 +1,12 @@
 //! Reading: what training, evaluating and predicting share when they stream a dataset.
 
+use std::path::Path;
+
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::error::{Error, Result};
 use crate::features::{Encoder, ReadHint};
-use crate::input::{ReadAs, Request};
+use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::Chunk;
 use crate::pipeline::Weigh;
 
@@ -18,22 +21,30 @@ pub(crate) const LIST_LENGTH: usize = 8;
 
 /// What an encoder asks of the files: its columns, and then `more` as the files have them.
 pub(crate) fn request(encoder: &Encoder, more: &[String]) -> Request {
-    let mut columns: Vec<(String, ReadAs)> = encoder
-        .columns()
-        .into_iter()
-        .map(|(name, hint)| {
-            let read_as = match hint {
-                ReadHint::Number => ReadAs::Number,
-                ReadHint::Time => ReadAs::Time,
-                ReadHint::Text => ReadAs::Text,
-                ReadHint::Native => ReadAs::Native,
-            };
-            (name, read_as)
-        })
-        .collect();
+    let mut columns: Vec<(String, ReadAs)> =
+        encoder.columns().into_iter().map(|(name, hint)| (name, read_as(hint))).collect();
     columns.extend(more.iter().map(|name| (name.clone(), ReadAs::Native)));
     let row_bytes = encoder.plan().shape().row_bytes(LIST_LENGTH);
     Request { columns, batch_rows: (CHUNK_BYTES / row_bytes).clamp(FEWEST_ROWS, MOST_ROWS) }
+}
+
+/// Refuses an output that would take the place of one of the files it is made from.
+pub(crate) fn check_output(output: &Path, dataset: &Dataset) -> Result<()> {
+    let Ok(there) = output.canonicalize() else { return Ok(()) };
+    if dataset.files().any(|file| file.canonicalize().is_ok_and(|file| file == there)) {
+        return Err(Error::usage(format!("{} is an input, which would be overwritten", output.display()))
+            .remedy("name another file for the output"));
+    }
+    Ok(())
+}
+
+pub(crate) fn read_as(hint: ReadHint) -> ReadAs {
+    match hint {
+        ReadHint::Number => ReadAs::Number,
+        ReadHint::Time => ReadAs::Time,
+        ReadHint::Text => ReadAs::Text,
+        ReadHint::Native => ReadAs::Native,
+    }
 }
 
 /// Bytes of a chunk and of the batch that it is made from, for planning memory.

@@ -11,7 +11,7 @@ use super::feed::Feed;
 use super::holdout::{Division, HOLDOUT_BYTES, Held, Holdout};
 use super::plan::{Planned, make_plan};
 use super::race::{RACE_ROWS, Race};
-use super::reading::{LIST_LENGTH, Spares, item_bytes, request};
+use super::reading::{LIST_LENGTH, Spares, check_output, item_bytes, request};
 use super::summary::{ModelSummary, RaceEntry, Skipped, Summary, peak_memory, plan_lines};
 use super::watch::{Progress, Watch};
 use crate::error::{Error, Result};
@@ -44,6 +44,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     // Before anything is read: a model that can't be written is not worth training.
     let file = AtomicFile::create(&config.model)?;
     let dataset = Dataset::open(&config.plan.inputs)?;
+    check_output(&config.model, &dataset)?;
     let mut notes = Notes { watch, notes: Vec::new() };
     dataset.notes().iter().for_each(|note| notes.say(note.clone()));
     let planned = make_plan(&config.plan, &dataset, stop, notes.watch)?;
@@ -140,6 +141,8 @@ struct Run<'a> {
     shuffle_rows: usize,
     division: Division,
     budget: Budget,
+    /// What planning needed.
+    least_memory: usize,
     feed: Feed,
     /// The progressive account of the first epoch.
     race: Race,
@@ -231,6 +234,7 @@ impl<'a> Run<'a> {
             budget: config.plan.memory.map_or_else(Budget::from_machine, |total| Budget { total }),
             feed: Feed::new(learner, plan.clone(), config.batch_size, RACE_ROWS, crew),
             crew,
+            least_memory: planned.least_memory,
             race: Race::new(loss, plan.target.scale(), &rates),
             best: None,
             skipped: 0,
@@ -276,6 +280,7 @@ impl<'a> Run<'a> {
                 0
             } + if self.holdout.is_some() { HOLDOUT_BYTES } else { 0 },
         };
+        self.budget.check(needs.least().max(self.least_memory), self.shuffled)?;
         let flow = Flow {
             request: &self.request,
             // Those that learn beside the coordinator do not read.

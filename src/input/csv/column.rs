@@ -33,6 +33,9 @@ enum Builder {
     Boolean(BooleanBuilder),
     Time(TimestampMicrosecondBuilder),
     Text(StringBuilder, String),
+    /// A boolean column read as the texts `true` and `false`, however the file writes them; other
+    /// texts stay what they are.
+    FlagText(StringBuilder),
     /// The column isn't there, or has no type of its own.
     Nulls(DataType),
 }
@@ -88,6 +91,7 @@ impl Column {
             (ReadAs::Native, Some(DataType::Timestamp(..))) | (ReadAs::Time, _) => {
                 Builder::Time(TimestampMicrosecondBuilder::new())
             }
+            (ReadAs::Text, Some(DataType::Boolean)) => Builder::FlagText(StringBuilder::new()),
             (ReadAs::Text | ReadAs::Native, _) => Builder::Text(StringBuilder::new(), String::new()),
         };
         Column { name: name.to_string(), index: field.map(|(index, _)| index), builder }
@@ -100,7 +104,7 @@ impl Column {
             Builder::Integer(_) => DataType::Int64,
             Builder::Boolean(_) => DataType::Boolean,
             Builder::Time(_) => TIME,
-            Builder::Text(..) => DataType::Utf8,
+            Builder::Text(..) | Builder::FlagText(_) => DataType::Utf8,
             Builder::Nulls(data_type) => data_type.clone(),
         };
         Field::new(&self.name, data_type, true)
@@ -116,6 +120,7 @@ impl Column {
             Builder::Time(builder) => append(builder, cells, index, time),
             Builder::Boolean(builder) => append_booleans(builder, cells, index),
             Builder::Text(builder, scratch) => append_texts(builder, scratch, cells, index),
+            Builder::FlagText(builder) => append_flag_texts(builder, cells, index),
             Builder::Nulls(_) => Ok(()),
         };
         appended.map_err(|record| {
@@ -127,10 +132,12 @@ impl Column {
     fn misread(&self, cell: &str) -> Error {
         let found = shown(cell);
         let as_text =
-            "name the column in --categorical or --ignore, or write missing values as an empty cell";
+            "correct it or leave the cell empty; a feature may also be named in --categorical or --ignore";
         match &self.builder {
-            Builder::Text(..) => Error::data(format!("found {found}, which is not valid UTF-8"))
-                .remedy("convert the file to UTF-8, for example with iconv"),
+            Builder::Text(..) | Builder::FlagText(_) => {
+                Error::data(format!("found {found}, which is not valid UTF-8"))
+                    .remedy("convert the file to UTF-8, for example with iconv")
+            }
             Builder::Integer(_) if matches!(number(cell.as_bytes()), Value::Is(_)) => {
                 Error::data(format!("found {found}, expected a whole number as in the rows sampled before"))
                     .remedy("name the column in --numeric")
@@ -158,7 +165,7 @@ impl Column {
             Builder::Integer(builder) => Arc::new(builder.finish()),
             Builder::Boolean(builder) => Arc::new(builder.finish()),
             Builder::Time(builder) => Arc::new(builder.finish()),
-            Builder::Text(builder, _) => Arc::new(builder.finish()),
+            Builder::Text(builder, _) | Builder::FlagText(builder) => Arc::new(builder.finish()),
             Builder::Nulls(data_type) => new_null_array(data_type, rows),
         }
     }
@@ -187,6 +194,21 @@ fn append_booleans(builder: &mut BooleanBuilder, cells: &Cells, column: usize) -
             Value::Is(value) => builder.append_value(value),
             Value::Missing => builder.append_null(),
             Value::Not => return Err(record),
+        }
+    }
+    Ok(())
+}
+
+fn append_flag_texts(builder: &mut StringBuilder, cells: &Cells, column: usize) -> Result<(), usize> {
+    for record in 0..cells.tokens.len() {
+        match boolean(cells.cell(record, column)) {
+            Value::Is(value) => builder.append_value(if value { "true" } else { "false" }),
+            Value::Missing => builder.append_null(),
+            Value::Not => {
+                let cell = &cells.bytes[cells.tokens.cell(record, column)];
+                std::str::from_utf8(cell).map_err(|_| record)?;
+                builder.append_value(cells.dialect.text(cell));
+            }
         }
     }
     Ok(())

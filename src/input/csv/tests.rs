@@ -180,7 +180,7 @@ fn files_that_are_no_tables() {
     let cr = error(b"a,b\r1,2\r", "a", ReadAs::Native);
     assert!(cr.contains("carriage return"), "{cr}");
     let missing = CsvSource::open(Path::new("no-such.csv")).unwrap_err().to_string();
-    assert_eq!(missing, "can't read no-such.csv: there is no such file or folder");
+    assert_eq!(missing, "can't read no-such.csv: there is no such file or folder; check the path");
     let folder = CsvSource::open(Path::new(".")).unwrap_err().to_string();
     assert!(folder.contains("no regular file"), "{folder}");
 }
@@ -207,8 +207,8 @@ fn columns_come_as_requested() {
     assert_eq!(types, expected);
     assert_eq!(batch.column(0).as_primitive::<TimestampMicrosecondType>().value(0), 1_293_840_000_000_000);
     assert_eq!(batch.column(1).as_primitive::<Float64Type>().value(0), 1.0);
-    assert_eq!(batch.column(3).as_string::<i32>().value(1), "NA");
-    assert!((0..3).all(|column| batch.column(column).is_null(1)));
+    assert_eq!(batch.column(3).as_string::<i32>().value(0), "true");
+    assert!((0..4).all(|column| batch.column(column).is_null(1)));
     assert!((4..8).all(|column| batch.column(column).logical_null_count() == 2));
 
     let rows: usize = read(&source, &request(&[], 10)).unwrap().iter().map(RecordBatch::num_rows).sum();
@@ -216,10 +216,20 @@ fn columns_come_as_requested() {
 }
 
 #[test]
+fn booleans_as_text_are_spelt_in_one_way() {
+    let file = file(b"a\nTrue\nFALSE\n true \n?\n");
+    let source = CsvSource::open(file.path()).unwrap();
+    let batch = &read(&source, &request(&[("a", ReadAs::Text)], 10)).unwrap()[0];
+    let texts: Vec<_> = batch.column(0).as_string::<i32>().iter().collect();
+    assert_eq!(texts, [Some("true"), Some("false"), Some("true"), None]);
+}
+
+#[test]
 fn errors_name_line_and_column() {
     let rows = "a,b\n1,\"x\ny\"\n\n2,z\n";
     let after = |row: &str| format!("{rows}{row}").into_bytes();
-    let as_text = "name the column in --categorical or --ignore, or write missing values as an empty cell";
+    let as_text =
+        "correct it or leave the cell empty; a feature may also be named in --categorical or --ignore";
     assert_eq!(
         error(&after("3x,\n"), "a", ReadAs::Number),
         format!(", line 6, column `a`: found \"3x\", expected a number; {as_text}")

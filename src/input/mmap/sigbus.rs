@@ -2,7 +2,7 @@
 //! default is to die without a word. Belongs to the memory map and its `unsafe`.
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::null_mut;
@@ -55,6 +55,14 @@ pub(super) fn forget(start: usize) {
 pub fn set_unfinished(path: Option<&Path>) {
     let path = path.and_then(|p| CString::new(p.as_os_str().as_bytes()).ok());
     UNFINISHED.store(path.map_or(null_mut(), |p| Box::into_raw(Box::new(p))), Ordering::SeqCst);
+}
+
+/// Removes that file, for a run that is about to end without further ado.
+pub fn remove_unfinished() {
+    // SAFETY: a message is never freed once it is stored.
+    if let Some(path) = unsafe { UNFINISHED.load(Ordering::SeqCst).as_ref() } {
+        let _ = std::fs::remove_file(OsStr::from_bytes(path.as_bytes()));
+    }
 }
 
 fn install() {
