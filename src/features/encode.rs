@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike, Timelike};
 use super::plan::{Plan, TimePart, Use};
 use super::scale::Scale;
 use super::target::{parse, quoted};
-use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, plain};
+use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, numbers, plain};
 use super::vocabulary::{MISSING, Vocabulary, hash};
 use crate::error::{Error, Place, Result};
 use crate::learn::Chunk;
@@ -328,13 +328,6 @@ impl ColumnEncoder {
         }
         Ok(())
     }
-}
-
-/// All numbers of an array, NaN for null.
-fn numbers(array: &ArrayRef) -> Result<Vec<f64>> {
-    let mut numbers = Vec::with_capacity(array.len());
-    for_each_number(array, |_, x| numbers.push(x.unwrap_or(f64::NAN)))?;
-    Ok(numbers)
 }
 
 /// Appends the code of each row to `codes`.

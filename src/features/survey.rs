@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Schema};
 
 use super::overrides::{ColumnUse, Overrides};
 use super::target::parse;
-use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text};
+use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, numbers};
 use super::vocabulary::{AlreadyHashed, hash};
 use crate::error::Result;
 
@@ -154,11 +154,10 @@ impl ColumnSurvey {
             }),
             Sort::List => {
                 let lists = self.add_lengths(array)?;
-                let (first, last) = (lists.ends[0], lists.ends[lists.ends.len() - 1]);
-                for_each_text(&lists.items.slice(first, last - first), |_, text| {
-                    if let Some(text) = text {
-                        self.distinct.add_text(text);
-                    }
+                let hidden = lists.hidden();
+                for_each_text(&lists.items, |i, text| match text {
+                    Some(text) if !hidden.as_ref().is_some_and(|h| h[i]) => self.distinct.add_text(text),
+                    _ => {}
                 })
             }
             Sort::Floats => {
@@ -170,19 +169,19 @@ impl ColumnSurvey {
                     self.places.resize_with(length, || {
                         Thinned::new((MOST_KEPT / 64 / length.max(1)).clamp(64, 4096))
                     });
-                    let mut place = 0;
-                    let (first, last) = (lists.ends[0], lists.ends[lists.ends.len() - 1]);
-                    for_each_number(&lists.items.slice(first, last - first), |_, x| {
-                        if let Some(x) = x.filter(|x| (*x as f32).is_finite()) {
-                            self.places[place % length].push(x);
+                    let numbers = numbers(&lists.items)?;
+                    for row in 0..array.len() {
+                        for (place, x) in self.places.iter_mut().zip(&numbers[lists.row(row)]) {
+                            if (*x as f32).is_finite() {
+                                place.push(*x);
+                            }
                         }
-                        place += 1;
-                    })?;
+                    }
                 }
                 Ok(())
             }
             Sort::Other => {
-                self.missing += array.null_count() as u64;
+                self.missing += array.logical_null_count() as u64;
                 Ok(())
             }
         }

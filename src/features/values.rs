@@ -26,7 +26,7 @@ pub(crate) enum Sort {
     Time,
     /// A list of texts or whole numbers, whose elements are categories.
     List,
-    /// A list of floats.
+    /// A list of floats, or always as many numbers of any type.
     Floats,
     /// Nothing that a feature could be made of.
     Other,
@@ -43,7 +43,13 @@ impl Sort {
             T::Date32 | T::Date64 | T::Timestamp(_, _) => Sort::Time,
             T::Dictionary(_, values) => Sort::of(values),
             T::RunEndEncoded(_, values) => Sort::of(values.data_type()),
-            T::List(item) | T::LargeList(item) | T::FixedSizeList(item, _) => match item.data_type() {
+            // Lists of one length, whatever their numbers, are vectors.
+            T::FixedSizeList(item, _) if item.data_type().is_numeric() => Sort::Floats,
+            T::List(item)
+            | T::LargeList(item)
+            | T::ListView(item)
+            | T::LargeListView(item)
+            | T::FixedSizeList(item, _) => match item.data_type() {
                 t if t.is_floating() => Sort::Floats,
                 t => match Sort::of(t) {
                     Sort::Number | Sort::Text | Sort::Bool => Sort::List,
@@ -112,9 +118,17 @@ pub(crate) fn for_each_number(array: &ArrayRef, mut f: impl FnMut(usize, Option<
         }
         T::Time32(_) => return for_each_number(&convert(array, &T::Int32)?, f),
         T::Time64(_) | T::Duration(_) => return for_each_number(&convert(array, &T::Int64)?, f),
+        T::Dictionary(_, _) | T::RunEndEncoded(_, _) => return for_each_number(&plain(array)?, f),
         _ => return for_each_number(&convert(array, &T::Float64)?, f),
     }
     Ok(())
+}
+
+/// All numbers of an array, NaN for null.
+pub(crate) fn numbers(array: &ArrayRef) -> Result<Vec<f64>> {
+    let mut numbers = Vec::with_capacity(array.len());
+    for_each_number(array, |_, x| numbers.push(x.unwrap_or(f64::NAN)))?;
+    Ok(numbers)
 }
 
 #[inline]
@@ -223,7 +237,8 @@ pub(crate) fn for_each_text(array: &ArrayRef, mut f: impl FnMut(usize, Option<&[
     Ok(())
 }
 
-/// A list array's parts: row `r` holds the elements `ends[r]..ends[r + 1]` of `items`.
+/// A list array's parts: row `r` holds the elements `ends[r]..ends[r + 1]` of `items`, all of which
+/// belong to some row (or to a null).
 #[derive(Debug)]
 pub(crate) struct Lists {
     pub(crate) items: ArrayRef,
@@ -235,9 +250,12 @@ impl Lists {
     /// The parts of a list array of any sort; an array of nulls is taken as empty lists.
     pub(crate) fn of(array: &ArrayRef) -> Result<Lists> {
         fn variable<O: OffsetSizeTrait>(array: &GenericListArray<O>) -> Lists {
+            // Only the elements of these rows: a slice of a large batch shares all of the batch's.
+            let offsets = array.value_offsets();
+            let (first, last) = (offsets[0].as_usize(), offsets[array.len()].as_usize());
             Lists {
-                items: array.values().clone(),
-                ends: array.value_offsets().iter().map(|o| o.as_usize()).collect(),
+                items: array.values().slice(first, last - first),
+                ends: offsets.iter().map(|o| o.as_usize() - first).collect(),
                 nulls: array.nulls().cloned(),
             }
         }
@@ -253,6 +271,10 @@ impl Lists {
             DataType::List(_) => Ok(variable(array.as_list::<i32>())),
             DataType::LargeList(_) => Ok(variable(array.as_list::<i64>())),
             DataType::FixedSizeList(_, _) => Ok(fixed(array.as_fixed_size_list())),
+            // The elements of a view lie anywhere: they are put in the rows' order.
+            DataType::ListView(item) => Lists::of(&convert(array, &DataType::List(item.clone()))?),
+            DataType::LargeListView(item) => Lists::of(&convert(array, &DataType::LargeList(item.clone()))?),
+            DataType::Dictionary(_, _) | DataType::RunEndEncoded(_, _) => Lists::of(&plain(array)?),
             DataType::Null => Ok(Lists {
                 items: array.slice(0, 0),
                 ends: vec![0; array.len() + 1],
@@ -265,6 +287,17 @@ impl Lists {
     /// The elements of a row; empty for null.
     pub(crate) fn row(&self, row: usize) -> std::ops::Range<usize> {
         if self.is_null(row) { 0..0 } else { self.ends[row]..self.ends[row + 1] }
+    }
+
+    /// For each element whether its row is null; `None` if no row is.
+    pub(crate) fn hidden(&self) -> Option<Vec<bool>> {
+        self.nulls.as_ref().filter(|n| n.null_count() > 0).map(|nulls| {
+            let mut hidden = vec![false; self.items.len()];
+            for row in (0..nulls.len()).filter(|row| nulls.is_null(*row)) {
+                hidden[self.ends[row]..self.ends[row + 1]].fill(true);
+            }
+            hidden
+        })
     }
 
     pub(crate) fn is_null(&self, row: usize) -> bool {

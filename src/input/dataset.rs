@@ -3,14 +3,14 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 
 use super::csv::CsvSource;
 use super::ipc::{IpcSource, IpcStreamSource};
 use super::parquet::ParquetSource;
 use super::source::{BatchStream, Request, Source, Split};
+use super::unify::{unify, widened};
 use crate::error::{Error, Result};
 
 /// Files of one schema, in order.
@@ -75,7 +75,8 @@ impl Dataset {
     /// # Errors
     /// Those of the file.
     pub fn read(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
-        self.sources[split.file].open(split, request)
+        let source = &self.sources[split.file];
+        Ok(widened(source.open(split, request)?, source.schema(), &self.schema, request))
     }
 
     /// The file of a split.
@@ -113,18 +114,26 @@ fn expand(input: &str, paths: &mut Vec<PathBuf>, notes: &mut Vec<String>) -> Res
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(['_', '.']) || entry.path().is_dir() {
+            if name.starts_with(['_', '.']) {
                 continue;
             }
-            if has_known_extension(&name) { paths.push(entry.path()) } else { passed_over.push(name) }
+            if entry.path().is_dir() {
+                passed_over.push(format!("{name}/"));
+            } else if has_known_extension(&name) {
+                paths.push(entry.path());
+            } else {
+                passed_over.push(name);
+            }
         }
         if paths.len() == before {
             return Err(Error::data(format!("the folder {input} holds no file of a known format"))
                 .remedy(format!("expected files ending in {}", EXTENSIONS.join(", "))));
         }
         if !passed_over.is_empty() {
+            let more = passed_over.len().saturating_sub(5);
             passed_over.truncate(5);
-            notes.push(format!("passed over in {input}: {}", passed_over.join(", ")));
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            notes.push(format!("passed over in {input}: {}{more}", passed_over.join(", ")));
         }
         return Ok(());
     }
@@ -155,10 +164,16 @@ fn has_known_extension(name: &str) -> bool {
 /// Opens a file by what it holds.
 fn open_source(path: &Path) -> Result<Box<dyn Source>> {
     let fault = |e: std::io::Error| Error::io("can't read", path, &e);
-    let mut file = fs::File::open(path).map_err(fault)?;
-    if file.metadata().map_err(fault)?.is_dir() {
+    let metadata = fs::metadata(path).map_err(fault)?;
+    if metadata.is_dir() {
         return Err(Error::data("is a folder, expected a file").in_file(path));
     }
+    if !metadata.is_file() {
+        return Err(Error::data("is a pipe or device, expected a file, which can be read more than once")
+            .remedy("write it to a file first")
+            .in_file(path));
+    }
+    let mut file = fs::File::open(path).map_err(fault)?;
     let mut start = [0; 8];
     let mut read = 0;
     while read < start.len() {
@@ -196,88 +211,9 @@ fn open_source(path: &Path) -> Result<Box<dyn Source>> {
     }
 }
 
-/// One schema for all files: the first file's columns, then those that only later files have. Number
-/// types may differ (the widest counts), as may the forms of text; a column may be missing where it
-/// can be null.
-fn unify(sources: &[Box<dyn Source>]) -> Result<SchemaRef> {
-    let mut fields: Vec<(Arc<Field>, &Path)> = Vec::new();
-    for source in sources {
-        for field in source.schema().fields() {
-            match fields.iter_mut().find(|(known, _)| known.name() == field.name()) {
-                None => fields.push((field.clone(), source.path())),
-                Some((known, first)) => match wider(known.data_type(), field.data_type()) {
-                    Some(data_type) => {
-                        if &data_type != known.data_type() {
-                            *known = Arc::new(Field::new(known.name(), data_type, true));
-                        }
-                    }
-                    None => {
-                        return Err(Error::data(format!(
-                            "column `{}` is {} in {} but {} in {}",
-                            field.name(),
-                            known.data_type(),
-                            first.display(),
-                            field.data_type(),
-                            source.path().display()
-                        ))
-                        .remedy("train on files of one schema, or write one of them again"));
-                    }
-                },
-            }
-        }
-    }
-    for (field, first) in &fields {
-        let lacks = sources.iter().find(|s| s.schema().index_of(field.name()).is_err());
-        if let Some(lacks) = lacks
-            && !field.is_nullable()
-        {
-            return Err(Error::data(format!(
-                "column `{}` of {} can't be null, but {} lacks it",
-                field.name(),
-                first.display(),
-                lacks.path().display()
-            ))
-            .remedy("train on files of one schema, or write one of them again"));
-        }
-    }
-    Ok(Arc::new(Schema::new(fields.into_iter().map(|(f, _)| f).collect::<Vec<_>>())))
-}
-
-/// The type that takes in both, if they are alike.
-fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType as T;
-    let is_text = |t: &DataType| match t {
-        T::Dictionary(_, values) => values.is_string(),
-        t => t.is_string(),
-    };
-    let is_time = |t: &DataType| matches!(t, T::Date32 | T::Date64 | T::Timestamp(_, _));
-    match (a, b) {
-        (a, b) if a == b => Some(a.clone()),
-        (T::Null, other) | (other, T::Null) => Some(other.clone()),
-        (a, b) if a.is_integer() && b.is_integer() => Some(T::Int64),
-        (a, b) if a.is_numeric() && b.is_numeric() => Some(T::Float64),
-        (a, b) if is_text(a) && is_text(b) || is_time(a) && is_time(b) => Some(a.clone()),
-        (
-            T::List(x) | T::LargeList(x) | T::FixedSizeList(x, _),
-            T::List(y) | T::LargeList(y) | T::FixedSizeList(y, _),
-        ) => wider(x.data_type(), y.data_type()).map(|_| a.clone()),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn types_that_are_alike_have_a_wider_one() {
-        assert_eq!(wider(&DataType::Int32, &DataType::Int64), Some(DataType::Int64));
-        assert_eq!(wider(&DataType::Int32, &DataType::Float32), Some(DataType::Float64));
-        assert_eq!(wider(&DataType::Utf8, &DataType::LargeUtf8), Some(DataType::Utf8));
-        assert_eq!(wider(&DataType::Null, &DataType::Boolean), Some(DataType::Boolean));
-        assert_eq!(wider(&DataType::Int32, &DataType::Utf8), None);
-        assert_eq!(wider(&DataType::Boolean, &DataType::Int8), None);
-    }
 
     #[test]
     fn compressed_text_is_known_by_its_inner_extension() {

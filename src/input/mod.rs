@@ -11,6 +11,7 @@ mod meter;
 mod mmap;
 mod parquet;
 mod source;
+mod unify;
 
 pub use dataset::Dataset;
 pub use guard::guarded;

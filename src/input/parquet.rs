@@ -1,5 +1,6 @@
 //! Parquet: row groups, or parts of large ones, as splits; positioned reads; only the needed columns.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -55,43 +56,45 @@ impl ParquetSource {
         }
     }
 
-    /// The requested columns that are there, as indices of root columns.
+    /// The requested columns that are there, as indices of the file's root columns (of which Arrow's
+    /// schema may leave some out).
     fn roots(&self, request: &Request) -> Vec<usize> {
-        request.columns.iter().filter_map(|(name, _)| self.schema.index_of(name).ok()).collect()
+        let descriptor = self.metadata.metadata().file_metadata().schema_descr();
+        let roots = descriptor.root_schema().get_fields().iter().enumerate();
+        let wanted: HashSet<&str> = request.columns.iter().map(|(name, _)| name.as_str()).collect();
+        roots.filter(|(_, root)| wanted.contains(root.name())).map(|(i, _)| i).collect()
     }
 
     /// The file's schema with dictionaries for the texts that this row group stores as such: then each
     /// distinct text is seen once for each row group instead of once for each row. Texts of chunks that
     /// fell back to plain pages are read flat: a dictionary of them would be made by hashing each row.
-    fn schema_of_group(&self, group: &RowGroupMetaData, request: &Request) -> SchemaRef {
-        let descriptor = self.metadata.metadata().file_metadata().schema_descr();
-        let is_wanted = |name: &str| request.columns.iter().any(|(n, r)| n == name && *r == ReadAs::Text);
+    /// `None` where nothing changes.
+    fn schema_of_group(&self, group: &RowGroupMetaData, request: &Request) -> Option<SchemaRef> {
+        let texts = request.columns.iter().filter(|(_, read_as)| *read_as == ReadAs::Text);
+        let texts: HashSet<&str> = texts.map(|(name, _)| name.as_str()).collect();
+        let stored = group.columns().iter().filter(|chunk| is_all_dictionary(chunk));
+        let stored: HashSet<&str> =
+            stored.filter_map(|chunk| Some(chunk.column_path().parts().first()?.as_str())).collect();
+        let mut changed = false;
         let fields: Vec<FieldRef> = self
             .schema
             .fields()
             .iter()
-            .enumerate()
-            .map(|(root, field)| {
+            .map(|field| {
                 let values = match field.data_type() {
                     DataType::Utf8 | DataType::Utf8View => DataType::Utf8,
                     DataType::LargeUtf8 => DataType::LargeUtf8,
                     _ => return field.clone(),
                 };
-                let chunk = group
-                    .columns()
-                    .iter()
-                    .enumerate()
-                    .find(|(leaf, _)| descriptor.get_column_root_idx(*leaf) == root);
-                match chunk {
-                    Some((_, chunk)) if is_wanted(field.name()) && is_all_dictionary(chunk) => {
-                        let data_type = DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
-                        Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
-                    }
-                    _ => field.clone(),
+                if !texts.contains(field.name().as_str()) || !stored.contains(field.name().as_str()) {
+                    return field.clone();
                 }
+                changed = true;
+                let data_type = DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
+                Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
             })
             .collect();
-        Arc::new(Schema::new(fields))
+        changed.then(|| Arc::new(Schema::new(fields)))
     }
 }
 
@@ -151,18 +154,23 @@ impl Source for ParquetSource {
             Place { file: Some(self.path.clone()), part: Some(Part::RowGroup(group)), ..Place::default() };
         let file = PositionedFile::open(&self.path)?;
         let row_group = self.metadata.metadata().row_group(group);
-        let options = ArrowReaderOptions::new().with_schema(self.schema_of_group(row_group, request));
-        let reader =
-            ArrowReaderMetadata::try_new(self.metadata.metadata().clone(), options).and_then(|metadata| {
-                let descriptor = metadata.metadata().file_metadata().schema_descr_ptr();
-                ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
-                    .with_row_groups(vec![group])
-                    .with_projection(ProjectionMask::roots(&descriptor, self.roots(request)))
-                    .with_batch_size(request.batch_rows)
-                    .with_offset(start as usize)
-                    .with_limit(len as usize)
-                    .build()
-            });
+        let metadata = match self.schema_of_group(row_group, request) {
+            None => Ok(self.metadata.clone()),
+            Some(schema) => ArrowReaderMetadata::try_new(
+                self.metadata.metadata().clone(),
+                ArrowReaderOptions::new().with_schema(schema),
+            ),
+        };
+        let reader = metadata.and_then(|metadata| {
+            let descriptor = metadata.metadata().file_metadata().schema_descr_ptr();
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+                .with_row_groups(vec![group])
+                .with_projection(ProjectionMask::roots(&descriptor, self.roots(request)))
+                .with_batch_size(request.batch_rows)
+                .with_offset(start as usize)
+                .with_limit(len as usize)
+                .build()
+        });
         let reader = reader.map_err(|e| unreadable(&e).at(place.clone()))?;
         Ok(Box::new(ParquetStream {
             reader,
