@@ -12,18 +12,18 @@ pub use dispatch::{Level, prefetch};
 /// Overwrites each margin by the logistic loss's derivative with respect to it: `sigmoid(m) - y`,
 /// with labels `y` of 0 and 1. The slices have the same length.
 pub fn logistic_gradient(margins: &mut [f32], labels: &[f32]) {
-    dispatch::logistic_gradient(Level::best(), margins, labels);
+    Level::best().logistic_gradient(margins, labels);
 }
 
 /// Writes the logistic loss `ln(1 + exp(-m))` (y = 1) or `ln(1 + exp(m))` (y = 0) of each margin
 /// into `out`. The slices have the same length.
 pub fn logistic_loss(margins: &[f32], labels: &[f32], out: &mut [f32]) {
-    dispatch::logistic_loss(Level::best(), margins, labels, out);
+    Level::best().logistic_loss(margins, labels, out);
 }
 
 /// Overwrites each margin by its probability `1 / (1 + exp(-m))`.
 pub fn probability(margins: &mut [f32]) {
-    dispatch::probability(Level::best(), margins);
+    Level::best().probability(margins);
 }
 
 #[cfg(test)]
@@ -46,9 +46,9 @@ mod tests {
             for level in Level::available() {
                 let (mut gradient, mut p) = (margins.clone(), margins.clone());
                 let mut loss = vec![0.0; margins.len()];
-                dispatch::logistic_gradient(level, &mut gradient, &labels);
-                dispatch::logistic_loss(level, &margins, &labels, &mut loss);
-                dispatch::probability(level, &mut p);
+                level.logistic_gradient(&mut gradient, &labels);
+                level.logistic_loss(&margins, &labels, &mut loss);
+                level.probability(&mut p);
                 let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                 results.push((bits(&gradient), bits(&loss), bits(&p)));
                 for i in 0..margins.len() {
