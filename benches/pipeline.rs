@@ -14,7 +14,8 @@ use millstream::input::Dataset;
 use millstream::learn::Optimizer;
 use millstream::trainer::{self, ShuffleMode, Silent, TrainConfig};
 
-/// More than planning looks at in full, and than the race of learning rates takes.
+/// More than the race of learning rates takes, and than planning looks at in full where a format knows its
+/// rows.
 const ROWS: u64 = 300_000;
 
 fn main() {
