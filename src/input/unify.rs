@@ -46,10 +46,10 @@ pub(super) fn unify(sources: &[Box<dyn Source>]) -> Result<SchemaRef> {
         }
     }
     for Column { field, path, files, .. } in &columns {
-        let lacks = |s: &&Box<dyn Source>| s.schema().index_of(field.name()).is_err();
+        let lacks = |s: &&dyn Source| s.schema().index_of(field.name()).is_err();
         if *files < sources.len()
             && !field.is_nullable()
-            && let Some(source) = sources.iter().find(lacks)
+            && let Some(source) = sources.iter().map(AsRef::as_ref).find(lacks)
         {
             return Err(Error::data(format!(
                 "column `{}` of {} can't be null, but {} lacks it",

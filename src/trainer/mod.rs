@@ -17,6 +17,7 @@ pub use config::{ApplyConfig, PlanConfig, ShuffleMode, TrainConfig};
 pub use evaluate::evaluate;
 pub use plan::plan;
 pub use predict::predict;
+pub use reading::request;
 pub use summary::{ModelSummary, RaceEntry, Skipped, Summary};
 pub use train::train;
 pub use watch::{Progress, Silent, Watch};

@@ -19,8 +19,9 @@ const FEWEST_ROWS: usize = 64;
 /// Codes that a list is taken to hold when memory is planned.
 pub(crate) const LIST_LENGTH: usize = 8;
 
-/// What an encoder asks of the files: its columns, and then `more` as the files have them.
-pub(crate) fn request(encoder: &Encoder, more: &[String]) -> Request {
+/// What an encoder asks of the files: its columns, and then `more` as the files have them, in batches of
+/// a size that depends on the plan alone.
+pub fn request(encoder: &Encoder, more: &[String]) -> Request {
     let mut columns: Vec<(String, ReadAs)> =
         encoder.columns().into_iter().map(|(name, hint)| (name, read_as(hint))).collect();
     columns.extend(more.iter().map(|name| (name.clone(), ReadAs::Native)));

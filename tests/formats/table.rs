@@ -301,8 +301,3 @@ pub(crate) fn encodings() -> Vec<(Encoding, Vec<(String, ArrayRef)>)> {
         ),
     ]
 }
-
-/// All batches as one.
-pub(crate) fn joined(batches: &[RecordBatch]) -> RecordBatch {
-    concat_batches(&batches[0].schema(), batches).unwrap()
-}

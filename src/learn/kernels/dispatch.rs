@@ -40,17 +40,20 @@ impl Level {
 /// Defines a kernel that runs `math::$name`, compiled for the baseline and for AVX2.
 macro_rules! kernel {
     ($name:ident($($argument:ident: $type:ty),*)) => {
-        pub(super) fn $name(level: Level, $($argument: $type),*) {
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2")]
-            fn avx2($($argument: $type),*) {
-                math::$name($($argument),*)
-            }
-            match level.0 {
-                Set::Baseline => math::$name($($argument),*),
-                // SAFETY: a `Level` of AVX2 exists only where the processor was found to have it.
+        impl Level {
+            #[doc = concat!("[`", stringify!($name), "`](super::", stringify!($name), ") on this instruction set.")]
+            pub fn $name(self, $($argument: $type),*) {
                 #[cfg(target_arch = "x86_64")]
-                Set::Avx2 => unsafe { avx2($($argument),*) },
+                #[target_feature(enable = "avx2")]
+                fn avx2($($argument: $type),*) {
+                    math::$name($($argument),*)
+                }
+                match self.0 {
+                    Set::Baseline => math::$name($($argument),*),
+                    // SAFETY: a `Level` of AVX2 exists only where the processor was found to have it.
+                    #[cfg(target_arch = "x86_64")]
+                    Set::Avx2 => unsafe { avx2($($argument),*) },
+                }
             }
         }
     };

@@ -12,24 +12,24 @@ pub use dispatch::{Level, prefetch};
 /// Overwrites each margin by the logistic loss's derivative with respect to it: `sigmoid(m) - y`,
 /// with labels `y` of 0 and 1. The slices have the same length.
 pub fn logistic_gradient(margins: &mut [f32], labels: &[f32]) {
-    dispatch::logistic_gradient(Level::best(), margins, labels);
+    Level::best().logistic_gradient(margins, labels);
 }
 
 /// Writes the logistic loss `ln(1 + exp(-m))` (y = 1) or `ln(1 + exp(m))` (y = 0) of each margin
 /// into `out`. The slices have the same length.
 pub fn logistic_loss(margins: &[f32], labels: &[f32], out: &mut [f32]) {
-    dispatch::logistic_loss(Level::best(), margins, labels, out);
+    Level::best().logistic_loss(margins, labels, out);
 }
 
 /// Overwrites each margin by its probability `1 / (1 + exp(-m))`.
 pub fn probability(margins: &mut [f32]) {
-    dispatch::probability(Level::best(), margins);
+    Level::best().probability(margins);
 }
 
 /// Overwrites each value `v` by `(sign(v) * ln(1 + |v|) - mean) * factor`; what is not finite becomes
 /// NaN.
 pub fn signed_log(values: &mut [f32], mean: f32, factor: f32) {
-    dispatch::signed_log(Level::best(), values, mean, factor);
+    Level::best().signed_log(values, mean, factor);
 }
 
 #[cfg(test)]
@@ -52,9 +52,9 @@ mod tests {
             for level in Level::available() {
                 let (mut gradient, mut p) = (margins.clone(), margins.clone());
                 let mut loss = vec![0.0; margins.len()];
-                dispatch::logistic_gradient(level, &mut gradient, &labels);
-                dispatch::logistic_loss(level, &margins, &labels, &mut loss);
-                dispatch::probability(level, &mut p);
+                level.logistic_gradient(&mut gradient, &labels);
+                level.logistic_loss(&margins, &labels, &mut loss);
+                level.probability(&mut p);
                 let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                 results.push((bits(&gradient), bits(&loss), bits(&p)));
                 for i in 0..margins.len() {
@@ -77,7 +77,7 @@ mod tests {
             let mut results = Vec::new();
             for level in Level::available() {
                 let mut logs = values.clone();
-                dispatch::signed_log(level, &mut logs, 0.5, 2.0);
+                level.signed_log(&mut logs, 0.5, 2.0);
                 for (v, log) in values.iter().zip(&logs) {
                     let v = f64::from(*v);
                     let exact = (v.abs().ln_1p().copysign(v) - 0.5) * 2.0;
