@@ -120,6 +120,7 @@ fn a_folder_with_files_of_no_rows_is_read() {
     let file = std::fs::File::create(at("e.arrow")).unwrap();
     arrow::ipc::writer::FileWriter::try_new(file, &all.schema()).unwrap().finish().unwrap();
     succeeds(&train);
-    let predict = format!("predict {} --model {} --keep id --quiet", folder.path().display(), model.display());
+    let predict =
+        format!("predict {} --model {} --keep id --quiet", folder.path().display(), model.display());
     assert_eq!(succeeds(&predict).lines().count(), all.num_rows() + 1);
 }
