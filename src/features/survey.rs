@@ -256,10 +256,10 @@ impl Distinct {
     }
 
     fn add(&mut self, hash: u64, text: impl FnOnce() -> Option<Box<str>>) {
-        if let Some((count, _)) = self.values.get_mut(&hash) {
+        if self.values.len() < self.most {
+            self.values.entry(hash).or_insert_with(|| (0, text())).0 += 1;
+        } else if let Some((count, _)) = self.values.get_mut(&hash) {
             *count += 1;
-        } else if self.values.len() < self.most {
-            self.values.insert(hash, (1, text()));
         } else {
             self.is_bound = true;
         }

@@ -11,6 +11,7 @@ mod meter;
 mod mmap;
 mod parquet;
 mod source;
+mod thrift;
 mod unify;
 
 pub use dataset::Dataset;

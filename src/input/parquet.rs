@@ -8,20 +8,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use parquet::basic::Encoding;
+use parquet::basic::{Encoding, Type as PhysicalType};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetStatisticsPolicy, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
+use parquet::schema::types::TypePtr;
 
 use super::guard::guarded;
 use super::meter::measured;
 use super::source::{BatchStream, Extent, ReadAs, Request, Source, Split};
+use super::thrift::has_encrypted_columns;
 use crate::error::{Error, Part, Place, Result};
 
 /// Row groups with more rows than this (and half as many again) are cut into splits of so many: a
@@ -44,8 +46,18 @@ impl ParquetSource {
             .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
             .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
             .with_encoding_stats_as_mask(true);
-        let metadata = guarded(|| ArrowReaderMetadata::load(&file, options).map_err(|e| unreadable(&e)))
-            .map_err(|e| e.in_file(path))?;
+        let load = || {
+            let metadata = ArrowReaderMetadata::load(&file, options)?;
+            match schema_with_microseconds(&metadata) {
+                None => Ok(metadata),
+                Some(schema) => ArrowReaderMetadata::try_new(
+                    metadata.metadata().clone(),
+                    ArrowReaderOptions::new().with_schema(schema),
+                ),
+            }
+        };
+        let metadata = guarded(|| load().map_err(|e| unreadable(&e)))
+            .map_err(|e| or_encrypted(e, path).in_file(path))?;
         Ok(ParquetSource { path: path.to_path_buf(), schema: metadata.schema().clone(), metadata })
     }
 
@@ -98,6 +110,31 @@ impl ParquetSource {
     }
 }
 
+/// The schema with microseconds for the timestamps of 96 bits that older programs write: as the
+/// nanoseconds that they hold, dates beyond 2262 would turn into others. `None` without such.
+fn schema_with_microseconds(metadata: &ArrowReaderMetadata) -> Option<SchemaRef> {
+    let descriptor = metadata.metadata().file_metadata().schema_descr();
+    let is_old = |root: &&TypePtr| root.is_primitive() && root.get_physical_type() == PhysicalType::INT96;
+    let old: HashSet<&str> =
+        descriptor.root_schema().get_fields().iter().filter(is_old).map(|root| root.name()).collect();
+    let fields = metadata.schema().fields().iter().map(|field| match field.data_type() {
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) if old.contains(field.name().as_str()) => {
+            let data_type = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+            Arc::new(field.as_ref().clone().with_data_type(data_type))
+        }
+        _ => field.clone(),
+    });
+    (!old.is_empty()).then(|| Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
+/// An error in a file whose columns are encrypted is owed to that.
+fn or_encrypted(error: Error, path: &Path) -> Error {
+    if !has_encrypted_columns(path) {
+        return error;
+    }
+    Error::data("the file is encrypted, or some of its columns are").remedy("decrypt it first")
+}
+
 fn is_all_dictionary(chunk: &ColumnChunkMetaData) -> bool {
     chunk.dictionary_page_offset().is_some()
         && chunk.page_encoding_stats_mask().is_some_and(|mask| {
@@ -107,13 +144,8 @@ fn is_all_dictionary(chunk: &ColumnChunkMetaData) -> bool {
 
 fn unreadable(error: &ParquetError) -> Error {
     let text = error.to_string();
-    let error =
-        Error::data(format!("not a readable Parquet file ({})", text.trim_start_matches("Parquet error: ")));
-    if text.contains("ncrypt") {
-        error.remedy("decrypt it first; encrypted files are not supported")
-    } else {
-        error.remedy("it may be damaged or cut short: write or copy it again")
-    }
+    Error::data(format!("not a readable Parquet file ({})", text.trim_start_matches("Parquet error: ")))
+        .remedy("it may be damaged or cut short: write or copy it again")
 }
 
 impl Source for ParquetSource {
@@ -171,13 +203,14 @@ impl Source for ParquetSource {
                 .with_limit(len as usize)
                 .build()
         });
-        let reader = reader.map_err(|e| unreadable(&e).at(place.clone()))?;
+        let reader = reader.map_err(|e| or_encrypted(unreadable(&e), &self.path).at(place.clone()))?;
         Ok(Box::new(ParquetStream {
             reader,
             place,
             request: request.clone(),
             next_row: start,
             last_row: start,
+            end: start + len,
         }))
     }
 
@@ -202,12 +235,21 @@ struct ParquetStream {
     request: Request,
     next_row: u64,
     last_row: u64,
+    end: u64,
 }
 
 impl BatchStream for ParquetStream {
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         match self.reader.next() {
-            None => Ok(None),
+            None if self.next_row == self.end => Ok(None),
+            None => {
+                let message = format!(
+                    "its rows end before row {}, though the footer promises {}",
+                    self.next_row, self.end
+                );
+                let remedy = "the file may be damaged: write or copy it again";
+                Err(Error::data(message).remedy(remedy).at(self.place.clone()))
+            }
             Some(Ok(batch)) => {
                 self.last_row = self.next_row;
                 self.next_row += batch.num_rows() as u64;
@@ -217,9 +259,10 @@ impl BatchStream for ParquetStream {
                 let text = error.to_string();
                 let text =
                     text.trim_start_matches("Parquet argument error: ").trim_start_matches("Parquet error: ");
-                Err(Error::data(format!("can't decode the rows from {} on ({text})", self.next_row))
-                    .remedy("the file may be damaged: write or copy it again")
-                    .at(self.place.clone()))
+                let error = Error::data(format!("can't decode the rows from {} on ({text})", self.next_row))
+                    .remedy("the file may be damaged: write or copy it again");
+                let path = self.place.file.as_deref().unwrap_or(Path::new(""));
+                Err(or_encrypted(error, path).at(self.place.clone()))
             }
         }
     }

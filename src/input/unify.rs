@@ -183,7 +183,7 @@ impl BatchStream for Widened {
             }
             *column = cast(column, data_type).map_err(|e| {
                 let message = format!("can't read {} as {data_type}: {e}", column.data_type());
-                Error::data(message).in_column(field.name()).at(self.stream.place(0))
+                Error::data(message).in_column(field.name()).at(Place { row: None, ..self.stream.place(0) })
             })?;
             *field = Arc::new(Field::new(field.name(), data_type.clone(), true));
         }

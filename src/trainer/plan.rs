@@ -19,7 +19,7 @@ const SAMPLE_ROWS: u64 = 1 << 16;
 const SAMPLE_SPLITS: usize = 24;
 /// Tables of at most so many rows are looked at in full.
 const WHOLE_ROWS: u64 = 1 << 18;
-const WHOLE_BYTES: u64 = 64 << 20;
+const WHOLE_BYTES: u64 = 24 << 20;
 /// Rows of a batch of the sample.
 const BATCH_ROWS: usize = 1024;
 

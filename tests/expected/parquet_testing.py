@@ -69,7 +69,8 @@ def digest(column):
 
 def read(path):
     try:
-        file = pq.ParquetFile(path)
+        # As millstream does: nanoseconds would overflow.
+        file = pq.ParquetFile(path, coerce_int96_timestamp_unit="us")
         names = file.schema_arrow.names
     except Exception as error:
         return {"error": type(error).__name__}

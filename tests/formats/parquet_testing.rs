@@ -13,11 +13,31 @@ use serde_json::Value;
 use crate::common::{each_batch, fails, open, shared};
 
 /// Columns that we read and pyarrow does not, or the reverse, or that it reads as another value; with why.
-const DIFFERENCES: &[(&str, &str, &str)] = &[];
+const DIFFERENCES: &[(&str, &str, &str)] = &[
+    (
+        "data/dict-page-offset-zero.parquet",
+        "",
+        "its empty list of encodings has another element type than the parquet crate (60.1) accepts",
+    ),
+    ("data/nation.dict-malformed.parquet", "name", "its pages overlap; pyarrow reads on regardless"),
+    ("data/nation.dict-malformed.parquet", "comment_col", "as above"),
+    ("data/incorrect_map_schema.parquet", "", "pyarrow insists on required keys of maps"),
+    ("data/incorrect_map_schema.parquet", "my_map", "as above"),
+    ("data/repeated_no_annotation.parquet", "id", "the footer counts no rows, its row group 6"),
+    ("data/repeated_no_annotation.parquet", "phoneNumbers", "as above"),
+    ("data/datapage_v1-corrupt-checksum.parquet", "a", "pyarrow checks sums only if asked to"),
+    ("data/datapage_v1-corrupt-checksum.parquet", "b", "as above"),
+    ("data/rle-dict-uncompressed-corrupt-checksum.parquet", "long_field", "as above"),
+    ("data/rle-dict-uncompressed-corrupt-checksum.parquet", "binary_field", "as above"),
+];
 
 /// The list elements, or the array itself.
 fn flat(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
+        DataType::FixedSizeList(item, _) => {
+            let list = DataType::List(item.clone());
+            flat(&cast(array, &list).unwrap())
+        }
         DataType::List(_) => {
             let list = array.as_list::<i32>();
             let parts: Vec<ArrayRef> = list.iter().flatten().collect();
@@ -107,7 +127,7 @@ fn apache_s_files_are_read_as_pyarrow_reads_them_or_refused() {
                 if name.ends_with(".encrypted") {
                     assert!(error.contains("encrypted"), "{error}");
                 }
-                if columns.values().any(|c| c["error"].is_null() && *c != "OSError" && !c.is_string()) {
+                if name.starts_with("data/") && !columns.contains_key("error") {
                     unlike.push((name.clone(), String::new(), error));
                 }
                 continue;
@@ -118,14 +138,20 @@ fn apache_s_files_are_read_as_pyarrow_reads_them_or_refused() {
         }
         for field in dataset.schema().fields() {
             let expected = columns.get(field.name()).unwrap_or(&Value::Null);
+            // Columns of an encrypted file may be plain.
+            let is_sound = name.starts_with("data/") && !name.ends_with(".encrypted");
             let found = match (column(&dataset, field.name()), expected["error"].is_string()) {
+                (Ok(_), _) if !is_sound => Ok(()),
                 (Ok(array), false) => compare(&array, expected),
                 (Ok(_), true) => Err("pyarrow can't read it".into()),
                 (Err(error), is_bad) => {
                     println!("{error}");
                     let error = error.to_string();
                     assert!(error.contains(path.to_str().unwrap()) && !error.contains('\n'), "{error}");
-                    if is_bad { Ok(()) } else { Err(error) }
+                    if name.ends_with(".encrypted") {
+                        assert!(error.contains("encrypted,"), "{error}");
+                    }
+                    if is_bad || !is_sound { Ok(()) } else { Err(error) }
                 }
             };
             if let Err(difference) = found {

@@ -126,7 +126,7 @@ pub(crate) fn groups() -> Vec<Vec<(String, ArrayRef)>> {
     for unit in [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond] {
         days_types.push(T::Timestamp(unit, None));
         moment_types.push(T::Timestamp(unit, None));
-        moment_types.push(T::Timestamp(unit, Some("UTC".into())));
+        moment_types.extend(["UTC", "+00:00"].map(|zone| T::Timestamp(unit, Some(zone.into()))));
     }
     moment_types.push(dictionary(T::Int16, T::Timestamp(TimeUnit::Millisecond, None)));
     let booleans: ArrayRef = Arc::new(BooleanArray::from_iter((0..ROWS).map(|i| Some(number(i)? > 40))));
@@ -154,11 +154,15 @@ pub(crate) fn groups() -> Vec<Vec<(String, ArrayRef)>> {
         )
         .unwrap(),
     );
+    let mut moment_columns = named("m", &moments, &moment_types);
+    // The same instants, shown elsewhere.
+    let warsaw = T::Timestamp(TimeUnit::Millisecond, Some("Europe/Warsaw".into()));
+    moment_columns.push(("m Warsaw".into(), as_type(&moment_columns[1].1, &warsaw)));
     vec![
         number_columns,
         named("t", &texts, &text_types),
         named("d", &days, &days_types),
-        named("m", &moments, &moment_types),
+        moment_columns,
         named("b", &booleans, &bool_types),
         named("c", &codes, &[T::FixedSizeBinary(2), T::Binary]),
         lists,

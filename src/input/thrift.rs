@@ -1,0 +1,130 @@
+//! Just enough of Thrift's compact protocol to tell whether a Parquet file has encrypted columns: the
+//! parquet crate passes over what the footer says of them, and then finds only noise.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// The field of Parquet's `FileMetaData` that names the cipher.
+const ENCRYPTION_ALGORITHM: i64 = 8;
+/// Longer footers are not looked at, nor structures that are nested deeper.
+const LONGEST: u64 = 256 << 20;
+const DEEPEST: usize = 64;
+
+/// Whether the footer, which itself is not encrypted, says that columns are.
+pub(super) fn has_encrypted_columns(path: &Path) -> bool {
+    let read = || {
+        let file = File::open(path).ok()?;
+        let len = file.metadata().ok()?.len();
+        let mut trailer = [0; 8];
+        file.read_exact_at(&mut trailer, len.checked_sub(8)?).ok()?;
+        let footer = u64::from(u32::from_le_bytes(*trailer.first_chunk()?));
+        let start = (len - 8).checked_sub(footer).filter(|_| footer <= LONGEST)?;
+        let mut bytes = vec![0; footer as usize];
+        file.read_exact_at(&mut bytes, start).ok()?;
+        Some(bytes)
+    };
+    read().is_some_and(|bytes| has_field(&bytes, ENCRYPTION_ALGORITHM))
+}
+
+/// Whether the structure at the start of `bytes` has the field.
+fn has_field(bytes: &[u8], wanted: i64) -> bool {
+    let mut reader = Reader { bytes, found: false, wanted };
+    reader.structure(0);
+    reader.found
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    wanted: i64,
+    found: bool,
+}
+
+impl Reader<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let (&first, rest) = self.bytes.split_first()?;
+        self.bytes = rest;
+        Some(first)
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn pass(&mut self, bytes: u64) -> Option<()> {
+        self.bytes = self.bytes.get(usize::try_from(bytes).ok()?..)?;
+        Some(())
+    }
+
+    /// Passes a structure; `None` where the bytes are no such thing.
+    fn structure(&mut self, depth: usize) -> Option<()> {
+        let mut id = 0;
+        loop {
+            let header = self.byte()?;
+            if header == 0 {
+                return Some(());
+            }
+            let zigzag = |n: u64| (n >> 1) as i64 ^ -((n & 1) as i64);
+            id = if header >> 4 == 0 { zigzag(self.varint()?) } else { id + i64::from(header >> 4) };
+            self.found |= depth == 0 && id == self.wanted;
+            // A field's header holds the value of a boolean.
+            if !matches!(header & 15, 1 | 2) {
+                self.value(header & 15, depth)?;
+            }
+        }
+    }
+
+    fn value(&mut self, kind: u8, depth: usize) -> Option<()> {
+        if depth > DEEPEST {
+            return None;
+        }
+        match kind {
+            1..=3 => self.pass(1),
+            4..=6 => self.varint().map(|_| ()),
+            7 => self.pass(8),
+            8 => {
+                let length = self.varint()?;
+                self.pass(length)
+            }
+            9 | 10 => {
+                let header = self.byte()?;
+                let length = if header >> 4 == 15 { self.varint()? } else { u64::from(header >> 4) };
+                (0..length).try_for_each(|_| self.value(header & 15, depth + 1))
+            }
+            11 => {
+                let length = self.varint()?;
+                let kinds = if length > 0 { self.byte()? } else { 0 };
+                (0..length).try_for_each(|_| {
+                    self.value(kinds >> 4, depth + 1)?;
+                    self.value(kinds & 15, depth + 1)
+                })
+            }
+            12 => self.structure(depth + 1),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_field;
+
+    #[test]
+    fn fields_are_found_behind_others_and_only_at_the_top() {
+        // 1: i32, 2: list of two structures that each have a field 8, 8: structure.
+        let bytes = [0x15, 0x02, 0x19, 0x2c, 0x81, 0x00, 0x81, 0x00, 0x6c, 0x00, 0x00];
+        assert!(has_field(&bytes, 8) && has_field(&bytes, 2));
+        assert!(!has_field(&bytes[..8], 8) && !has_field(&bytes, 3));
+        // A list that claims to be long, and lists in lists without an end.
+        assert!(!has_field(&[0x19, 0xf3, 0xff, 0xff, 0xff, 0xff, 0x0f], 8));
+        assert!(!has_field(&[0x19; 10_000], 8));
+    }
+}
