@@ -7,7 +7,7 @@ use arrow::array::{
     OffsetSizeTrait, PrimitiveArray,
 };
 use arrow::buffer::NullBuffer;
-use arrow::compute::cast;
+use arrow::compute::{cast, take};
 use arrow::datatypes::{
     DataType, Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
@@ -78,7 +78,11 @@ pub(crate) fn is_text(data_type: &DataType) -> bool {
 /// Dictionaries and run-ends resolved: the array as its plain values.
 pub(crate) fn plain(array: &ArrayRef) -> Result<ArrayRef> {
     match array.data_type() {
-        DataType::Dictionary(_, values) => convert(array, values),
+        DataType::Dictionary(_, _) => {
+            let dictionary = array.as_any_dictionary();
+            take(dictionary.values(), dictionary.keys(), None)
+                .map_err(|e| Error::data(format!("can't resolve {}: {e}", array.data_type())))
+        }
         DataType::RunEndEncoded(_, values) => convert(array, values.data_type()),
         _ => Ok(array.clone()),
     }
