@@ -35,6 +35,14 @@ fn texts() -> ArrayRef {
 }
 
 fn as_type(array: &ArrayRef, data_type: &DataType) -> ArrayRef {
+    // Step by step where the cast would take a number's bits for another type's: to a dictionary of
+    // timestamps by way of its values, to bytes by way of texts.
+    let step = match data_type {
+        DataType::Dictionary(_, values) => Some(values.as_ref().clone()),
+        bytes if bytes.is_binary() && array.data_type().is_numeric() => Some(DataType::Utf8),
+        _ => None,
+    };
+    let array = &step.map_or_else(|| array.clone(), |step| as_type(array, &step));
     cast(array, data_type).unwrap_or_else(|e| panic!("{} to {data_type}: {e}", array.data_type()))
 }
 

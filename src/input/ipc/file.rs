@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
@@ -23,21 +24,57 @@ use crate::input::source::{BatchStream, Extent, Request, Source, Split};
 pub(crate) struct IpcSource {
     path: PathBuf,
     map: Map,
-    decoder: Decoder,
-    blocks: Vec<Block>,
+    schema: SchemaRef,
+    /// Where the dictionaries lie, and the record batches with their numbers of rows.
+    dictionaries: Vec<Block>,
+    batches: Vec<(Block, u64)>,
+    /// The decoder, with the dictionaries read, as long as some split is open: a folder may have far
+    /// more files than memory has room for their dictionaries.
+    decoder: Mutex<Weak<Decoder>>,
 }
 
 impl IpcSource {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let map = Map::open(path)?;
         let buffer = map.buffer();
-        let (decoder, blocks) = guarded(|| read_footer(&buffer)).map_err(|e| e.in_file(path))?;
-        Ok(IpcSource { path: path.to_path_buf(), map, decoder, blocks })
+        let source = guarded(|| {
+            let (schema, dictionaries, blocks) = read_footer(&buffer)?;
+            let rows = |block: Block| Ok((block, rows(&block, &buffer)?));
+            let batches = blocks.into_iter().map(rows).collect::<Result<_>>()?;
+            let decoder = Mutex::default();
+            Ok(IpcSource {
+                path: path.to_path_buf(),
+                map: map.clone(),
+                schema,
+                dictionaries,
+                batches,
+                decoder,
+            })
+        });
+        source.map_err(|e| e.in_file(path))
+    }
+
+    /// A decoder that has read the dictionaries, shared by all splits that are open.
+    fn decoder(&self) -> Result<Arc<Decoder>> {
+        // Nothing is left half-done in there if a thread panics.
+        let mut shared = self.decoder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(decoder) = shared.upgrade() {
+            return Ok(decoder);
+        }
+        let mut decoder = Decoder::new(self.schema.clone());
+        let buffer = self.map.buffer();
+        for block in &self.dictionaries {
+            let (header, body) = parts(block, &buffer)?;
+            decoder.dictionary(message(&header)?, &body)?;
+        }
+        let decoder = Arc::new(decoder);
+        *shared = Arc::downgrade(&decoder);
+        Ok(decoder)
     }
 }
 
-/// A decoder that has read the dictionaries, and the record batches' places.
-fn read_footer(buffer: &Buffer) -> Result<(Decoder, Vec<Block>)> {
+/// The schema, and the places of dictionaries and record batches.
+fn read_footer(buffer: &Buffer) -> Result<(SchemaRef, Vec<Block>, Vec<Block>)> {
     let short = || unreadable("it ends too early");
     let trailer = buffer.len().checked_sub(10).ok_or_else(short)?;
     let length =
@@ -45,16 +82,20 @@ fn read_footer(buffer: &Buffer) -> Result<(Decoder, Vec<Block>)> {
     let start = trailer.checked_sub(length).ok_or_else(short)?;
     let footer = root_as_footer(&buffer[start..trailer]).map_err(unreadable)?;
     let schema = footer.schema().ok_or_else(|| unreadable("it has no schema"))?;
-    let mut decoder = Decoder::new(try_fb_to_schema(schema).map_err(unreadable)?.into());
-    for block in footer.dictionaries().iter().flatten() {
-        let (header, body) = parts(block, buffer)?;
-        decoder.dictionary(message(&header)?, &body)?;
-    }
-    let blocks: Vec<Block> = footer.recordBatches().iter().flatten().copied().collect();
-    for block in &blocks {
+    let schema = try_fb_to_schema(schema).map_err(unreadable)?.into();
+    let dictionaries: Vec<Block> = footer.dictionaries().iter().flatten().copied().collect();
+    let batches: Vec<Block> = footer.recordBatches().iter().flatten().copied().collect();
+    for block in dictionaries.iter().chain(&batches) {
         block_range(block, buffer.len())?;
     }
-    Ok((decoder, blocks))
+    Ok((schema, dictionaries, batches))
+}
+
+/// The rows that a record batch's header promises.
+fn rows(block: &Block, buffer: &Buffer) -> Result<u64> {
+    let (header, _) = parts(block, buffer)?;
+    let rows = message(&header)?.header_as_record_batch().map_or(0, |batch| batch.length());
+    u64::try_from(rows).map_err(|_| unreadable(format!("a record batch of {rows} rows")))
 }
 
 fn block_range(block: &Block, len: usize) -> Result<Range<usize>> {
@@ -81,16 +122,16 @@ impl Source for IpcSource {
     }
 
     fn schema(&self) -> &SchemaRef {
-        &self.decoder.schema
+        &self.schema
     }
 
     fn splits(&self, file: usize) -> Vec<Split> {
-        let blocks = self.blocks.iter().enumerate();
-        blocks
-            .map(|(i, block)| Split {
+        let batches = self.batches.iter().enumerate();
+        batches
+            .map(|(i, (block, rows))| Split {
                 file,
                 extent: Extent::Batch(i),
-                rows: None,
+                rows: Some(*rows),
                 bytes: u64::try_from(block.bodyLength()).unwrap_or(0),
             })
             .collect()
@@ -98,21 +139,23 @@ impl Source for IpcSource {
 
     fn open(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
         let index = match split.extent {
-            Extent::Batch(index) if index < self.blocks.len() => index,
+            Extent::Batch(index) if index < self.batches.len() => index,
             _ => return Err(Error::data("not a split of an Arrow file").in_file(&self.path)),
         };
         let place =
             Place { file: Some(self.path.clone()), part: Some(Part::RecordBatch(index)), ..Place::default() };
-        let range = block_range(&self.blocks[index], self.map.as_ref().len())?;
+        let block = &self.batches[index].0;
         let read = || {
-            let (header, body) = parts(&self.blocks[index], &self.map.buffer())?;
-            let columns = projection(&self.decoder.schema, request);
-            let batch = self.decoder.batch(message(&header)?, &body, &columns)?;
-            batch.map(|batch| arrange(&batch, request)).transpose()
+            let decoder = self.decoder()?;
+            let (header, body) = parts(block, &self.map.buffer())?;
+            let columns = projection(&self.schema, request);
+            let batch = decoder.batch(message(&header)?, &body, &columns)?;
+            Ok((decoder, batch.map(|batch| arrange(&batch, request)).transpose()?))
         };
-        let batch = measured(|_| range.len(), read).map_err(|e: Error| e.at(place.clone()))?;
+        let bytes = usize::try_from(block.bodyLength()).unwrap_or(0);
+        let (decoder, batch) = measured(|_| bytes, read).map_err(|e: Error| e.at(place.clone()))?;
         let slices = Slices::new(batch, request.batch_rows);
-        Ok(Box::new(IpcFileStream { map: self.map.clone(), range, slices, place }))
+        Ok(Box::new(IpcFileStream { map: self.map.clone(), _decoder: decoder, slices, place }))
     }
 
     fn open_bytes(&self, split: &Split, _: &Request) -> usize {
@@ -123,7 +166,8 @@ impl Source for IpcSource {
 
 struct IpcFileStream {
     map: Map,
-    range: Range<usize>,
+    /// Kept for the other splits of the file.
+    _decoder: Arc<Decoder>,
     slices: Slices,
     place: Place,
 }
@@ -141,6 +185,7 @@ impl BatchStream for IpcFileStream {
 impl Drop for IpcFileStream {
     fn drop(&mut self) {
         self.slices.batch = None;
-        self.map.release(self.range.clone());
+        // The dictionaries, too: other splits of this file that are open read them again.
+        self.map.release(0..self.map.as_ref().len());
     }
 }
