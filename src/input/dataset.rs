@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
 use super::csv::CsvSource;
-use super::ipc::{IpcSource, IpcStreamSource};
+use super::ipc::{IpcSource, IpcStreamSource, Recent};
 use super::parquet::ParquetSource;
 use super::source::{BatchStream, Request, Source, Split};
 use super::unify::{unify, widened};
@@ -34,7 +35,8 @@ impl Dataset {
         for input in inputs {
             expand(input, &mut paths, &mut notes)?;
         }
-        let sources = paths.iter().map(|p| open_source(p)).collect::<Result<Vec<_>>>()?;
+        let recent = Arc::new(Recent::default());
+        let sources = paths.iter().map(|p| open_source(p, &recent)).collect::<Result<Vec<_>>>()?;
         let schema = unify(&sources)?;
         let splits: Vec<Split> = sources.iter().enumerate().flat_map(|(i, s)| s.splits(i)).collect();
         Ok(Dataset { sources, schema, splits, notes })
@@ -162,7 +164,7 @@ fn has_known_extension(name: &str) -> bool {
 }
 
 /// Opens a file by what it holds.
-fn open_source(path: &Path) -> Result<Box<dyn Source>> {
+fn open_source(path: &Path, recent: &Arc<Recent>) -> Result<Box<dyn Source>> {
     let fault = |e: std::io::Error| Error::io("can't read", path, &e);
     let metadata = fs::metadata(path).map_err(fault)?;
     if metadata.is_dir() {
@@ -191,7 +193,7 @@ fn open_source(path: &Path) -> Result<Box<dyn Source>> {
     } else if start.starts_with(b"PARE") {
         Err(Error::data("the file is encrypted").remedy("decrypt it first").in_file(path))
     } else if start.starts_with(b"ARROW1") {
-        Ok(Box::new(IpcSource::open(path)?))
+        Ok(Box::new(IpcSource::open(path, recent.clone())?))
     } else if start.starts_with(&[0xff, 0xff, 0xff, 0xff]) {
         Ok(Box::new(IpcStreamSource::open(path)?))
     } else if start.starts_with(b"FEA1") {

@@ -1,5 +1,6 @@
 //! An Arrow IPC file ("Feather 2").
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -28,13 +29,32 @@ pub(crate) struct IpcSource {
     /// Where the dictionaries lie, and the record batches with their numbers of rows.
     dictionaries: Vec<Block>,
     batches: Vec<(Block, u64)>,
-    /// The decoder, with the dictionaries read, as long as some split is open: a folder may have far
-    /// more files than memory has room for their dictionaries.
+    /// The decoder, with the dictionaries read, as long as it is in use or among the recent ones.
     decoder: Mutex<Weak<Decoder>>,
+    recent: Arc<Recent>,
+}
+
+/// The decoders used last, of all files together: the splits of a file mostly follow one another and
+/// share their dictionaries, but a folder may have far more files than memory has room for theirs.
+#[derive(Default)]
+pub(crate) struct Recent(Mutex<VecDeque<Arc<Decoder>>>);
+
+/// Decoders kept although no split of theirs is open.
+const MOST_RECENT: usize = 4;
+
+impl Recent {
+    fn keep(&self, decoder: &Arc<Decoder>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|other| !Arc::ptr_eq(other, decoder));
+        kept.push_back(decoder.clone());
+        if kept.len() > MOST_RECENT {
+            kept.pop_front();
+        }
+    }
 }
 
 impl IpcSource {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path, recent: Arc<Recent>) -> Result<Self> {
         let map = Map::open(path)?;
         let buffer = map.buffer();
         let source = guarded(|| {
@@ -49,6 +69,7 @@ impl IpcSource {
                 dictionaries,
                 batches,
                 decoder,
+                recent,
             })
         });
         source.map_err(|e| e.in_file(path))
@@ -59,6 +80,7 @@ impl IpcSource {
         // Nothing is left half-done in there if a thread panics.
         let mut shared = self.decoder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(decoder) = shared.upgrade() {
+            self.recent.keep(&decoder);
             return Ok(decoder);
         }
         let mut decoder = Decoder::new(self.schema.clone());
@@ -69,6 +91,7 @@ impl IpcSource {
         }
         let decoder = Arc::new(decoder);
         *shared = Arc::downgrade(&decoder);
+        self.recent.keep(&decoder);
         Ok(decoder)
     }
 }
@@ -150,12 +173,12 @@ impl Source for IpcSource {
             let (header, body) = parts(block, &self.map.buffer())?;
             let columns = projection(&self.schema, request);
             let batch = decoder.batch(message(&header)?, &body, &columns)?;
-            Ok((decoder, batch.map(|batch| arrange(&batch, request)).transpose()?))
+            batch.map(|batch| arrange(&batch, request)).transpose()
         };
         let bytes = usize::try_from(block.bodyLength()).unwrap_or(0);
-        let (decoder, batch) = measured(|_| bytes, read).map_err(|e: Error| e.at(place.clone()))?;
+        let batch = measured(|_| bytes, read).map_err(|e: Error| e.at(place.clone()))?;
         let slices = Slices::new(batch, request.batch_rows);
-        Ok(Box::new(IpcFileStream { map: self.map.clone(), _decoder: decoder, slices, place }))
+        Ok(Box::new(IpcFileStream { map: self.map.clone(), slices, place }))
     }
 
     fn open_bytes(&self, split: &Split, _: &Request) -> usize {
@@ -166,8 +189,6 @@ impl Source for IpcSource {
 
 struct IpcFileStream {
     map: Map,
-    /// Kept for the other splits of the file.
-    _decoder: Arc<Decoder>,
     slices: Slices,
     place: Place,
 }

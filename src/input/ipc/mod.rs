@@ -11,7 +11,7 @@ use arrow::datatypes::Schema;
 use super::source::Request;
 use crate::error::Error;
 
-pub(super) use file::IpcSource;
+pub(super) use file::{IpcSource, Recent};
 pub(super) use stream::IpcStreamSource;
 
 fn unreadable(why: impl std::fmt::Display) -> Error {
