@@ -2,7 +2,8 @@
 
 use crate::random::Random;
 
-/// The splits as tracks. Within a track splits follow one another; tracks take turns, one batch each.
+/// The splits as tracks. Within a track splits follow one another; tracks take turns, a batch at a time, so that
+/// all end together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// Indices of splits.

@@ -138,11 +138,7 @@ where
         let mut coordinator = Coordinator {
             flow,
             worker: &worker,
-            tracks: order
-                .tracks
-                .iter()
-                .map(|t| Track { next: t.iter().copied().collect(), open: VecDeque::new() })
-                .collect(),
+            tracks: order.tracks.iter().map(|splits| Track::new(splits, dataset)).collect(),
             turn: 0,
             slots: BTreeMap::new(),
             jobs: jobs_in,
@@ -172,6 +168,7 @@ where
 /// A split's next batch, or its end, with what it took.
 struct Done<S, T> {
     state: Box<SplitState<S>>,
+    rows: u64,
     result: Result<Option<T>>,
     stages: Stages,
 }
@@ -190,6 +187,7 @@ impl<F> Worker<'_, F> {
         F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
     {
         let mut stages = Stages::default();
+        let first_row = state.first_row;
         take_read();
         let start = Instant::now();
         let mut decoded = Duration::ZERO;
@@ -222,7 +220,8 @@ impl<F> Worker<'_, F> {
         stages.read.busy = read.as_secs_f64();
         stages.decode.busy = decoded.saturating_sub(read).as_secs_f64();
         stages.encode.busy = start.elapsed().saturating_sub(decoded).as_secs_f64();
-        Done { state, result, stages }
+        let rows = state.first_row - first_row;
+        Done { state, rows, result, stages }
     }
 }
 
@@ -250,13 +249,38 @@ where
 struct Track {
     next: VecDeque<usize>,
     open: VecDeque<usize>,
+    /// Rows of all its splits, 1 if that is not known.
+    rows: f64,
+    /// Rows that it has given.
+    given: f64,
+}
+
+impl Track {
+    fn new(splits: &[usize], dataset: &Dataset) -> Self {
+        let rows: Option<u64> = splits.iter().map(|&split| dataset.splits()[split].rows).sum();
+        let known = dataset.rows().and(rows);
+        Track {
+            next: splits.iter().copied().collect(),
+            open: VecDeque::new(),
+            rows: known.map_or(1.0, |rows| rows.max(1) as f64),
+            given: 0.0,
+        }
+    }
+
+    /// The share of its rows that it has given (rows, where shares are not known). The track with the
+    /// least has the next turn, so that all end together: were turns merely taken in a circle, short
+    /// tracks would end early, and of sorted data one class would be left for the end.
+    fn share(&self) -> f64 {
+        self.given / self.rows
+    }
 }
 
 /// An opened split, as the coordinator sees it.
 struct Slot<S, T> {
     /// Here unless a worker has it.
     state: Option<Box<SplitState<S>>>,
-    ready: VecDeque<Result<T>>,
+    /// Results, each with its rows.
+    ready: VecDeque<(u64, Result<T>)>,
     ended: bool,
 }
 
@@ -295,16 +319,17 @@ where
             if self.tracks.is_empty() {
                 return Ok(None);
             }
-            self.turn %= self.tracks.len();
+            let shares = self.tracks.iter().map(Track::share).enumerate();
+            self.turn = shares.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(track, _)| track);
             let Some(split) = self.front() else {
                 self.tracks.remove(self.turn);
                 continue;
             };
             let slot = self.slots.get_mut(&split).ok_or_else(|| Error::data("a split was lost"))?;
-            if let Some(result) = slot.ready.pop_front() {
+            if let Some((rows, result)) = slot.ready.pop_front() {
                 let value = result?;
                 self.item_bytes -= value.bytes();
-                self.turn += 1;
+                self.tracks[self.turn].given += rows as f64;
                 self.issue();
                 return Ok(Some(Item { split, value }));
             }
@@ -340,14 +365,15 @@ where
     /// consumer waits for is always handed out, so the run can't get stuck.
     fn issue(&mut self) {
         let tracks = self.tracks.len();
+        let mut order: Vec<usize> = (0..tracks).collect();
+        order.sort_by(|&a, &b| self.tracks[a].share().total_cmp(&self.tracks[b].share()));
         let most_open = self.flow.threads.max(tracks);
         for depth in 0..most_open.div_ceil(tracks.max(1)) {
-            for i in 0..tracks {
+            for &track in &order {
                 if self.outstanding == self.most_jobs {
                     return;
                 }
-                let track = (self.turn + i) % tracks;
-                let is_needed = depth == 0 && i == 0;
+                let is_needed = depth == 0 && track == order[0];
                 if self.tracks[track].open.len() == depth && (is_needed || self.may_open(most_open)) {
                     self.open(track);
                 }
@@ -399,17 +425,18 @@ where
     }
 
     fn accept(&mut self, done: Done<S, T>) {
+        let rows = done.rows;
         self.outstanding -= 1;
         self.stages.add(&done.stages);
         let Some(slot) = self.slots.get_mut(&done.state.split) else { return };
         match done.result {
             Ok(Some(value)) => {
                 self.item_bytes += value.bytes();
-                slot.ready.push_back(Ok(value));
+                slot.ready.push_back((rows, Ok(value)));
             }
             Ok(None) => slot.ended = true,
             Err(error) => {
-                slot.ready.push_back(Err(error));
+                slot.ready.push_back((rows, Err(error)));
                 slot.ended = true;
             }
         }
