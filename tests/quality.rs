@@ -128,3 +128,28 @@ fn rows_sorted_by_their_label_train_as_well() {
     println!("elec: log loss {original:.4} as it is, {sorted:.4} sorted by label");
     assert!(sorted <= original * 1.01, "{sorted} sorted, {original} as it is");
 }
+
+#[test]
+fn rows_sorted_by_their_label_train_as_well_where_they_do_not_fit_the_shuffle_buffer() {
+    // Of a click log one row in four is positive: the negatives' files are three times as long.
+    let folder = tempfile::tempdir().expect("a folder");
+    let make = |name: &str, arguments: &str| {
+        let out = folder.path().join(name);
+        let status = Command::new(env!("CARGO_BIN_EXE_mkdata"))
+            .args(["clicks", "--format", "parquet", "--row-group-rows", "50000", "-o"])
+            .arg(&out)
+            .args(arguments.split(' '))
+            .output()
+            .expect("it starts")
+            .status;
+        assert!(status.success());
+        out
+    };
+    let mixed = make("mixed", "--rows 300000");
+    let sorted = make("sorted", "--rows 300000 --sorted");
+    let test = make("test", "--rows 50000 --skip 300000");
+    let clicks = table("clicks", "parquet", "label", "", "log_loss", 0.0, 0.0);
+    let (mixed, sorted) = (score(&clicks, &mixed, &test, 1), score(&clicks, &sorted, &test, 1));
+    println!("clicks: log loss {mixed:.4} mixed, {sorted:.4} sorted by label");
+    assert!(sorted <= mixed * 1.02, "{sorted} sorted, {mixed} mixed");
+}
