@@ -1,6 +1,7 @@
 //! The trainer: epochs, the race of learning rates, hold-out, metrics, and the summary; and, with the
 //! same means, evaluating and predicting.
 
+mod account;
 mod config;
 mod evaluate;
 mod feed;

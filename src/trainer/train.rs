@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use arrow::array::RecordBatch;
 
+use super::account::Account;
 use super::config::{ShuffleMode, TrainConfig};
 use super::feed::Feed;
 use super::holdout::{Division, HOLDOUT_BYTES, Held, Holdout};
@@ -13,7 +14,7 @@ use super::plan::{Planned, make_plan};
 use super::race::{RACE_ROWS, Race};
 use super::reading::{LIST_LENGTH, Spares, check_output, item_bytes, request};
 use super::summary::{ModelSummary, RaceEntry, Skipped, Summary, peak_memory, plan_lines};
-use super::watch::{Progress, Watch};
+use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::features::{Encoder, Plan, RowFilter, SplitCache};
 use crate::input::{Dataset, Request};
@@ -111,6 +112,13 @@ struct Piece {
     chunk: Chunk,
     held: Option<Held>,
     skipped: u64,
+}
+
+impl Piece {
+    /// Rows that it was made from.
+    fn rows(&self) -> u64 {
+        self.chunk.rows() as u64 + self.skipped + self.held.as_ref().map_or(0, |h| h.keys.len() as u64)
+    }
 }
 
 impl Weigh for Piece {
@@ -308,7 +316,7 @@ impl<'a> Run<'a> {
             },
             |item| {
                 let piece = item.value;
-                account.add(item.split, &piece);
+                account.add(item.split, piece.rows());
                 if epoch == 1 {
                     *skipped += piece.skipped;
                     if let (Some(holdout), Some(held)) = (holdout.as_mut(), piece.held) {
@@ -464,62 +472,4 @@ fn encode(
         (!hold.is_empty()).then(|| Held { chunk: take(&hold, Chunk::new(chunk.shape(), hold.len())), keys });
     spares.give(chunk);
     Ok(Piece { chunk: part, held, skipped })
-}
-
-/// Counts what progress reports.
-struct Account<'a> {
-    dataset: &'a Dataset,
-    epoch: (u64, u64),
-    start: Instant,
-    rows: u64,
-    /// Bytes of the splits that have begun; each is counted when its first batch comes.
-    bytes: u64,
-    begun: Vec<bool>,
-    last: (f64, f64),
-}
-
-impl<'a> Account<'a> {
-    fn new(dataset: &'a Dataset, epoch: u64, epochs: u64) -> Self {
-        let begun = vec![false; dataset.splits().len()];
-        Account {
-            dataset,
-            epoch: (epoch, epochs),
-            start: Instant::now(),
-            rows: 0,
-            bytes: 0,
-            begun,
-            last: (0.0, 0.0),
-        }
-    }
-
-    fn add(&mut self, split: usize, piece: &Piece) {
-        self.rows += piece.chunk.rows() as u64
-            + piece.skipped
-            + piece.held.as_ref().map_or(0, |h| h.keys.len() as u64);
-        if !std::mem::replace(&mut self.begun[split], true) {
-            self.bytes += self.dataset.splits()[split].bytes;
-        }
-    }
-
-    fn progress(&mut self, race: &Race) -> Progress {
-        let loss = race.leader_sums().map(|(loss, weight)| {
-            let overall = loss / weight.max(f64::MIN_POSITIVE);
-            let (before, weight_before) = self.last;
-            let recent = weight - weight_before;
-            (overall, if recent > 0.0 { (loss - before) / recent } else { overall })
-        });
-        // The share of rows where they are known, else of the bytes of begun splits.
-        let share = match self.dataset.rows() {
-            Some(rows) => self.rows as f64 / rows.max(1) as f64,
-            None => self.bytes as f64 / self.dataset.bytes().max(1) as f64,
-        };
-        Progress {
-            epoch: self.epoch,
-            rows: self.rows,
-            share: share.min(1.0),
-            bytes: (share * self.dataset.bytes() as f64) as u64,
-            elapsed: self.start.elapsed(),
-            loss,
-        }
-    }
 }

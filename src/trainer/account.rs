@@ -1,0 +1,65 @@
+//! The account of an epoch: what its progress reports say.
+
+use std::time::Instant;
+
+use super::race::Race;
+use super::watch::Progress;
+use crate::input::Dataset;
+
+/// Counts what progress reports.
+pub(crate) struct Account<'a> {
+    dataset: &'a Dataset,
+    epoch: (u64, u64),
+    start: Instant,
+    rows: u64,
+    /// Bytes of the splits that have begun; each is counted when its first batch comes.
+    bytes: u64,
+    begun: Vec<bool>,
+    last: (f64, f64),
+}
+
+impl<'a> Account<'a> {
+    pub(crate) fn new(dataset: &'a Dataset, epoch: u64, epochs: u64) -> Self {
+        let begun = vec![false; dataset.splits().len()];
+        Account {
+            dataset,
+            epoch: (epoch, epochs),
+            start: Instant::now(),
+            rows: 0,
+            bytes: 0,
+            begun,
+            last: (0.0, 0.0),
+        }
+    }
+
+    /// Counts a batch of a split.
+    pub(crate) fn add(&mut self, split: usize, rows: u64) {
+        self.rows += rows;
+        if !std::mem::replace(&mut self.begun[split], true) {
+            self.bytes += self.dataset.splits()[split].bytes;
+        }
+    }
+
+    /// Where the epoch stands, with the losses that `race` counts.
+    pub(crate) fn progress(&mut self, race: &Race) -> Progress {
+        let loss = race.leader_sums().map(|(loss, weight)| {
+            let overall = loss / weight.max(f64::MIN_POSITIVE);
+            let (before, weight_before) = self.last;
+            let recent = weight - weight_before;
+            (overall, if recent > 0.0 { (loss - before) / recent } else { overall })
+        });
+        // The share of rows where they are known, else of the bytes of begun splits.
+        let share = match self.dataset.rows() {
+            Some(rows) => self.rows as f64 / rows.max(1) as f64,
+            None => self.bytes as f64 / self.dataset.bytes().max(1) as f64,
+        };
+        Progress {
+            epoch: self.epoch,
+            rows: self.rows,
+            share: share.min(1.0),
+            bytes: (share * self.dataset.bytes() as f64) as u64,
+            elapsed: self.start.elapsed(),
+            loss,
+        }
+    }
+}
