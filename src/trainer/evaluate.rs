@@ -7,7 +7,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 
 use super::config::ApplyConfig;
-use super::reading::{Spares, item_bytes, request};
+use super::reading::{Spares, flow_in_order, request};
 use super::summary::{Skipped, Summary, peak_memory, plan_lines};
 use super::watch::{Progress, Watch};
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use crate::input::Dataset;
 use crate::learn::Chunk;
 use crate::learn::metrics::Metrics;
 use crate::model::Model;
-use crate::pipeline::{Budget, Flow, Needs, Order, SplitState, Weigh, stream};
+use crate::pipeline::{Order, SplitState, Weigh, stream};
 
 /// Rows with their margins.
 struct Scored {
@@ -53,21 +53,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     let filter = if config.skip_bad_rows { RowFilter::Skip } else { RowFilter::Fail };
     let encoder = Encoder::new(plan.clone(), filter);
     let request = request(&encoder, &[]);
-    let budget = config.memory.map_or_else(Budget::from_machine, |total| Budget { total });
-    let needs = Needs {
-        open: 1,
-        open_bytes: dataset.open_bytes(&request),
-        item_bytes: item_bytes(&encoder, request.batch_rows),
-        held_bytes: 0,
-    };
-    let flow = Flow {
-        request: &request,
-        threads: config.threads,
-        in_flight: budget.in_flight(&needs)?,
-        needs,
-        rows_of_each: u64::MAX,
-        stop,
-    };
+    let flow = flow_in_order(config, &dataset, &encoder, &request, stop)?;
     let spares = Spares::new(&encoder, 64);
     let mut metrics = Metrics::new(model.about.loss, plan.target.scale());
     let (mut rows, mut skipped) = (0, 0);

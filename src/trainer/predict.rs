@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::config::ApplyConfig;
 use super::evaluate::{check_columns, progress};
-use super::reading::{Spares, check_output, item_bytes, request};
+use super::reading::{Spares, check_output, flow_in_order, request};
 use super::summary::{Skipped, Summary, peak_memory, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ use crate::input::Dataset;
 use crate::learn::kernels;
 use crate::model::Model;
 use crate::output::{AtomicFile, Format, TableWriter};
-use crate::pipeline::{Budget, Flow, Needs, Order, SplitState, Weigh, stream};
+use crate::pipeline::{Order, SplitState, Weigh, stream};
 
 struct Output(RecordBatch);
 
@@ -64,21 +64,7 @@ pub fn predict(
         Some(file) => TableWriter::create(file, schema.clone())?,
         None => TableWriter::stdout(),
     };
-    let budget = config.memory.map_or_else(Budget::from_machine, |total| Budget { total });
-    let needs = Needs {
-        open: 1,
-        open_bytes: dataset.open_bytes(&request),
-        item_bytes: item_bytes(&encoder, request.batch_rows),
-        held_bytes: 0,
-    };
-    let flow = Flow {
-        request: &request,
-        threads: config.threads,
-        in_flight: budget.in_flight(&needs)?,
-        needs,
-        rows_of_each: u64::MAX,
-        stop,
-    };
+    let flow = flow_in_order(config, &dataset, &encoder, &request, stop)?;
     let spares = Spares::new(&encoder, 64);
     let first_kept = encoder.columns().len();
     let mut rows = 0;

@@ -1,14 +1,16 @@
 //! Reading: what training, evaluating and predicting share when they stream a dataset.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::config::ApplyConfig;
 use crate::error::{Error, Result};
 use crate::features::{Encoder, ReadHint};
 use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::Chunk;
-use crate::pipeline::Weigh;
+use crate::pipeline::{Budget, Flow, Needs, Weigh};
 
 /// Most bytes that a chunk of encoded rows should have, and most and fewest rows. It depends on the
 /// plan alone.
@@ -52,6 +54,25 @@ pub(crate) fn read_as(hint: ReadHint) -> ReadAs {
 pub(crate) fn item_bytes(encoder: &Encoder, batch_rows: usize) -> usize {
     // Arrow's numbers may have twice the bytes of ours, and texts are worth some more.
     3 * batch_rows * encoder.plan().shape().row_bytes(LIST_LENGTH)
+}
+
+/// How data is streamed that is read once, one split after the other.
+pub(crate) fn flow_in_order<'a>(
+    config: &ApplyConfig,
+    dataset: &Dataset,
+    encoder: &Encoder,
+    request: &'a Request,
+    stop: &'a AtomicBool,
+) -> Result<Flow<'a>> {
+    let budget = config.memory.map_or_else(Budget::from_machine, |total| Budget { total });
+    let needs = Needs {
+        open: 1,
+        open_bytes: dataset.open_bytes(request),
+        item_bytes: item_bytes(encoder, request.batch_rows),
+        held_bytes: 0,
+    };
+    let in_flight = budget.in_flight(&needs)?;
+    Ok(Flow { request, threads: config.threads, in_flight, needs, rows_of_each: u64::MAX, stop })
 }
 
 /// Chunks that were used and can be used again.
