@@ -27,7 +27,7 @@ fn main() {
     for table in TABLES {
         for format in ["parquet", "ipc", "csv"] {
             let data = Data::make(table, format, ROWS);
-            let bytes = Dataset::open(&data.config(1).inputs).unwrap().bytes();
+            let bytes = Dataset::open(&data.config(1).inputs, &data.config(1).read).unwrap().bytes();
             group.throughput(Throughput::ElementsAndBytes { elements: ROWS, bytes });
             for threads in [1, 2] {
                 let id = BenchmarkId::new(format!("{table}/{format}"), threads);

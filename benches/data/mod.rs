@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use millstream::features::Overrides;
+use millstream::input::ReadOptions;
 use millstream::trainer::PlanConfig;
 use tempfile::TempDir;
 
@@ -36,6 +37,7 @@ impl Data {
     pub(crate) fn config(&self, threads: usize) -> PlanConfig {
         PlanConfig {
             inputs: vec![self.folder.path().to_str().unwrap().to_string()],
+            read: ReadOptions::default(),
             target: "label".to_string(),
             loss: None,
             positive: None,

@@ -13,7 +13,7 @@ use crate::data::Data;
 pub(crate) fn open(data: &Data) -> (Dataset, Encoder) {
     let config = data.config(1);
     let plan = trainer::plan(&config, &AtomicBool::new(false), &mut Silent).unwrap();
-    (Dataset::open(&config.inputs).unwrap(), Encoder::new(plan, RowFilter::Fail))
+    (Dataset::open(&config.inputs, &config.read).unwrap(), Encoder::new(plan, RowFilter::Fail))
 }
 
 /// Calls `f` with each batch and the index of its split.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
-use super::size;
+use super::{ReadArgs, size};
 use crate::error::{Error, Result};
 use crate::features::{ColumnUse, Overrides};
 use crate::learn::{Loss, Optimizer};
@@ -30,7 +30,8 @@ pub enum Command {
 /// What is read, and how columns are used.
 #[derive(Debug, Args)]
 pub(super) struct DataArgs {
-    /// Files, folders and globs of Parquet, Arrow IPC, CSV or TSV (.gz, .zst).
+    /// Files, folders and globs of Parquet, Arrow IPC, CSV, TSV, LIBSVM, Vowpal Wabbit's text or JSON
+    /// lines (.gz, .zst); `-` for standard input.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
     /// The column to predict.
@@ -65,6 +66,8 @@ pub(super) struct DataArgs {
     seed: u64,
     #[command(flatten)]
     machine: MachineArgs,
+    #[command(flatten)]
+    read: ReadArgs,
 }
 
 /// What of the machine is used; changes nothing but the time.
@@ -147,7 +150,8 @@ pub(super) struct ApplyArgs {
     /// The model.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Files, folders and globs of Parquet, Arrow IPC, CSV or TSV (.gz, .zst).
+    /// Files, folders and globs of Parquet, Arrow IPC, CSV, TSV, LIBSVM, Vowpal Wabbit's text or JSON
+    /// lines (.gz, .zst); `-` for standard input.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
     #[command(flatten)]
@@ -161,6 +165,8 @@ pub(super) struct ApplyArgs {
     /// Say nothing but errors.
     #[arg(long)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    read: ReadArgs,
 }
 
 /// `millstream evaluate`
@@ -276,6 +282,7 @@ impl DataArgs {
         }
         Ok(PlanConfig {
             inputs: self.inputs,
+            read: self.read.validate()?,
             target: self.target,
             loss: self.loss.map(|loss| match loss {
                 LossArg::Logistic => Loss::Logistic,
@@ -332,6 +339,7 @@ impl ApplyArgs {
         Ok(ApplyConfig {
             model: self.model,
             inputs: self.inputs,
+            read: self.read.validate()?,
             threads: self.machine.threads(),
             memory: self.machine.memory,
             skip_bad_rows: matches!(self.on_error, OnErrorArg::Skip),

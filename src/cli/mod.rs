@@ -1,6 +1,7 @@
 //! The command line: arguments become configurations, configurations become runs.
 
 mod args;
+mod read;
 mod screen;
 mod show;
 mod size;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use args::Command;
 use args::InspectArgs;
+pub use read::ReadArgs;
 use screen::{Screen, say};
 
 use crate::error::{Error, Kind, Result};

@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::csv::CsvSource;
 use super::ipc::{IpcSource, IpcStreamSource, Recent};
+use super::options::ReadOptions;
 use super::parquet::ParquetSource;
 use super::source::{BatchStream, Request, Source, Split};
 use super::unify::{unify, widened};
@@ -29,14 +30,14 @@ impl Dataset {
     ///
     /// # Errors
     /// If there is no such file, one can't be read, or two disagree in their schemas.
-    pub fn open(inputs: &[String]) -> Result<Dataset> {
+    pub fn open(inputs: &[String], options: &ReadOptions) -> Result<Dataset> {
         let mut notes = Vec::new();
         let mut paths = Vec::new();
         for input in inputs {
             expand(input, &mut paths, &mut notes)?;
         }
         let recent = Arc::new(Recent::default());
-        let sources = paths.iter().map(|p| open_source(p, &recent)).collect::<Result<Vec<_>>>()?;
+        let sources = paths.iter().map(|p| open_source(p, options, &recent)).collect::<Result<Vec<_>>>()?;
         let schema = unify(&sources)?;
         let splits: Vec<Split> = sources.iter().enumerate().flat_map(|(i, s)| s.splits(i)).collect();
         Ok(Dataset { sources, schema, splits, notes })
@@ -164,7 +165,7 @@ fn has_known_extension(name: &str) -> bool {
 }
 
 /// Opens a file by what it holds.
-fn open_source(path: &Path, recent: &Arc<Recent>) -> Result<Box<dyn Source>> {
+fn open_source(path: &Path, options: &ReadOptions, recent: &Arc<Recent>) -> Result<Box<dyn Source>> {
     let fault = |e: std::io::Error| Error::io("can't read", path, &e);
     let metadata = fs::metadata(path).map_err(fault)?;
     if metadata.is_dir() {
@@ -209,7 +210,7 @@ fn open_source(path: &Path, recent: &Arc<Recent>) -> Result<Box<dyn Source>> {
                 .remedy("it may be damaged: write or copy it again")
                 .in_file(path));
         }
-        Ok(Box::new(CsvSource::open(path)?))
+        Ok(Box::new(CsvSource::open(path, options)?))
     }
 }
 

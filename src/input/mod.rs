@@ -3,13 +3,16 @@
 //!
 //! A fault in the data is an [`Error`](crate::Error) with its place; nothing is skipped silently.
 
+mod bytes;
 mod csv;
 mod dataset;
 mod guard;
 mod ipc;
 mod meter;
 mod mmap;
+mod options;
 mod parquet;
+mod reject;
 mod source;
 mod thrift;
 mod unify;
@@ -18,4 +21,6 @@ pub use dataset::Dataset;
 pub use guard::guarded;
 pub use meter::take_read;
 pub use mmap::{remove_unfinished, set_unfinished};
+pub use options::{ColumnType, ReadOptions, TextFormat};
+pub use reject::Reject;
 pub use source::{BatchStream, Extent, ReadAs, Request, Source, Split};

@@ -5,6 +5,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use super::reject::Reject;
 use crate::error::{Place, Result};
 
 /// A part of one file that can be read on its own, and is the unit of shuffling and of parallel
@@ -67,6 +68,10 @@ pub struct Request {
     pub columns: Vec<(String, ReadAs)>,
     /// Most rows of a batch.
     pub batch_rows: usize,
+    /// Whether rows that can't be read are left out, to be had from [`BatchStream::take_rejects`],
+    /// instead of being errors. Only the text formats have such rows: what can't be read of the
+    /// others is no single row.
+    pub rejects: bool,
 }
 
 /// One file. Opened once for its schema and splits; then each split can be read from any thread.
@@ -91,8 +96,14 @@ pub trait Source: Send + Sync {
 
 /// The batches of one split, in order.
 pub trait BatchStream: Send {
-    /// The next batch, of at least one and at most `batch_rows` rows; `None` at the end.
+    /// The next batch, of at least one and at most `batch_rows` rows; `None` at the end (there may be rejects
+    /// still, after the last batch).
     fn next_batch(&mut self) -> Result<Option<RecordBatch>>;
+
+    /// The rows that were left out since this was last asked, in the order of the file.
+    fn take_rejects(&mut self) -> Vec<Reject> {
+        Vec::new()
+    }
 
     /// Where a row of the batch last returned stands in the file, for error messages. May be slow.
     fn place(&self, row: usize) -> Place;

@@ -8,6 +8,7 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
+use super::reject::Reject;
 use super::source::{BatchStream, Request, Source};
 use crate::error::{Error, Place, Result};
 
@@ -191,6 +192,10 @@ impl BatchStream for Widened {
         RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
             .map(Some)
             .map_err(|e| Error::data(format!("can't put the columns together: {e}")))
+    }
+
+    fn take_rejects(&mut self) -> Vec<Reject> {
+        self.stream.take_rejects()
     }
 
     fn place(&self, row: usize) -> Place {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::features::Overrides;
+use crate::input::ReadOptions;
 use crate::learn::{Loss, Optimizer};
 
 /// What `plan` needs to know.
@@ -10,6 +11,8 @@ use crate::learn::{Loss, Optimizer};
 pub struct PlanConfig {
     /// Files, folders and globs.
     pub inputs: Vec<String>,
+    /// How they are read where they don't say so themselves.
+    pub read: ReadOptions,
     /// The column to predict.
     pub target: String,
     /// The loss; `None` chooses it from the target.
@@ -74,6 +77,8 @@ pub struct ApplyConfig {
     pub model: PathBuf,
     /// Files, folders and globs.
     pub inputs: Vec<String>,
+    /// How they are read where they don't say so themselves.
+    pub read: ReadOptions,
     /// Threads; they change nothing but the time.
     pub threads: usize,
     /// Bytes of memory, `None` for half of the machine's.

@@ -38,7 +38,7 @@ impl Weigh for Scored {
 pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> Result<Summary> {
     let start = Instant::now();
     let model = Model::load(&config.model)?;
-    let dataset = Dataset::open(&config.inputs)?;
+    let dataset = Dataset::open(&config.inputs, &config.read)?;
     dataset.notes().iter().for_each(|note| watch.note(note));
     let plan = Arc::new(model.about.plan.clone());
     check_columns(&dataset, &plan.used().map(|c| c.name.as_str()).collect::<Vec<_>>(), watch);

@@ -37,7 +37,7 @@ pub(crate) struct Planned {
 /// # Errors
 /// Those of the files, of the target, and of the user's wishes.
 pub fn plan(config: &PlanConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> Result<Arc<Plan>> {
-    let dataset = Dataset::open(&config.inputs)?;
+    let dataset = Dataset::open(&config.inputs, &config.read)?;
     dataset.notes().iter().for_each(|note| watch.note(note));
     let planned = make_plan(config, &dataset, stop, watch)?;
     config.memory.map_or(Ok(()), |total| Budget { total }.check(planned.least_memory, false))?;
@@ -78,7 +78,7 @@ pub(crate) fn make_plan(
         }
     };
     let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), read_as(hint(f))));
-    let request = Request { columns: columns.collect(), batch_rows: BATCH_ROWS };
+    let request = Request { columns: columns.collect(), batch_rows: BATCH_ROWS, rejects: false };
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(&request),

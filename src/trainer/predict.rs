@@ -52,7 +52,7 @@ pub fn predict(
             Some(AtomicFile::create(path)?)
         }
     };
-    let dataset = Dataset::open(&config.inputs)?;
+    let dataset = Dataset::open(&config.inputs, &config.read)?;
     output.map_or(Ok(()), |output| check_output(output, &dataset))?;
     dataset.notes().iter().for_each(|note| watch.note(note));
     let plan = Arc::new(model.about.plan.clone());

@@ -28,7 +28,7 @@ pub fn request(encoder: &Encoder, more: &[String]) -> Request {
         encoder.columns().into_iter().map(|(name, hint)| (name, read_as(hint))).collect();
     columns.extend(more.iter().map(|name| (name.clone(), ReadAs::Native)));
     let row_bytes = encoder.plan().shape().row_bytes(LIST_LENGTH);
-    Request { columns, batch_rows: (CHUNK_BYTES / row_bytes).clamp(FEWEST_ROWS, MOST_ROWS) }
+    Request { columns, batch_rows: (CHUNK_BYTES / row_bytes).clamp(FEWEST_ROWS, MOST_ROWS), rejects: false }
 }
 
 /// Refuses an output that would take the place of one of the files it is made from.

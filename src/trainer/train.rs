@@ -44,7 +44,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let start = Instant::now();
     // Before anything is read: a model that can't be written is not worth training.
     let file = AtomicFile::create(&config.model)?;
-    let dataset = Dataset::open(&config.plan.inputs)?;
+    let dataset = Dataset::open(&config.plan.inputs, &config.plan.read)?;
     check_output(&config.model, &dataset)?;
     let mut notes = Notes { watch, notes: Vec::new() };
     dataset.notes().iter().for_each(|note| notes.say(note.clone()));

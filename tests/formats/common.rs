@@ -9,7 +9,7 @@ use millstream::Result;
 use millstream::features::{
     Encoder, Overrides, Plan, ReadHint, RowFilter, SplitCache, Survey, Wishes, decide,
 };
-use millstream::input::{Dataset, ReadAs, Request, guarded};
+use millstream::input::{Dataset, ReadAs, ReadOptions, Request, guarded};
 use millstream::learn::Chunk;
 
 /// The encoded features of one row: bits of the numbers, codes of the categories, of the lists, and
@@ -17,13 +17,13 @@ use millstream::learn::Chunk;
 pub(crate) type Row = (Vec<u32>, Vec<u32>, Vec<Vec<u32>>, u32);
 
 pub(crate) fn open(path: &Path) -> Result<Dataset> {
-    Dataset::open(&[path.to_str().unwrap().to_string()])
+    Dataset::open(&[path.to_str().unwrap().to_string()], &ReadOptions::default())
 }
 
 /// All columns, as the files have them.
 pub(crate) fn native(dataset: &Dataset, batch_rows: usize) -> Request {
     let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), ReadAs::Native));
-    Request { columns: columns.collect(), batch_rows }
+    Request { columns: columns.collect(), batch_rows, rejects: false }
 }
 
 /// Gives every batch of every split to `f`, guarded as the pipeline guards it.
@@ -76,7 +76,7 @@ pub(crate) fn encoded(dataset: &Dataset, plan: &Plan, batch_rows: usize) -> Resu
         };
         (name, read_as)
     });
-    let request = Request { columns: columns.collect(), batch_rows };
+    let request = Request { columns: columns.collect(), batch_rows, rejects: false };
     let mut chunk = Chunk::new(plan.shape(), batch_rows);
     let (mut rows, mut cache, mut last) = (Vec::new(), SplitCache::default(), 0);
     each_batch(dataset, &request, |split, batch| {

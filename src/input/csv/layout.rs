@@ -10,13 +10,14 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::boundary::record_start;
-use super::bytes::{Bytes, Compression};
 use super::dialect::Dialect;
 use super::kind::Kind;
 use super::records::{BLOCK, LONGEST};
 use super::trial::{Sample, Trial};
 use super::value::{is_missing, is_value};
 use crate::error::{Error, Result};
+use crate::input::ReadOptions;
+use crate::input::bytes::{Bytes, Compression};
 
 /// Lines that the first sample shall hold, even if they are long.
 const HEAD_LINES: usize = 8;
@@ -43,7 +44,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Finds out from samples of the file.
-    pub(super) fn sniff(path: &Path) -> Result<Self> {
+    pub(super) fn sniff(path: &Path, _options: &ReadOptions) -> Result<Self> {
         let failed = |error: io::Error| Error::io("can't read", path, &error);
         let file = Arc::new(File::open(path).map_err(failed)?);
         let metadata = file.metadata().map_err(failed)?;

@@ -4,7 +4,6 @@
 //! of it. A plain file is then cut into byte ranges that are read independently of each other; a
 //! compressed one is read from its beginning. The parts, from the file up:
 //!
-//! - `bytes`: the text of a file, from an offset on or decompressed
 //! - `tokens`: cuts a buffer of text into records and cells
 //! - `records`: the two together: chunks of whole records
 //! - `boundary`: guesses where a record begins, in the middle of a file
@@ -14,7 +13,6 @@
 //! - `stream`, `source`: the format's side of the traits of [`crate::input`]
 
 mod boundary;
-mod bytes;
 mod column;
 mod dialect;
 mod kind;

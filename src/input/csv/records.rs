@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::bytes::Bytes;
 use super::dialect::Dialect;
 use super::tokens::{Flaw, Scan, Scanned, Tokens};
+use crate::input::bytes::Bytes;
 
 /// Bytes read at once.
 pub(super) const BLOCK: usize = 256 << 10;

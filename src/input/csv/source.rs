@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use super::bytes::Compression;
 use super::layout::Layout;
 use super::records::BLOCK;
 use super::stream::CsvStream;
 use crate::error::{Error, Result};
-use crate::input::{BatchStream, Extent, Request, Source, Split};
+use crate::input::bytes::Compression;
+use crate::input::{BatchStream, Extent, ReadOptions, Request, Source, Split};
 
 /// A CSV or TSV file, plain or compressed with gzip or zstd.
 ///
@@ -40,8 +40,8 @@ pub(crate) struct CsvSource {
 
 impl CsvSource {
     /// Opens a file and finds out from samples of it how to read it.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let layout = Layout::sniff(path)?;
+    pub(crate) fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
+        let layout = Layout::sniff(path, options)?;
         let split_bytes = (layout.len / 64).clamp(64 << 10, 4 << 20);
         Ok(Self::new(path, layout, split_bytes))
     }

@@ -9,12 +9,12 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::boundary::record_start;
-use super::bytes::{Bytes, Compression};
 use super::column::{Cells, Column};
 use super::layout::{Layout, unreadable};
 use super::records::{Fault, LONGEST, Records};
 use super::tokens::Flaw;
 use crate::error::{Error, Part, Place, Result};
+use crate::input::bytes::{Bytes, Compression};
 use crate::input::{BatchStream, Request};
 
 /// Bytes of text after which a batch is handed out early, so that long cells don't add up to more

@@ -11,11 +11,11 @@ use proptest::prelude::*;
 use tempfile::NamedTempFile;
 
 use super::CsvSource;
-use super::bytes::Compression;
 use super::dialect::Dialect;
 use super::layout::Layout;
 use crate::error::Result;
-use crate::input::{Extent, ReadAs, Request, Source};
+use crate::input::bytes::Compression;
+use crate::input::{Extent, ReadAs, ReadOptions, Request, Source};
 
 fn file(bytes: &[u8]) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
@@ -27,6 +27,7 @@ fn request(columns: &[(&str, ReadAs)], batch_rows: usize) -> Request {
     Request {
         columns: columns.iter().map(|(name, read_as)| (name.to_string(), *read_as)).collect(),
         batch_rows,
+        rejects: false,
     }
 }
 
@@ -66,7 +67,7 @@ fn types(source: &CsvSource) -> Vec<(String, DataType)> {
 }
 
 fn opened(text: &str) -> CsvSource {
-    CsvSource::open(file(text.as_bytes()).path()).unwrap()
+    CsvSource::open(file(text.as_bytes()).path(), &ReadOptions::default()).unwrap()
 }
 
 fn names(text: &str) -> Vec<String> {
@@ -75,15 +76,15 @@ fn names(text: &str) -> Vec<String> {
 
 fn native(bytes: &[u8]) -> Vec<Vec<String>> {
     let file = file(bytes);
-    let source = CsvSource::open(file.path()).unwrap();
+    let source = CsvSource::open(file.path(), &ReadOptions::default()).unwrap();
     cells(&read(&source, &every_column(&source, ReadAs::Native, 3)).unwrap())
 }
 
 /// The error of reading one column, without the file's name.
 fn error(bytes: &[u8], column: &str, read_as: ReadAs) -> String {
     let file = file(bytes);
-    let result =
-        CsvSource::open(file.path()).and_then(|source| read(&source, &request(&[(column, read_as)], 1000)));
+    let result = CsvSource::open(file.path(), &ReadOptions::default())
+        .and_then(|source| read(&source, &request(&[(column, read_as)], 1000)));
     let message = result.unwrap_err().to_string();
     let name = file.path().display().to_string();
     message.strip_prefix(&name).unwrap_or_else(|| panic!("no file in: {message}")).to_string()
@@ -131,7 +132,7 @@ fn compressed_files_are_one_split() {
     assert_eq!(native(&frames), ROWS);
 
     let file = file(&frames);
-    let splits = CsvSource::open(file.path()).unwrap().splits(3);
+    let splits = CsvSource::open(file.path(), &ReadOptions::default()).unwrap().splits(3);
     assert_eq!((splits.len(), splits[0].file, &splits[0].extent), (1, 3, &Extent::Whole));
     assert_eq!(splits[0].bytes, frames.len() as u64);
 
@@ -179,16 +180,16 @@ fn files_that_are_no_tables() {
     }
     let cr = error(b"a,b\r1,2\r", "a", ReadAs::Native);
     assert!(cr.contains("carriage return"), "{cr}");
-    let missing = CsvSource::open(Path::new("no-such.csv")).unwrap_err().to_string();
+    let missing = CsvSource::open(Path::new("no-such.csv"), &ReadOptions::default()).unwrap_err().to_string();
     assert_eq!(missing, "can't read no-such.csv: there is no such file or folder; check the path");
-    let folder = CsvSource::open(Path::new(".")).unwrap_err().to_string();
+    let folder = CsvSource::open(Path::new("."), &ReadOptions::default()).unwrap_err().to_string();
     assert!(folder.contains("no regular file"), "{folder}");
 }
 
 #[test]
 fn columns_come_as_requested() {
     let file = file(b"a,b,c,d\n1,true,2011-01-01,\n,NA,\"\",\n");
-    let source = CsvSource::open(file.path()).unwrap();
+    let source = CsvSource::open(file.path(), &ReadOptions::default()).unwrap();
     let columns = [
         ("c", ReadAs::Time),
         ("b", ReadAs::Number),
@@ -218,7 +219,7 @@ fn columns_come_as_requested() {
 #[test]
 fn booleans_as_text_are_spelt_in_one_way() {
     let file = file(b"a\nTrue\nFALSE\n true \n?\n");
-    let source = CsvSource::open(file.path()).unwrap();
+    let source = CsvSource::open(file.path(), &ReadOptions::default()).unwrap();
     let batch = &read(&source, &request(&[("a", ReadAs::Text)], 10)).unwrap()[0];
     let texts: Vec<_> = batch.column(0).as_string::<i32>().iter().collect();
     assert_eq!(texts, [Some("true"), Some("false"), Some("true"), None]);
@@ -277,7 +278,7 @@ fn a_column_of_integers_may_not_turn_into_one_of_floats() {
 fn places_are_lines() {
     let text = "a,b\n".to_string() + &"1,\"x\ny\"\n".repeat(20_000);
     let file = file(text.as_bytes());
-    let source = CsvSource::open(file.path()).unwrap();
+    let source = CsvSource::open(file.path(), &ReadOptions::default()).unwrap();
     let request = request(&[("a", ReadAs::Native)], 700);
     let mut row = 0;
     assert!(source.splits(0).len() > 1);
@@ -424,7 +425,7 @@ proptest! {
     ) {
         let magic: &[u8] = if gzip { &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3] } else { &[] };
         let file = file(&[magic, &bytes].concat());
-        if let Ok(source) = CsvSource::open(file.path()) {
+        if let Ok(source) = CsvSource::open(file.path(), &ReadOptions::default()) {
             for read_as in [ReadAs::Native, ReadAs::Number, ReadAs::Text, ReadAs::Time] {
                 let _ = read(&source, &every_column(&source, read_as, 10));
             }
