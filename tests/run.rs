@@ -404,3 +404,18 @@ fn data_sorted_by_label_trains_as_well_as_shuffled_data() {
     says(&note, &["follows the order of the rows"]);
     assert!(in_place > shuffled, "what the shuffle is for: {in_place} against {shuffled}");
 }
+
+#[test]
+fn the_same_rows_give_the_same_model_file_in_every_format() {
+    let folder = Folder::new();
+    folder.table("a.csv", &clicks(3000, 1));
+    folder.ok("train a.csv --target click --shuffle none -o a --quiet --summary a.json");
+    folder.table_in_pieces("b.parquet", &clicks(3000, 1), 700);
+    folder.table_in_pieces("c.arrow", &clicks(3000, 1), 400);
+    for name in ["b.parquet", "c.arrow"] {
+        folder.ok(&format!("train {name} --target click --shuffle none -o b --quiet --summary b.json"));
+        assert_eq!(folder.json("a.json")["plan"], folder.json("b.json")["plan"], "{name}");
+        let models = ["a", "b"].map(|model| std::fs::read(folder.path(model)).unwrap());
+        assert!(models[0] == models[1], "{name}");
+    }
+}

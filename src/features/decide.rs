@@ -1,10 +1,10 @@
 //! Deciding: from a survey and the user's wishes to a plan.
 
+use super::distinct::ALL_KNOWN;
 use super::overrides::{ColumnUse, Overrides};
 use super::plan::{Plan, PlannedColumn, TimePart, Use};
-use super::scale::{Scale, is_heavy_tailed, moments};
+use super::profile::{ColumnProfile, Findings, Numbers, Profile};
 use super::suggest::no_such_column;
-use super::survey::{ColumnSurvey, Survey};
 use super::target::Target;
 use super::values::Sort;
 use crate::error::{Error, Result};
@@ -29,105 +29,88 @@ pub struct Wishes {
     pub hash_seed: u64,
 }
 
-/// Columns with at most so many distinct values know them all by name.
-const ALL_KNOWN: usize = 4096;
-/// Of the others so many of the most frequent are known by name.
-const SOME_KNOWN: usize = 1024;
 /// Texts that are longer than this on average, and mostly distinct, are prose.
 const PROSE_BYTES: u64 = 40;
 
-/// Makes a plan. `whole` says that the survey saw every row, so that nothing else can come.
+/// Makes a plan.
 ///
 /// # Errors
 /// If a named column is not there, or the target can't be understood.
-pub fn decide(survey: &Survey, wishes: &Wishes, whole: bool) -> Result<Plan> {
-    let names: Vec<&str> = survey.columns.iter().map(|c| c.name.as_str()).collect();
+pub fn decide(profile: &Profile, wishes: &Wishes) -> Result<Plan> {
+    let names: Vec<&str> = profile.columns.iter().map(|c| c.name.as_str()).collect();
     let named = wishes.overrides.columns.keys().chain([&wishes.target]).chain(&wishes.weight);
     for name in named {
         if !names.contains(&name.as_str()) {
             return Err(no_such_column(name, names));
         }
     }
-    if let Some(weight) = wishes.weight.as_ref().and_then(|w| survey.column(w))
+    if let Some(weight) = wishes.weight.as_ref().and_then(|w| profile.column(w))
         && !matches!(weight.sort, Sort::Number | Sort::Bool)
     {
         return Err(Error::data(format!("found {}, expected numbers as weights", weight.data_type))
             .in_column(&weight.name)
             .remedy("name another column in --weight"));
     }
-    let target = understand_target(survey, wishes)?;
+    let target = understand_target(profile, wishes)?;
     let mut columns = Vec::new();
-    for column in &survey.columns {
+    for column in &profile.columns {
         if column.name == wishes.target || Some(&column.name) == wishes.weight.as_ref() {
             continue;
         }
         let word = wishes.overrides.columns.get(&column.name).copied();
         let (used, why) =
-            choose(column, survey.rows, word, wishes.scale, whole).map_err(|e| e.in_column(&column.name))?;
+            choose(column, profile, word, wishes.scale).map_err(|e| e.in_column(&column.name))?;
+        // Nobody needs to have looked at what is left out.
+        let looked_at = word != Some(ColumnUse::Ignore);
+        let missing = if looked_at { column.missing } else { 0 };
         columns.push(PlannedColumn {
             name: column.name.clone(),
-            data_type: column.data_type.to_string(),
+            data_type: column.data_type.clone(),
             used,
             why,
-            missing: column.missing as f64 / survey.rows.max(1) as f64,
-            distinct: column.distinct.len() as u64,
-            distinct_is_bound: column.distinct.is_bound,
+            missing: missing as f64 / profile.rows.max(1) as f64,
+            distinct: if looked_at { column.distinct } else { 0 },
+            distinct_is_bound: looked_at && column.distinct_is_bound,
         });
     }
     Ok(Plan { target, weight: wishes.weight.clone(), hash_seed: wishes.hash_seed, columns })
 }
 
-fn understand_target(survey: &Survey, wishes: &Wishes) -> Result<Target> {
-    let column = survey.column(&wishes.target).ok_or_else(|| no_such_column(&wishes.target, []))?;
+fn understand_target(profile: &Profile, wishes: &Wishes) -> Result<Target> {
+    let column = profile.column(&wishes.target).ok_or_else(|| no_such_column(&wishes.target, []))?;
     let fault = |message: String| Error::data(message).in_column(&wishes.target);
     let name = wishes.target.clone();
-    // The classes as texts, with their counts.
-    let classes: Vec<(String, u64)> = match column.sort {
-        Sort::Text | Sort::Bool => {
-            column.distinct.texts().into_iter().map(|(t, n)| (t.to_string(), n)).collect()
-        }
-        Sort::Number if column.distinct.len() <= 2 => {
-            let mut values: Vec<(f64, u64)> = Vec::new();
-            for &x in column.numbers.values() {
-                match values.iter_mut().find(|(v, _)| *v == x) {
-                    Some((_, n)) => *n += 1,
-                    None => values.push((x, 1)),
-                }
-            }
-            values.into_iter().map(|(x, n)| (x.to_string(), n)).collect()
-        }
-        Sort::Number => Vec::new(),
-        Sort::Time | Sort::List | Sort::Floats | Sort::Other => {
-            return Err(fault(format!("a target of type {} can't be learned", column.data_type))
-                .remedy("name a column of numbers, or of two classes"));
-        }
-    };
-    if column.missing == survey.rows {
+    let classes = &column.classes;
+    if !column.sort.suits_a_target() {
+        return Err(fault(format!("a target of type {} can't be learned", column.data_type))
+            .remedy("name a column of numbers, or of two classes"));
+    }
+    if column.missing == profile.rows {
         return Err(fault("the target is missing in the whole sample".to_string()));
     }
     let is_number = column.sort == Sort::Number;
     let is_sign = |x: &str| matches!(x, "0" | "1" | "-1");
-    let two_classes = classes.len() == 2 && !column.distinct.is_bound;
+    let two_classes = classes.len() == 2 && !column.distinct_is_bound;
     let binary = match wishes.loss {
         Some(Loss::Logistic) => true,
         Some(Loss::Squared) => false,
         None => !is_number || two_classes && classes.iter().all(|(x, _)| is_sign(x)),
     };
     if binary {
-        if column.distinct.len() == 1 {
+        if column.distinct == 1 {
             let only = classes.first().map_or("", |(x, _)| x);
             return Err(fault(format!("every row of the sample has the target {only:?}"))
                 .remedy("a classifier needs two classes: name another column in --target"));
         }
         if !two_classes {
-            let found = if column.distinct.is_bound { "more than ".to_string() } else { String::new() };
+            let found = if column.distinct_is_bound { "more than ".to_string() } else { String::new() };
             return Err(fault(format!(
                 "the target has {found}{} distinct values, expected two classes",
-                column.distinct.len()
+                column.distinct
             ))
             .remedy("name a column with two classes, or a number with --loss squared"));
         }
-        let mut classes = classes;
+        let mut classes = classes.clone();
         classes.sort_by(|a, b| match (a.0.parse::<f64>(), b.0.parse::<f64>()) {
             (Ok(x), Ok(y)) => x.total_cmp(&y),
             _ => a.0.cmp(&b.0),
@@ -151,11 +134,11 @@ fn understand_target(survey: &Survey, wishes: &Wishes) -> Result<Target> {
     if wishes.positive.is_some() {
         return Err(Error::usage("--positive suits a target of two classes, not a number"));
     }
-    if !is_number {
+    let Findings::Numbers(Numbers { moments, .. }) = &column.found else {
         return Err(fault(format!("found {}, expected numbers for --loss squared", column.data_type)));
-    }
-    let (mean, deviation) = moments(column.numbers.values().iter().copied());
-    if column.distinct.len() == 1 {
+    };
+    let (mean, deviation) = (moments.mean, moments.deviation);
+    if column.distinct == 1 {
         return Err(fault(format!("every row of the sample has the target {mean}"))
             .remedy("there is nothing to learn: name another column in --target"));
     }
@@ -165,12 +148,12 @@ fn understand_target(survey: &Survey, wishes: &Wishes) -> Result<Target> {
 
 /// How a column is used, and why.
 fn choose(
-    column: &ColumnSurvey,
-    rows: u64,
+    column: &ColumnProfile,
+    profile: &Profile,
     word: Option<ColumnUse>,
     scale: bool,
-    whole: bool,
 ) -> Result<(Use, String)> {
+    let rows = profile.rows;
     let because = |used: Use, why: &str| Ok((used, why.to_string()));
     if word == Some(ColumnUse::Ignore) {
         return because(Use::Ignore, "as asked");
@@ -187,102 +170,92 @@ fn choose(
     if column.missing == rows && rows > 0 {
         return because(Use::Ignore, "missing in the whole sample");
     }
-    if column.distinct.len() == 1 && column.missing == 0 && word.is_none() && column.sort != Sort::List {
+    if column.distinct == 1 && column.missing == 0 && word.is_none() && column.sort != Sort::List {
         return because(Use::Ignore, "the same value in the whole sample");
     }
-    match column.sort {
-        Sort::Number => Ok(choose_scale(column, word, scale)),
-        Sort::Text | Sort::Bool => {
+    let bits = shared_bits(column, profile.whole);
+    match &column.found {
+        Findings::Numbers(numbers) => Ok(choose_scale(numbers, column.missing > 0, word, scale)),
+        Findings::Texts { bytes, known } => {
             let present = rows - column.missing;
-            let distinct = column.distinct.len() as u64;
+            let distinct = column.distinct;
             if word.is_none() && present > 100 && 10 * distinct >= 9 * present {
-                if column.text_bytes > PROSE_BYTES * present {
+                if *bytes > PROSE_BYTES * present {
                     return because(Use::Ignore, "prose: long texts, hardly one twice");
                 }
-                if whole && distinct == present {
+                if profile.whole && distinct == present {
                     return because(Use::Ignore, "an identifier: no value occurs twice");
                 }
             }
-            let (known, bits) = vocabulary(column, whole);
-            let why = match (word, column.sort, known.len() == column.distinct.len()) {
+            let why = match (word, column.sort, known.len() as u64 == distinct) {
                 (Some(_), _, _) => "as asked".to_string(),
                 (None, Sort::Bool, _) => "true or false".to_string(),
                 (None, _, true) => "text with few distinct values, each with its own weight".to_string(),
                 (None, _, false) => "text with many distinct values, rare ones hashed".to_string(),
             };
-            Ok((Use::Category { known, bits }, why))
+            Ok((Use::Category { known: known.clone(), bits }, why))
         }
-        Sort::List => {
-            let (known, bits) = vocabulary(column, whole);
-            because(Use::List { known, bits }, "a list: a weight for each element")
+        Findings::Lists { known } => {
+            because(Use::List { known: known.clone(), bits }, "a list: a weight for each element")
         }
-        Sort::Floats => match column.lengths {
-            Some((length, longest)) if length == longest && column.places.len() == length => {
-                let scales = column.places.iter().map(|place| {
-                    let natural = if scale { Scale::standard(place.values()) } else { None };
-                    natural.unwrap_or(Scale::None { fill: moments(place.values().iter().copied()).0 })
+        Findings::Floats { lengths, places } => match *lengths {
+            Some((length, longest)) if length == longest && places.len() == length => {
+                let scales = places.iter().map(|place| {
+                    let natural = if scale { place.standard() } else { None };
+                    natural.unwrap_or(place.raw())
                 });
                 Ok((Use::Embedding { scales: scales.collect() }, format!("lists of {length} numbers each")))
             }
             _ => because(Use::Ignore, "lists of floats of different lengths"),
         },
-        Sort::Time => {
-            let seconds = column.numbers.values();
-            let days: Vec<f64> = seconds.iter().map(|t| t / 86_400.0).collect();
-            let span = days.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-                - days.iter().copied().fold(f64::INFINITY, f64::min);
+        Findings::Times { days, span, has_hours } => {
             let mut parts = Vec::new();
-            if let Some(natural) = Scale::standard(&days) {
-                let fill = moments(days.iter().copied()).0;
-                parts.push(TimePart::Trend { scale: if scale { natural } else { Scale::None { fill } } });
+            if let Some(natural) = days.standard() {
+                parts.push(TimePart::Trend { scale: if scale { natural } else { days.raw() } });
             }
             // A part that the sample does not run through at least once can't be learned.
-            if span > 300.0 {
+            if *span > 300.0 {
                 parts.push(TimePart::Month);
             }
-            if span > 6.0 {
+            if *span > 6.0 {
                 parts.push(TimePart::Weekday);
             }
-            if column.has_hours && span > 0.5 {
+            if *has_hours && *span > 0.5 {
                 parts.push(TimePart::Hour);
             }
             because(Use::Time { parts }, "a point in time: its parts")
         }
-        Sort::Other => because(Use::Ignore, "unusable"),
+        Findings::Nothing => because(Use::Ignore, "unusable"),
     }
 }
 
-fn choose_scale(column: &ColumnSurvey, word: Option<ColumnUse>, scale: bool) -> (Use, String) {
-    let mut sorted = column.numbers.values().to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let raw = || Scale::None { fill: moments(sorted.iter().copied()).0 };
-    let binary = column.distinct.len() <= 2 && sorted.iter().all(|&x| x == 0.0 || x == 1.0);
+fn choose_scale(
+    numbers: &Numbers,
+    flag_missing: bool,
+    word: Option<ColumnUse>,
+    scale: bool,
+) -> (Use, String) {
+    let raw = numbers.moments.raw();
     let (scale, why) = match word {
-        Some(ColumnUse::Raw) => (Some(raw()), "as asked"),
-        Some(ColumnUse::Log) => (Scale::signed_log(&sorted), "as asked"),
-        Some(ColumnUse::Standard) => (Scale::standard(&sorted), "as asked"),
-        _ if !scale => (Some(raw()), "--scale none"),
-        _ if binary => (Some(raw()), "0 or 1"),
-        _ if is_heavy_tailed(&sorted) => (Scale::signed_log(&sorted), "heavy tails"),
-        _ => (Scale::standard(&sorted), "a number"),
+        Some(ColumnUse::Raw) => (Some(raw), "as asked"),
+        Some(ColumnUse::Log) => (numbers.signed_log, "as asked"),
+        Some(ColumnUse::Standard) => (numbers.moments.standard(), "as asked"),
+        _ if !scale => (Some(raw), "--scale none"),
+        _ if numbers.is_flag => (Some(raw), "0 or 1"),
+        _ if numbers.is_heavy_tailed => (numbers.signed_log, "heavy tails"),
+        _ => (numbers.moments.standard(), "a number"),
     };
-    let scale = scale.unwrap_or_else(raw);
+    let scale = scale.unwrap_or(raw);
     let why = format!("{why}: {}", scale.describe());
-    (Use::Number { scale, flag_missing: column.missing > 0 }, why)
+    (Use::Number { scale, flag_missing }, why)
 }
 
-/// The categories known by name, and log2 of the slots that the others share at the start.
-fn vocabulary(column: &ColumnSurvey, whole: bool) -> (Vec<String>, u32) {
-    let texts = column.distinct.texts();
-    let all = column.distinct.len() <= ALL_KNOWN && !column.distinct.is_bound;
-    let most = if all { ALL_KNOWN } else { SOME_KNOWN };
-    // Beyond what is known in full, a value seen once in the sample is not a frequent one.
-    let known: Vec<String> =
-        texts.iter().filter(|(_, n)| all || *n > 1).take(most).map(|(t, _)| (*t).to_string()).collect();
-    let bits = match (all, whole) {
+/// log2 of the slots that the categories not known by name share at the start.
+fn shared_bits(column: &ColumnProfile, whole: bool) -> u32 {
+    let all = column.distinct <= ALL_KNOWN as u64 && !column.distinct_is_bound;
+    match (all, whole) {
         (true, true) => 0,
         (true, false) => 6,
-        (false, _) => (2 * column.distinct.len()).next_power_of_two().ilog2().clamp(12, 20),
-    };
-    (known, bits)
+        (false, _) => (2 * column.distinct).next_power_of_two().ilog2().clamp(12, 20),
+    }
 }

@@ -1,13 +1,16 @@
 //! Features: from Arrow's columns to encoded rows.
 //!
-//! A [`Survey`] looks at a sample; [`decide`] turns it, with the user's [`Overrides`], into a
-//! [`Plan`]; an [`Encoder`] carries the plan out on record batches. The plan travels inside the
-//! model, so that predicting needs nothing else.
+//! A [`Survey`] looks at a sample and sums up what it found in a [`Profile`]; [`decide`] turns this,
+//! with the user's [`Overrides`], into a [`Plan`]; an [`Encoder`] carries the plan out on record
+//! batches. The plan travels inside the model, so that predicting needs nothing else.
 
 mod decide;
+mod distinct;
 mod encode;
+mod mixing;
 mod overrides;
 mod plan;
+mod profile;
 mod scale;
 mod suggest;
 mod survey;
@@ -19,6 +22,7 @@ pub use decide::{Wishes, decide};
 pub use encode::{Encoded, Encoder, ReadHint, RowFilter, SplitCache};
 pub use overrides::{ColumnUse, Overrides};
 pub use plan::{FeatureRef, Plan, PlannedColumn, TimePart, Use};
+pub use profile::Profile;
 pub use scale::Scale;
 pub(crate) use suggest::no_such_column;
 pub use survey::Survey;

@@ -7,7 +7,7 @@ use arrow::datatypes::Field;
 use serde::Deserialize;
 
 use super::encode::ReadHint;
-use super::values::is_text;
+use super::values::{Sort, is_text};
 use crate::error::{Error, Part, Place, Result};
 
 /// How a column shall be used, whatever the sample suggests.
@@ -56,6 +56,20 @@ impl Overrides {
                 .at(Place { file: Some(path.to_path_buf()), part, ..Place::default() })
                 .remedy("write [columns], then lines such as zip = \"categorical\"")
         })
+    }
+
+    /// As what a sample looks at the values of a column, which are `natural` by themselves.
+    pub(crate) fn sort(&self, column: &str, natural: Sort) -> Sort {
+        match self.columns.get(column) {
+            Some(ColumnUse::Ignore) => Sort::Other,
+            Some(ColumnUse::Categorical) if !matches!(natural, Sort::List | Sort::Other) => Sort::Text,
+            Some(ColumnUse::Numeric | ColumnUse::Standard | ColumnUse::Log | ColumnUse::Raw)
+                if matches!(natural, Sort::Bool | Sort::Time) =>
+            {
+                Sort::Number
+            }
+            _ => natural,
+        }
     }
 
     /// How a sample reads a column from a file without types: as it will be read for learning, so that

@@ -35,14 +35,11 @@ pub enum Scale {
 }
 
 impl Scale {
-    /// A standardising scale for the numbers of a sample; `None` if they are all equal.
-    pub fn standard(sample: &[f64]) -> Option<Scale> {
-        let (mean, deviation) = moments(sample.iter().copied());
-        (deviation > 0.0 && deviation.is_finite()).then_some(Scale::Standard { mean, deviation })
-    }
-
     /// A signed log for the numbers of a sorted sample; `None` if they are all equal.
-    pub fn signed_log(sorted: &[f64]) -> Option<Scale> {
+    pub(super) fn signed_log(sorted: &[f64]) -> Option<Scale> {
+        if sorted.is_empty() {
+            return None;
+        }
         let center = quantile(sorted, 0.5);
         let quartiles = 0.5 * (quantile(sorted, 0.75) - quantile(sorted, 0.25));
         let spread = if quartiles > 0.0 {
@@ -57,7 +54,7 @@ impl Scale {
             }
             quantile(&distances, 0.5)
         };
-        let (mean, deviation) = moments(sorted.iter().map(|&x| signed_log(x, center, spread)));
+        let Moments { mean, deviation } = Moments::of(sorted.iter().map(|&x| signed_log(x, center, spread)));
         (deviation > 0.0 && deviation.is_finite()).then_some(Scale::SignedLog {
             center,
             spread,
@@ -113,16 +110,35 @@ fn signed_log(x: f64, center: f64, spread: f64) -> f64 {
     (d.abs() / spread).ln_1p().copysign(d)
 }
 
-/// Mean and standard deviation.
-pub(super) fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let (n, sum) = values.clone().fold((0u64, 0.0), |(n, sum), x| (n + 1, sum + x));
-    let mean = sum / n.max(1) as f64;
-    let squares: f64 = values.map(|x| (x - mean) * (x - mean)).sum();
-    (mean, (squares / n.max(1) as f64).sqrt())
+/// Mean and standard deviation of a sample; both zero if it is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Moments {
+    pub(super) mean: f64,
+    pub(super) deviation: f64,
+}
+
+impl Moments {
+    pub(super) fn of(values: impl Iterator<Item = f64> + Clone) -> Moments {
+        let (n, sum) = values.clone().fold((0u64, 0.0), |(n, sum), x| (n + 1, sum + x));
+        let mean = sum / n.max(1) as f64;
+        let squares: f64 = values.map(|x| (x - mean) * (x - mean)).sum();
+        Moments { mean, deviation: (squares / n.max(1) as f64).sqrt() }
+    }
+
+    /// The scale that standardises; `None` if all numbers are equal.
+    pub(super) fn standard(self) -> Option<Scale> {
+        let Moments { mean, deviation } = self;
+        (deviation > 0.0 && deviation.is_finite()).then_some(Scale::Standard { mean, deviation })
+    }
+
+    /// The scale that leaves numbers as they are.
+    pub(super) fn raw(self) -> Scale {
+        Scale::None { fill: self.mean }
+    }
 }
 
 /// The value below which a share `q` of the sorted, non-empty sample lies.
-pub(super) fn quantile(sorted: &[f64], q: f64) -> f64 {
+fn quantile(sorted: &[f64], q: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * q).round() as usize]
 }
 
@@ -167,7 +183,7 @@ mod tests {
     fn a_straight_or_bell_shaped_sample_is_not_heavy_tailed() {
         let uniform: Vec<f64> = (0..1000).map(f64::from).collect();
         assert!(!is_heavy_tailed(&uniform));
-        assert_eq!(Scale::standard(&[3.0; 10]), None);
+        assert_eq!(Moments::of([3.0; 10].into_iter()).standard(), None);
         assert_eq!(Scale::signed_log(&[3.0; 10]), None);
     }
 }

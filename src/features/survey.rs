@@ -1,68 +1,62 @@
 //! The survey: what a sample says about each column.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 
-use super::overrides::{ColumnUse, Overrides};
+use super::distinct::Distinct;
+use super::mixing::Mixing;
+use super::overrides::Overrides;
+use super::profile::{ColumnProfile, Findings, Numbers, Profile};
+use super::scale::Moments;
 use super::target::parse;
-use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, numbers};
-use super::vocabulary::{AlreadyHashed, hash};
+use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, logical, numbers};
+use super::vocabulary::hash;
 use crate::error::Result;
 
 /// Statistics of a sample, gathered batch by batch in bounded memory.
 #[derive(Debug)]
 pub struct Survey {
-    pub(crate) rows: u64,
-    pub(crate) columns: Vec<ColumnSurvey>,
-    pub(crate) mixing: Mixing,
-    target: String,
+    rows: u64,
+    columns: Vec<ColumnSurvey>,
 }
 
 /// Statistics of one column.
 #[derive(Debug)]
-pub(crate) struct ColumnSurvey {
-    pub(crate) name: String,
-    pub(crate) data_type: DataType,
-    /// How its values were looked at: the user's word counts.
-    pub(crate) sort: Sort,
-    pub(crate) missing: u64,
+struct ColumnSurvey {
+    name: String,
+    data_type: DataType,
+    /// How its values are looked at: the user's word counts.
+    sort: Sort,
+    missing: u64,
     /// NaN and infinities among the missing.
-    pub(crate) not_finite: u64,
+    not_finite: u64,
     /// Numbers (or seconds) of evenly spaced rows.
-    pub(crate) numbers: Thinned<f64>,
-    pub(crate) distinct: Distinct,
-    pub(crate) text_bytes: u64,
+    numbers: Thinned<f64>,
+    distinct: Distinct,
+    text_bytes: u64,
     /// Shortest and longest list.
-    pub(crate) lengths: Option<(usize, usize)>,
+    lengths: Option<(usize, usize)>,
     /// Whether a timestamp has a time of day.
-    pub(crate) has_hours: bool,
+    has_hours: bool,
     /// Numbers of each place of lists of one length.
-    pub(crate) places: Vec<Thinned<f64>>,
+    places: Vec<Thinned<f64>>,
+    /// Of what may be the target.
+    mixing: Option<Mixing>,
 }
 
 /// Most numbers and distinct values kept of all columns together.
 const MOST_KEPT: usize = 16 << 20;
 
 impl Survey {
-    /// An empty survey of tables with this schema.
-    pub fn new(schema: &Schema, target: &str, overrides: &Overrides) -> Self {
+    /// An empty survey of tables with this schema. Without a target every column is looked at as if it
+    /// might be it.
+    pub fn new(schema: &Schema, target: Option<&str>, overrides: &Overrides) -> Self {
         let each = (MOST_KEPT / schema.fields().len().max(1)).clamp(512, 1 << 16);
         let columns = schema.fields().iter().map(|field| {
-            let natural = Sort::of(field.data_type());
-            let sort = match overrides.columns.get(field.name()) {
-                Some(ColumnUse::Ignore) => Sort::Other,
-                Some(ColumnUse::Categorical) if natural != Sort::List && natural != Sort::Other => Sort::Text,
-                Some(ColumnUse::Numeric | ColumnUse::Standard | ColumnUse::Log | ColumnUse::Raw)
-                    if matches!(natural, Sort::Bool | Sort::Time) =>
-                {
-                    Sort::Number
-                }
-                _ => natural,
-            };
+            let sort = overrides.sort(field.name(), Sort::of(field.data_type()));
+            let is_label = target.is_none_or(|target| target == field.name()) && sort.suits_a_target();
             ColumnSurvey {
                 name: field.name().clone(),
                 data_type: field.data_type().clone(),
@@ -75,9 +69,10 @@ impl Survey {
                 lengths: None,
                 has_hours: false,
                 places: Vec::new(),
+                mixing: is_label.then(Mixing::default),
             }
         });
-        Survey { rows: 0, columns: columns.collect(), mixing: Mixing::default(), target: target.to_string() }
+        Survey { rows: 0, columns: columns.collect() }
     }
 
     /// Adds rows, which have the survey's schema.
@@ -93,9 +88,6 @@ impl Survey {
                 _ => array,
             };
             column.add(array).map_err(|e| e.in_column(&column.name))?;
-            if column.name == self.target {
-                self.mixing.add(array)?;
-            }
         }
         Ok(())
     }
@@ -105,13 +97,9 @@ impl Survey {
         self.rows
     }
 
-    /// Whether the labels look as if the rows were in random order.
-    pub fn is_well_mixed(&self) -> bool {
-        self.mixing.is_random()
-    }
-
-    pub(crate) fn column(&self, name: &str) -> Option<&ColumnSurvey> {
-        self.columns.iter().find(|c| c.name == name)
+    /// What was found; `whole` says that these were all rows, so that nothing else can come.
+    pub fn profile(&self, whole: bool) -> Profile {
+        Profile { rows: self.rows, whole, columns: self.columns.iter().map(ColumnSurvey::profile).collect() }
     }
 }
 
@@ -123,13 +111,16 @@ fn numbers_of(texts: &ArrayRef) -> Result<ArrayRef> {
 
 impl ColumnSurvey {
     fn add(&mut self, array: &ArrayRef) -> Result<()> {
+        if let Some(mixing) = &mut self.mixing {
+            mixing.add(array)?;
+        }
         match self.sort {
             Sort::Number => for_each_number(array, |_, x| match x {
                 // Features are of f32: what that can't hold counts as missing, as in the encoder.
                 Some(x) if (x as f32).is_finite() => {
                     self.numbers.push(x);
                     // Minus zero is zero.
-                    self.distinct.add(hash(0, &(x + 0.0).to_le_bytes()), || None);
+                    self.distinct.add(hash(0, &(x + 0.0).to_le_bytes()));
                 }
                 Some(_) => {
                     self.not_finite += 1;
@@ -141,7 +132,7 @@ impl ColumnSurvey {
                 Some(t) => {
                     self.numbers.push(t as f64);
                     self.has_hours |= t.rem_euclid(86_400) != 0;
-                    self.distinct.add(hash(0, &t.to_le_bytes()), || None);
+                    self.distinct.add(hash(0, &t.to_le_bytes()));
                 }
                 None => self.missing += 1,
             }),
@@ -156,7 +147,9 @@ impl ColumnSurvey {
                 let lists = self.add_lengths(array)?;
                 let hidden = lists.hidden();
                 for_each_text(&lists.items, |i, text| match text {
-                    Some(text) if !hidden.as_ref().is_some_and(|h| h[i]) => self.distinct.add_text(text),
+                    Some(text) if !hidden.as_ref().is_some_and(|h| h[i]) => {
+                        self.distinct.add_text(text);
+                    }
                     _ => {}
                 })
             }
@@ -200,11 +193,63 @@ impl ColumnSurvey {
         }
         Ok(lists)
     }
+
+    fn profile(&self) -> ColumnProfile {
+        let known = || self.distinct.known().into_iter().map(|(text, _, _)| text.to_string()).collect();
+        let found = match self.sort {
+            Sort::Number => Findings::Numbers(Numbers::of(self.numbers.values(), self.distinct.len())),
+            Sort::Text | Sort::Bool => Findings::Texts { bytes: self.text_bytes, known: known() },
+            Sort::List => Findings::Lists { known: known() },
+            Sort::Floats => Findings::Floats {
+                lengths: self.lengths,
+                places: self.places.iter().map(|p| Moments::of(p.values().iter().copied())).collect(),
+            },
+            Sort::Time => Findings::times(self.numbers.values(), self.has_hours),
+            Sort::Other => Findings::Nothing,
+        };
+        ColumnProfile {
+            name: self.name.clone(),
+            data_type: logical(&self.data_type),
+            natural: Sort::of(&self.data_type),
+            sort: self.sort,
+            missing: self.missing,
+            not_finite: self.not_finite,
+            distinct: self.distinct.len() as u64,
+            distinct_is_bound: self.distinct.is_bound,
+            classes: self.classes(),
+            is_random: self.mixing.as_ref().map(Mixing::is_random),
+            found,
+        }
+    }
+
+    /// The values and counts of a column that has one or two.
+    fn classes(&self) -> Vec<(String, u64)> {
+        if self.distinct.len() > 2 {
+            return Vec::new();
+        }
+        match self.sort {
+            Sort::Text | Sort::Bool => {
+                self.distinct.texts().into_iter().map(|(text, n, _)| (text.to_string(), n)).collect()
+            }
+            Sort::Number => {
+                let mut classes: Vec<(f64, u64)> = Vec::new();
+                for &x in self.numbers.values() {
+                    match classes.iter_mut().find(|(class, _)| *class == x) {
+                        Some((_, n)) => *n += 1,
+                        // Minus zero is zero.
+                        None => classes.push((x + 0.0, 1)),
+                    }
+                }
+                classes.into_iter().map(|(x, n)| (x.to_string(), n)).collect()
+            }
+            Sort::List | Sort::Floats | Sort::Time | Sort::Other => Vec::new(),
+        }
+    }
 }
 
 /// Every n-th of the values pushed, n doubling whenever too many are kept.
 #[derive(Debug)]
-pub(crate) struct Thinned<T> {
+struct Thinned<T> {
     kept: Vec<T>,
     most: usize,
     stride: u64,
@@ -233,143 +278,7 @@ impl<T: Copy> Thinned<T> {
         self.seen += 1;
     }
 
-    pub(crate) fn values(&self) -> &[T] {
+    fn values(&self) -> &[T] {
         &self.kept
-    }
-}
-
-/// Distinct values with their counts, up to a bound.
-#[derive(Debug)]
-pub(crate) struct Distinct {
-    values: HashMap<u64, (u64, Option<Box<str>>), BuildHasherDefault<AlreadyHashed>>,
-    most: usize,
-    /// Whether there were more than are counted.
-    pub(crate) is_bound: bool,
-}
-
-/// Longer texts are not worth a place of their own by name.
-const LONGEST_NAME: usize = 256;
-
-impl Distinct {
-    fn new(most: usize) -> Self {
-        Distinct { values: HashMap::default(), most, is_bound: false }
-    }
-
-    fn add(&mut self, hash: u64, text: impl FnOnce() -> Option<Box<str>>) {
-        if self.values.len() < self.most {
-            self.values.entry(hash).or_insert_with(|| (0, text())).0 += 1;
-        } else if let Some((count, _)) = self.values.get_mut(&hash) {
-            *count += 1;
-        } else {
-            self.is_bound = true;
-        }
-    }
-
-    fn add_text(&mut self, text: &[u8]) {
-        self.add(hash(0, text), || {
-            let text = std::str::from_utf8(text).ok().filter(|t| t.len() <= LONGEST_NAME);
-            text.map(Box::from)
-        });
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// The texts with their counts, the most frequent first, equals in the order of the texts.
-    pub(crate) fn texts(&self) -> Vec<(&str, u64)> {
-        let mut texts: Vec<(&str, u64)> =
-            self.values.values().filter_map(|(n, t)| Some((t.as_deref()?, *n))).collect();
-        texts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-        texts
-    }
-}
-
-/// Evidence on whether rows come in random order: labels of neighbours must not be alike, and
-/// stretches of rows must not differ in their mean by more than chance allows.
-#[derive(Debug, Default)]
-pub(crate) struct Mixing {
-    /// The first class met, against which all others are told apart.
-    class: Option<Box<[u8]>>,
-    /// For each stretch: rows, sum of labels.
-    stretches: Vec<(f64, f64)>,
-    sum: f64,
-    squares: f64,
-    rows: f64,
-    /// Sum of products of neighbours, with how many there were.
-    products: (f64, f64),
-    first_sum: f64,
-    second_sum: f64,
-}
-
-/// Rows of a stretch.
-const STRETCH: usize = 512;
-
-impl Mixing {
-    fn add(&mut self, array: &ArrayRef) -> Result<()> {
-        let mut labels = Vec::with_capacity(array.len());
-        if Sort::of(array.data_type()) == Sort::Number {
-            for_each_number(array, |_, x| labels.extend(x.filter(|x| x.is_finite())))?;
-        } else {
-            for_each_text(array, |_, text| {
-                let text = text.unwrap_or_default();
-                let class = self.class.get_or_insert_with(|| text.into());
-                labels.push(f64::from(u8::from(**class != *text)));
-            })?;
-        }
-        for stretch in labels.chunks(STRETCH) {
-            self.stretches.push((stretch.len() as f64, stretch.iter().sum()));
-        }
-        for pair in labels.windows(2) {
-            self.products.0 += pair[0] * pair[1];
-            self.products.1 += 1.0;
-            self.first_sum += pair[0];
-            self.second_sum += pair[1];
-        }
-        self.rows += labels.len() as f64;
-        self.sum += labels.iter().sum::<f64>();
-        self.squares += labels.iter().map(|y| y * y).sum::<f64>();
-        Ok(())
-    }
-
-    fn is_random(&self) -> bool {
-        let mean = self.sum / self.rows;
-        let variance = self.squares / self.rows - mean * mean;
-        if self.rows < 1000.0 || variance.is_nan() || variance <= 0.0 {
-            return false;
-        }
-        // Both tests allow what chance alone exceeds about once in 30,000 samples (four sigma).
-        let (products, pairs) = self.products;
-        let neighbours = (products / pairs - (self.first_sum / pairs) * (self.second_sum / pairs)) / variance
-            * pairs.sqrt();
-        let spread: f64 = self.stretches.iter().map(|(n, sum)| n * (sum / n - mean).powi(2) / variance).sum();
-        let freedom = (self.stretches.len() - 1) as f64;
-        neighbours.abs() < 4.0 && spread < freedom + 4.0 * (2.0 * freedom).sqrt() + 8.0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow::array::Int32Array;
-
-    use super::*;
-
-    fn random(labels: Vec<i32>) -> bool {
-        let mut mixing = Mixing::default();
-        for part in labels.chunks(2048) {
-            mixing.add(&(Arc::new(Int32Array::from(part.to_vec())) as ArrayRef)).unwrap();
-        }
-        mixing.is_random()
-    }
-
-    #[test]
-    fn sorted_alternating_and_drifting_labels_are_not_random() {
-        let coin = |i: i32| i32::from(hash(7, &i.to_le_bytes()).is_multiple_of(3));
-        assert!(random((0..20_000i32).map(coin).collect()));
-        assert!(!random((0..20_000i32).map(|i| i32::from(i < 6000)).collect()));
-        assert!(!random((0..20_000i32).map(|i| i % 2).collect()));
-        assert!(!random(
-            (0..20_000i32).map(|i| i32::from(hash(7, &i.to_le_bytes()) % 20_000 < i as u64)).collect()
-        ));
     }
 }

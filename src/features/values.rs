@@ -14,11 +14,13 @@ use arrow::datatypes::{
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
 /// What a column's values are, for the purpose of features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Sort {
     Number,
     Text,
@@ -58,6 +60,33 @@ impl Sort {
             },
             _ => Sort::Other,
         }
+    }
+
+    /// Whether such values can be learned.
+    pub(crate) fn suits_a_target(self) -> bool {
+        match self {
+            Sort::Number | Sort::Text | Sort::Bool => true,
+            Sort::Time | Sort::List | Sort::Floats | Sort::Other => false,
+        }
+    }
+}
+
+/// The name of a type whatever form its values are stored in, so that a plan does not depend on that:
+/// dictionaries and run-ends count as their values, the forms of text as one.
+pub(crate) fn logical(data_type: &DataType) -> String {
+    use DataType as T;
+    match data_type {
+        T::Dictionary(_, values) => logical(values),
+        T::RunEndEncoded(_, values) => logical(values.data_type()),
+        T::LargeUtf8 | T::Utf8View => T::Utf8.to_string(),
+        T::LargeBinary | T::BinaryView => T::Binary.to_string(),
+        T::List(item) | T::LargeList(item) | T::ListView(item) | T::LargeListView(item) => {
+            format!("List({})", logical(item.data_type()))
+        }
+        T::FixedSizeList(item, length) => {
+            format!("FixedSizeList({length} x {})", logical(item.data_type()))
+        }
+        other => other.to_string(),
     }
 }
 

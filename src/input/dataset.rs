@@ -91,16 +91,6 @@ impl Dataset {
     pub fn open_bytes(&self, request: &Request) -> usize {
         self.splits.iter().map(|s| self.sources[s.file].open_bytes(s, request)).max().unwrap_or(0)
     }
-
-    /// What tells this data from other data, for the model file: files, lengths, columns.
-    pub fn fingerprint(&self) -> String {
-        let mut text =
-            format!("{} files, {} splits, {} bytes", self.sources.len(), self.splits.len(), self.bytes());
-        if let Some(rows) = self.rows() {
-            text.push_str(&format!(", {rows} rows"));
-        }
-        text
-    }
 }
 
 /// Extensions of the files that a folder is searched for.

@@ -40,7 +40,7 @@ pub struct About {
     pub epochs: u64,
     /// The seed of orders and hold-outs.
     pub seed: u64,
-    /// The data it was trained on, in a few words.
+    /// The data it was trained on, in a few words that are the same for any format.
     pub data: String,
     /// Rows that it learned from in an epoch.
     pub rows: u64,

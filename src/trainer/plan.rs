@@ -10,7 +10,7 @@ use super::config::PlanConfig;
 use super::reading::read_as;
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::features::{Plan, ReadHint, Survey, Wishes, decide};
+use crate::features::{Overrides, Plan, Profile, ReadHint, Survey, Wishes, decide};
 use crate::input::{Dataset, Request};
 use crate::pipeline::{Budget, Flow, Needs, Order, Stages, Weigh, stream};
 
@@ -26,7 +26,8 @@ const BATCH_ROWS: usize = 1024;
 /// What planning found.
 pub(crate) struct Planned {
     pub(crate) plan: Arc<Plan>,
-    pub(crate) survey: Survey,
+    /// Whether the target looks as if the rows were in random order.
+    pub(crate) is_well_mixed: bool,
     pub(crate) stages: Stages,
     /// The smallest `--memory` that planning can do with.
     pub(crate) least_memory: usize,
@@ -58,7 +59,53 @@ pub(crate) fn make_plan(
     stop: &AtomicBool,
     watch: &mut dyn Watch,
 ) -> Result<Planned> {
-    let mut survey = Survey::new(dataset.schema(), &config.target, &config.overrides);
+    let look = Look {
+        target: Some(&config.target),
+        weight: config.weight.as_deref(),
+        overrides: &config.overrides,
+        threads: config.threads,
+        memory: config.memory,
+    };
+    let Surveyed { profile, stages, least_memory } = survey(dataset, look, stop)?;
+    let wishes = Wishes {
+        target: config.target.clone(),
+        loss: config.loss,
+        positive: config.positive.clone(),
+        weight: config.weight.clone(),
+        scale: config.scale,
+        overrides: config.overrides.clone(),
+        hash_seed: config.seed,
+    };
+    let plan = Arc::new(decide(&profile, &wishes)?);
+    watch.plan(&plan, profile.rows);
+    Ok(Planned { plan, is_well_mixed: profile.is_well_mixed(&config.target), stages, least_memory })
+}
+
+/// What a sample is looked at for, and by what means.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look<'a> {
+    /// The target; `None` if any column may become it.
+    pub(crate) target: Option<&'a str>,
+    pub(crate) weight: Option<&'a str>,
+    pub(crate) overrides: &'a Overrides,
+    pub(crate) threads: usize,
+    pub(crate) memory: Option<usize>,
+}
+
+/// What looking at a sample gave.
+pub(crate) struct Surveyed {
+    pub(crate) profile: Profile,
+    pub(crate) stages: Stages,
+    /// The smallest `--memory` that it can do with.
+    pub(crate) least_memory: usize,
+}
+
+/// Looks at a sample spread over the whole dataset, at all of it where it is small.
+///
+/// # Errors
+/// Those of the files; and if there are no rows.
+pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Result<Surveyed> {
+    let mut survey = Survey::new(dataset.schema(), look.target, look.overrides);
     let all = dataset.splits().len();
     let small = dataset.rows().map_or(dataset.bytes() <= WHOLE_BYTES, |rows| rows <= WHOLE_ROWS);
     let chosen: Vec<usize> = if small || all <= SAMPLE_SPLITS {
@@ -69,12 +116,13 @@ pub(crate) fn make_plan(
     };
     let rows_of_each = if small { u64::MAX } else { SAMPLE_ROWS.div_ceil(chosen.len().max(1) as u64) };
     let hint = |field: &Field| {
-        let is_label = *field.name() == config.target || Some(field.name()) == config.weight.as_ref();
+        let name = Some(field.name().as_str());
+        let is_label = name == look.target || name == look.weight;
         // What is no number among them is for the encoder to refuse or skip.
         if is_label && field.data_type().is_numeric() {
             ReadHint::Text
         } else {
-            config.overrides.read_hint(field)
+            look.overrides.read_hint(field)
         }
     };
     let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), read_as(hint(f))));
@@ -86,11 +134,11 @@ pub(crate) fn make_plan(
         held_bytes: 0,
     };
     // A budget that is too small is refused when the plan shows what all of the run needs.
-    let budget = config.memory.map_or_else(Budget::from_machine, |total| Budget { total });
+    let budget = look.memory.map_or_else(Budget::from_machine, |total| Budget { total });
     let budget = Budget { total: budget.total.max(needs.least()) };
     let flow = Flow {
         request: &request,
-        threads: config.threads,
+        threads: look.threads,
         needs,
         in_flight: budget.in_flight(&needs)?,
         rows_of_each,
@@ -113,16 +161,140 @@ pub(crate) fn make_plan(
         return Err(Error::data(format!("there are no rows in {}", files.join(", ")))
             .remedy("expected a table with a header and rows"));
     }
-    let wishes = Wishes {
-        target: config.target.clone(),
-        loss: config.loss,
-        positive: config.positive.clone(),
-        weight: config.weight.clone(),
-        scale: config.scale,
-        overrides: config.overrides.clone(),
-        hash_seed: config.seed,
-    };
-    let plan = Arc::new(decide(&survey, &wishes, whole)?);
-    watch.plan(&plan, survey.rows());
-    Ok(Planned { plan, survey, stages, least_memory: needs.least() })
+    Ok(Surveyed { profile: survey.profile(whole), stages, least_memory: needs.least() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::fs::File;
+    use std::path::Path;
+
+    use arrow::compute::{cast, concat_batches};
+    use arrow::datatypes::DataType;
+    use arrow::ipc::writer::FileWriter;
+
+    use super::*;
+    use crate::features::ColumnUse;
+    use crate::input::{ReadAs, ReadOptions};
+
+    fn open(path: &Path) -> Dataset {
+        Dataset::open(&[path.display().to_string()], &ReadOptions::default()).unwrap()
+    }
+
+    fn look<'a>(target: Option<&'a str>, overrides: &'a Overrides) -> Look<'a> {
+        Look { target, weight: None, overrides, threads: 1, memory: None }
+    }
+
+    fn found(path: &Path, look: Look<'_>) -> Profile {
+        survey(&open(path), look, &AtomicBool::new(false)).unwrap().profile
+    }
+
+    fn wishes(target: &str, overrides: &Overrides) -> Wishes {
+        Wishes {
+            target: target.to_string(),
+            loss: None,
+            positive: None,
+            weight: None,
+            scale: true,
+            overrides: overrides.clone(),
+            hash_seed: 7,
+        }
+    }
+
+    /// A table whose columns suit as targets of every sort, as CSV.
+    fn write_csv(path: &Path) {
+        let mut text = "flag,sign,half,number,class,truth,when,id\n".to_string();
+        for i in 0..3000u64 {
+            let r = crate::random::keyed(1, i);
+            let number = (r % 99_991) as f64 / 7.0;
+            let number = if r % 17 == 0 { "NA".to_string() } else { format!("{number:?}") };
+            let (half, class, truth) = (r % 2, ["no", "yes"][(r % 3 / 2) as usize], r % 5 > 1);
+            let (sign, day) = (if r % 7 > 2 { 1 } else { -1 }, 1 + i % 28);
+            writeln!(
+                text,
+                "{},{sign},{half}.0,{number},{class},{truth},2024-0{}-{day:02} 07:00,k{i}",
+                r % 11 / 10,
+                1 + i % 9
+            )
+            .unwrap();
+        }
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// The rows of a table in an Arrow file, its texts as dictionaries.
+    fn write_arrow(from: &Path, to: &Path) {
+        let dataset = open(from);
+        let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), ReadAs::Native));
+        let request = Request { columns: columns.collect(), batch_rows: 1000, rejects: false };
+        let mut batches = Vec::new();
+        for split in dataset.splits() {
+            let mut stream = dataset.read(split, &request).unwrap();
+            batches.extend(std::iter::from_fn(|| stream.next_batch().unwrap()));
+        }
+        let all = concat_batches(batches[0].schema_ref(), &batches).unwrap();
+        let encoded = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let columns = all.schema_ref().fields().iter().zip(all.columns()).map(|(field, array)| {
+            let is_text = array.data_type() == &DataType::Utf8;
+            (field.name(), if is_text { cast(array, &encoded).unwrap() } else { array.clone() })
+        });
+        let table = RecordBatch::try_from_iter(columns).unwrap();
+        let mut writer = FileWriter::try_new(File::create(to).unwrap(), table.schema_ref()).unwrap();
+        writer.write(&table).unwrap();
+        writer.finish().unwrap();
+    }
+
+    #[test]
+    fn a_profile_for_any_target_gives_the_plan_of_the_rows_themselves() {
+        let folder = tempfile::tempdir().unwrap();
+        let (csv, arrow) = (folder.path().join("a.csv"), folder.path().join("a.arrow"));
+        write_csv(&csv);
+        write_arrow(&csv, &arrow);
+        let none = Overrides::default();
+        let json = serde_json::to_string(&found(&csv, look(None, &none))).unwrap();
+        let kept: Profile = serde_json::from_str(&json).unwrap();
+        assert!(kept.whole && kept.rows == 3000);
+        for target in ["flag", "sign", "half", "number", "class", "truth"] {
+            assert!(kept.serves(&none, target, None));
+            let plan = decide(&kept, &wishes(target, &none)).unwrap();
+            for path in [&csv, &arrow] {
+                let direct = found(path, look(Some(target), &none));
+                assert_eq!(decide(&direct, &wishes(target, &none)).unwrap(), plan, "{target} of {path:?}");
+                assert_eq!(direct.is_well_mixed(target), kept.is_well_mixed(target), "{target}");
+                assert!(direct.serves(&none, target, None));
+            }
+        }
+        assert!(kept.is_well_mixed("flag") && !found(&csv, look(Some("flag"), &none)).is_well_mixed("sign"));
+    }
+
+    #[test]
+    fn a_profile_serves_the_words_that_change_nothing_of_what_was_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("a.csv");
+        write_csv(&csv);
+        let none = Overrides::default();
+        let kept = found(&csv, look(None, &none));
+        let word = |column: &str, word| {
+            let mut overrides = Overrides::default();
+            overrides.columns.insert(column.to_string(), word);
+            overrides
+        };
+        for (column, used) in [
+            ("number", ColumnUse::Log),
+            ("number", ColumnUse::Raw),
+            ("class", ColumnUse::Categorical),
+            ("id", ColumnUse::Ignore),
+        ] {
+            let overrides = word(column, used);
+            assert!(kept.serves(&overrides, "flag", None), "{overrides:?}");
+            let direct = found(&csv, look(Some("flag"), &overrides));
+            let wishes = wishes("flag", &overrides);
+            assert_eq!(decide(&direct, &wishes).unwrap(), decide(&kept, &wishes).unwrap(), "{overrides:?}");
+        }
+        assert!(!kept.serves(&word("number", ColumnUse::Categorical), "flag", None));
+        assert!(!kept.serves(&word("truth", ColumnUse::Numeric), "flag", None));
+        assert!(!kept.serves(&word("flag", ColumnUse::Ignore), "flag", None));
+        assert!(!kept.serves(&word("sign", ColumnUse::Ignore), "flag", Some("sign")));
+        assert!(!found(&csv, look(Some("sign"), &none)).serves(&none, "flag", None));
+    }
 }

@@ -50,7 +50,7 @@ pub(crate) fn each_batch(
 /// The plan that the whole dataset suggests.
 pub(crate) fn plan(dataset: &Dataset, target: &str) -> Result<Plan> {
     let overrides = Overrides::default();
-    let mut survey = Survey::new(dataset.schema(), target, &overrides);
+    let mut survey = Survey::new(dataset.schema(), Some(target), &overrides);
     each_batch(dataset, &native(dataset, 100), |_, batch| survey.add(batch))?;
     let wishes = Wishes {
         target: target.into(),
@@ -61,7 +61,7 @@ pub(crate) fn plan(dataset: &Dataset, target: &str) -> Result<Plan> {
         overrides,
         hash_seed: 1,
     };
-    decide(&survey, &wishes, true)
+    decide(&survey.profile(true), &wishes)
 }
 
 /// What the dataset's rows become under a plan.

@@ -1,0 +1,129 @@
+//! The profile: what a survey found, as far as it decides what becomes of each column. It is small
+//! enough to be kept beside the data, and plans made from it are those made from the rows, to the bit.
+
+use serde::{Deserialize, Serialize};
+
+use super::overrides::{ColumnUse, Overrides};
+use super::scale::{Moments, Scale, is_heavy_tailed};
+use super::values::Sort;
+
+/// What a survey found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Rows that were looked at.
+    pub rows: u64,
+    /// Whether these were all rows, so that nothing else can come.
+    pub whole: bool,
+    pub(super) columns: Vec<ColumnProfile>,
+}
+
+/// What was found of one column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ColumnProfile {
+    pub(super) name: String,
+    /// The name of its type, whatever form its values are stored in.
+    pub(super) data_type: String,
+    /// What its values are by themselves.
+    pub(super) natural: Sort,
+    /// As what they were looked at: the user's word counts.
+    pub(super) sort: Sort,
+    pub(super) missing: u64,
+    /// NaN and infinities among the missing.
+    pub(super) not_finite: u64,
+    pub(super) distinct: u64,
+    /// Whether there were more than were counted.
+    pub(super) distinct_is_bound: bool,
+    /// The values, with their counts, of a column that has one or two.
+    pub(super) classes: Vec<(String, u64)>,
+    /// Whether neighbouring rows are no more alike than chance has it; only of what may be the target.
+    pub(super) is_random: Option<bool>,
+    pub(super) found: Findings,
+}
+
+/// What is particular to a sort of values. Texts are those that shall be known by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "lowercase")]
+pub(super) enum Findings {
+    Nothing,
+    Numbers(Numbers),
+    Texts {
+        /// Bytes of all texts together.
+        bytes: u64,
+        known: Vec<String>,
+    },
+    Times {
+        /// The days since 1970.
+        days: Moments,
+        /// Days from the first to the last.
+        span: f64,
+        /// Whether some have a time of day.
+        has_hours: bool,
+    },
+    Lists {
+        known: Vec<String>,
+    },
+    Floats {
+        /// Shortest and longest list.
+        lengths: Option<(usize, usize)>,
+        /// Each place's numbers, where all lists have one length.
+        places: Vec<Moments>,
+    },
+}
+
+/// What was found of numbers: the scales that may be chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Numbers {
+    pub(super) moments: Moments,
+    pub(super) signed_log: Option<Scale>,
+    pub(super) is_heavy_tailed: bool,
+    /// Whether all are 0 or 1.
+    pub(super) is_flag: bool,
+}
+
+impl Numbers {
+    /// What a sample with `distinct` distinct values says.
+    pub(super) fn of(sample: &[f64], distinct: usize) -> Self {
+        let mut sorted = sample.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        Numbers {
+            moments: Moments::of(sorted.iter().copied()),
+            signed_log: Scale::signed_log(&sorted),
+            is_heavy_tailed: is_heavy_tailed(&sorted),
+            is_flag: distinct <= 2 && sorted.iter().all(|&x| x == 0.0 || x == 1.0),
+        }
+    }
+}
+
+impl Findings {
+    /// What a sample of points in time, in seconds since 1970, says.
+    pub(super) fn times(seconds: &[f64], has_hours: bool) -> Self {
+        let days = seconds.iter().map(|t| t / 86_400.0);
+        let first = days.clone().fold(f64::INFINITY, f64::min);
+        let last = days.clone().fold(f64::NEG_INFINITY, f64::max);
+        let span = if seconds.is_empty() { 0.0 } else { last - first };
+        Findings::Times { days: Moments::of(days), span, has_hours }
+    }
+}
+
+impl Profile {
+    /// Whether a plan can be made from it: every column was looked at as the user's word has it, and the
+    /// target's order was, too.
+    pub fn serves(&self, overrides: &Overrides, target: &str, weight: Option<&str>) -> bool {
+        self.columns.iter().all(|column| {
+            let name = column.name.as_str();
+            let is_label = name == target || Some(name) == weight;
+            let is_ignored = overrides.columns.get(name) == Some(&ColumnUse::Ignore);
+            let as_wanted = overrides.sort(name, column.natural) == column.sort;
+            (as_wanted || is_ignored && !is_label) && (name != target || column.is_random.is_some())
+        })
+    }
+
+    /// Whether the target looks as if the rows were in random order.
+    pub fn is_well_mixed(&self, target: &str) -> bool {
+        self.column(target).and_then(|column| column.is_random).unwrap_or(false)
+    }
+
+    pub(super) fn column(&self, name: &str) -> Option<&ColumnProfile> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+}
