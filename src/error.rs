@@ -158,6 +158,21 @@ impl Error {
         self
     }
 
+    /// Adds another thing to do.
+    #[must_use]
+    pub(crate) fn and(mut self, remedy: &str) -> Self {
+        self.0.remedy = Some(match self.0.remedy.take() {
+            Some(before) => format!("{before}; {remedy}"),
+            None => remedy.to_string(),
+        });
+        self
+    }
+
+    /// What was found and what was expected, without the place and without the remedy.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// Puts the error at another place, which a batch's row has turned out to be; the column stays.
     #[must_use]
     pub fn moved_to(mut self, place: Place) -> Self {

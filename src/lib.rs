@@ -1,6 +1,8 @@
 //! millstream fits linear models to tables that do not fit in memory, in one pass over the data.
 
+pub mod catalog;
 pub mod cli;
+pub mod convert;
 pub mod error;
 pub mod features;
 pub mod input;

@@ -14,13 +14,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use args::Command;
 use args::InspectArgs;
 pub use read::ReadArgs;
-use screen::{Screen, say};
+pub use screen::Screen;
+use screen::say;
+pub use size::parse as parse_size;
 
 use crate::error::{Error, Kind, Result};
 use crate::input::remove_unfinished;
 use crate::model::Model;
 use crate::output::AtomicFile;
-use crate::trainer::{self, Summary};
+use crate::trainer;
 
 /// Runs a command.
 ///
@@ -102,7 +104,7 @@ fn inspect(args: &InspectArgs) -> Result<()> {
 }
 
 /// The first signal asks the run to stop at the next batch, the second ends it at once.
-fn watch_for_interrupts(stop: &Arc<AtomicBool>) {
+pub fn watch_for_interrupts(stop: &Arc<AtomicBool>) {
     let stop = stop.clone();
     // Fails only if a handler is there already, as in a program that calls this twice.
     let _ = ctrlc::set_handler(move || {
@@ -128,6 +130,14 @@ fn to_json(value: &impl serde::Serialize) -> Result<String> {
     Ok(text)
 }
 
+/// Writes a summary as JSON to a file, or to standard output if the path is `-`.
+///
+/// # Errors
+/// If it can't be written.
+pub fn write_summary(path: &Path, summary: &impl serde::Serialize) -> Result<()> {
+    SummaryTo::new(Some(path.to_path_buf()))?.write(summary)
+}
+
 /// Where the summary goes.
 enum SummaryTo {
     Nowhere,
@@ -145,7 +155,7 @@ impl SummaryTo {
         }
     }
 
-    fn write(self, summary: &Summary) -> Result<()> {
+    fn write(self, summary: &impl serde::Serialize) -> Result<()> {
         match self {
             SummaryTo::Nowhere => Ok(()),
             SummaryTo::Stdout => print(&to_json(summary)?),

@@ -15,7 +15,8 @@ const SHOWN_COLUMNS: usize = 60;
 /// Time between two lines where there is no terminal.
 const EVERY: Duration = Duration::from_secs(5);
 
-pub(super) struct Screen {
+/// Progress and notes on standard error.
+pub struct Screen {
     bar: Option<ProgressBar>,
     notes: bool,
     plan: bool,
@@ -24,7 +25,8 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn new(quiet: bool) -> Self {
+    /// A screen, which says nothing if `quiet`.
+    pub fn new(quiet: bool) -> Self {
         let bar = (!quiet && stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr_with_hz(8));
             let style = ProgressStyle::with_template("{bar:24} {percent:>3}%  {msg}");
@@ -40,7 +42,7 @@ impl Screen {
     }
 
     /// Takes the bar away.
-    pub(super) fn finish(&mut self) {
+    pub fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

@@ -2,7 +2,10 @@
 
 /// Parses `512MB`, `1.5GiB`, `64k` or a number of bytes. Units are powers of 1024, with or without the
 /// `i`: memory is meant.
-pub(super) fn parse(text: &str) -> Result<usize, String> {
+///
+/// # Errors
+/// If it is none of these; the text says what was expected.
+pub fn parse(text: &str) -> Result<usize, String> {
     let fault = || format!("expected a size such as 512MB or 4GB, found {text:?}");
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let number: f64 = text[..digits].parse().map_err(|_| fault())?;

@@ -123,6 +123,32 @@ impl Profile {
         self.column(target).and_then(|column| column.is_random).unwrap_or(false)
     }
 
+    /// The profile of the same rows with these of its columns only, each with another name.
+    pub fn select(&self, columns: &[(&str, &str)]) -> Profile {
+        let named = |(from, to): &(&str, &str)| {
+            let column = self.column(from)?.clone();
+            Some(ColumnProfile { name: (*to).to_string(), ..column })
+        };
+        Profile { columns: columns.iter().filter_map(named).collect(), ..*self }
+    }
+
+    /// The profile of the same rows in random order.
+    #[must_use]
+    pub fn shuffled(mut self) -> Profile {
+        for column in &mut self.columns {
+            column.is_random = column.is_random.map(|_| true);
+        }
+        self
+    }
+
+    /// Whether a column holds texts that repeat, so that a dictionary of them saves something.
+    pub fn repeats(&self, name: &str) -> bool {
+        self.column(name).is_some_and(|column| {
+            let present = self.rows - column.missing;
+            matches!(column.natural, Sort::Text) && 10 * column.distinct <= 7 * present
+        })
+    }
+
     pub(super) fn column(&self, name: &str) -> Option<&ColumnProfile> {
         self.columns.iter().find(|c| c.name == name)
     }

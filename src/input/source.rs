@@ -57,6 +57,9 @@ pub enum ReadAs {
     Number,
     /// Text (`Utf8`, or a dictionary of it where the file holds one).
     Text,
+    /// Text, as a dictionary of it where the reader can make one cheaply. From batch to batch of a
+    /// split the dictionary only grows.
+    Category,
     /// A date or timestamp (`Timestamp(Microsecond, None)` from text).
     Time,
 }

@@ -4,4 +4,5 @@ mod atomic;
 mod table;
 
 pub use atomic::AtomicFile;
+pub(crate) use table::io_cause;
 pub use table::{Format, TableWriter};

@@ -10,9 +10,11 @@ mod crew;
 mod order;
 mod shuffle;
 mod stream;
+mod tasks;
 
 pub use budget::{Budget, Needs, available_memory};
 pub use crew::GradientWorkers;
 pub use order::Order;
 pub use shuffle::Shuffle;
 pub use stream::{Flow, Item, SplitState, Stages, Weigh, stream};
+pub use tasks::in_order;

@@ -65,6 +65,7 @@ pub(crate) fn make_plan(
         overrides: &config.overrides,
         threads: config.threads,
         memory: config.memory,
+        skips_bad_rows: false,
     };
     let Surveyed { profile, stages, least_memory } = survey(dataset, look, stop)?;
     let wishes = Wishes {
@@ -90,6 +91,8 @@ pub(crate) struct Look<'a> {
     pub(crate) overrides: &'a Overrides,
     pub(crate) threads: usize,
     pub(crate) memory: Option<usize>,
+    /// Whether rows that can't be read are passed over.
+    pub(crate) skips_bad_rows: bool,
 }
 
 /// What looking at a sample gave.
@@ -126,7 +129,8 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         }
     };
     let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), read_as(hint(f))));
-    let request = Request { columns: columns.collect(), batch_rows: BATCH_ROWS, rejects: false };
+    let request =
+        Request { columns: columns.collect(), batch_rows: BATCH_ROWS, rejects: look.skips_bad_rows };
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(&request),
@@ -183,7 +187,7 @@ mod tests {
     }
 
     fn look<'a>(target: Option<&'a str>, overrides: &'a Overrides) -> Look<'a> {
-        Look { target, weight: None, overrides, threads: 1, memory: None }
+        Look { target, weight: None, overrides, threads: 1, memory: None, skips_bad_rows: false }
     }
 
     fn found(path: &Path, look: Look<'_>) -> Profile {

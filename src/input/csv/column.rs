@@ -79,7 +79,7 @@ impl Column {
         let native = field.map(|(_, field)| field.data_type());
         let builder = match (read_as, native) {
             (ReadAs::Number, None) => Builder::Nulls(DataType::Float64),
-            (ReadAs::Text, None) => Builder::Nulls(DataType::Utf8),
+            (ReadAs::Text | ReadAs::Category, None) => Builder::Nulls(DataType::Utf8),
             (ReadAs::Time, None) => Builder::Nulls(TIME),
             (ReadAs::Native, None) => Builder::Nulls(DataType::Null),
             (ReadAs::Number, Some(DataType::Boolean)) => Builder::Flag(Float64Builder::new()),
@@ -91,8 +91,12 @@ impl Column {
             (ReadAs::Native, Some(DataType::Timestamp(..))) | (ReadAs::Time, _) => {
                 Builder::Time(TimestampMicrosecondBuilder::new())
             }
-            (ReadAs::Text, Some(DataType::Boolean)) => Builder::FlagText(StringBuilder::new()),
-            (ReadAs::Text | ReadAs::Native, _) => Builder::Text(StringBuilder::new(), String::new()),
+            (ReadAs::Text | ReadAs::Category, Some(DataType::Boolean)) => {
+                Builder::FlagText(StringBuilder::new())
+            }
+            (ReadAs::Text | ReadAs::Category | ReadAs::Native, _) => {
+                Builder::Text(StringBuilder::new(), String::new())
+            }
         };
         Column { name: name.to_string(), index: field.map(|(index, _)| index), builder }
     }

@@ -1,0 +1,34 @@
+//! Converting: tables of any format become a folder of shards, from which training runs at the speed
+//! of memory. See [`convert`].
+//!
+//! - `config`: what to convert, and how
+//! - `shape`, `filter`, `words`: which rows and columns go over
+//! - `lots`: the pieces into which the input is cut, and how they are read
+//! - `shard`, `dictionary`, `statistics`: a shard under construction
+//! - `division`, `hash`, `dedup`, `scatter`: which rows go where, which are left out, in which order
+//! - `folder`, `rejects`: the output, and what it is safe from
+//! - `size`: how large things will be
+//! - `run`: all of it together
+
+mod config;
+mod dedup;
+mod dictionary;
+mod division;
+mod filter;
+mod folder;
+mod hash;
+mod lots;
+mod rejects;
+mod run;
+mod scatter;
+mod shape;
+mod shard;
+mod size;
+mod statistics;
+mod summary;
+mod words;
+
+pub use config::{ConvertConfig, Division, Existing, IpcCompression, Recipe, RowOrder, ShardFormat};
+pub use run::convert;
+pub use statistics::{Numbers, Statistics};
+pub use summary::{PartSummary, Summary};

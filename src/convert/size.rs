@@ -1,0 +1,88 @@
+//! Sizes: how many rows there are and how many bytes they will take, as a sample says.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::config::ShardFormat;
+use super::lots::{Lot, LotRows, Reader};
+use super::shape::Shape;
+use super::shard::{Layout, ShardWriter};
+use crate::error::Result;
+use crate::input::{Dataset, Extent};
+use std::sync::atomic::AtomicBool;
+
+/// What is expected of the input.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    /// Bytes of a row in memory, which are those of an uncompressed shard.
+    pub(super) row_bytes: f64,
+    /// Rows of a byte of text.
+    rows_per_byte: f64,
+    /// Share of the rows that are kept.
+    kept: f64,
+}
+
+/// Bytes that a byte of compressed text stands for, about.
+const EXPANSION: f64 = 5.0;
+/// In Parquet a row takes so much less.
+const PARQUET: f64 = 3.5;
+
+impl Size {
+    /// Reads a split from the middle.
+    pub(super) fn measure(dataset: &Dataset, shape: &Shape, layout: &Layout) -> Result<Size> {
+        let splits = dataset.splits();
+        let middle = splits.len() / 2;
+        let Some(split) = splits.get(middle) else {
+            return Ok(Size { row_bytes: 1.0, rows_per_byte: 1.0, kept: 1.0 });
+        };
+        let uncompressed =
+            Arc::new(Layout { format: ShardFormat::Ipc(None), shard_bytes: usize::MAX, ..layout.clone() });
+        let mut sample = ShardWriter::create(uncompressed, PathBuf::new())?;
+        let reader = Reader { dataset, shape };
+        let lot = Lot { id: 0, rows: LotRows::Splits(middle..middle + 1) };
+        // An error in the data will be met again, and reported then; here it ends the sample.
+        let enough = AtomicBool::new(false);
+        let mut kept = 0;
+        let read = reader.read(&lot, &enough, |prepared, _| {
+            kept += prepared.batch.num_rows() as u64;
+            sample.push(&prepared.batch)?;
+            let is_text = matches!(split.extent, Extent::Bytes { .. });
+            enough.store(!is_text && kept > 1 << 15, std::sync::atomic::Ordering::Relaxed);
+            Ok(())
+        });
+        let row_bytes = sample.bytes() as f64 / kept.max(1) as f64;
+        let (rows_per_byte, share) = match read {
+            Ok(account) => {
+                let rows = account.rows.max(1) as f64;
+                (rows / split.bytes.max(1) as f64, (kept as f64 / rows).max(0.01))
+            }
+            Err(_) => (0.7 / row_bytes.max(1.0), 1.0),
+        };
+        Ok(Size { row_bytes: row_bytes.max(1.0), rows_per_byte, kept: share })
+    }
+
+    /// Rows of a split that will be kept, about.
+    pub(super) fn rows(&self, dataset: &Dataset, split: usize) -> u64 {
+        let split = &dataset.splits()[split];
+        let rows = match (split.rows, &split.extent) {
+            (Some(rows), _) => rows as f64,
+            (None, Extent::Whole) => split.bytes as f64 * EXPANSION / self.row_bytes,
+            (None, _) => split.bytes as f64 * self.rows_per_byte,
+        };
+        (rows * self.kept).ceil() as u64
+    }
+
+    /// Rows that will be kept, about.
+    pub(super) fn total_rows(&self, dataset: &Dataset) -> u64 {
+        (0..dataset.splits().len()).map(|split| self.rows(dataset, split)).sum()
+    }
+
+    /// Rows of a shard.
+    pub(super) fn rows_per_shard(&self, layout: &Layout) -> u64 {
+        let row_bytes = match layout.format {
+            ShardFormat::Ipc(_) => self.row_bytes,
+            ShardFormat::Parquet => self.row_bytes / PARQUET,
+        };
+        ((layout.shard_bytes as f64 / row_bytes) as u64).max(1)
+    }
+}

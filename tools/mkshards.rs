@@ -1,0 +1,48 @@
+//! The `mkshards` command: converts tables to a folder of shards, from which training runs at the
+//! speed of memory.
+
+#[path = "mkshards/args.rs"]
+mod args;
+#[path = "mkshards/show.rs"]
+mod show;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Parser;
+use millstream::cli::{Screen, exit_code, watch_for_interrupts, write_summary};
+use millstream::convert::convert;
+use millstream::{Error, Result};
+
+// See `millstream`'s main.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match run(args::Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Whoever read our errors may have gone.
+            let _ = writeln!(std::io::stderr(), "mkshards: {error}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn run(args: args::Args) -> Result<()> {
+    let (quiet, summary_to) = (args.quiet, args.summary.clone());
+    let config = args.validate()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    watch_for_interrupts(&stop);
+    let mut screen = Screen::new(quiet);
+    let result = convert(&config, &stop, &mut screen);
+    screen.finish();
+    let summary = result?;
+    if !quiet {
+        // Whoever read our words may have gone.
+        let _ = writeln!(std::io::stderr(), "{}", show::outcome(&summary, &config).trim_end());
+    }
+    summary_to.map_or(Ok::<(), Error>(()), |path| write_summary(&path, &summary))
+}
