@@ -44,9 +44,9 @@ struct Check {
 }
 
 /// The columns that a model is given.
-const DENSE: Shape = Shape { dense: 6, slots: 0, lists: 0, weighted: false };
-const SPARSE: Shape = Shape { dense: 0, slots: 1, lists: 1, weighted: false };
-const ALL: Shape = Shape { dense: 6, slots: 1, lists: 1, weighted: true };
+const DENSE: Shape = Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false };
+const SPARSE: Shape = Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false };
+const ALL: Shape = Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: true };
 
 /// Known categories, code 0 included, of the category and the list column.
 const KNOWN: [usize; 2] = [201, 41];
@@ -134,6 +134,24 @@ fn in_order(model: &Linear) -> Vec<f32> {
     [model.weights.bias].iter().chain(&model.weights.dense).chain(tables).copied().collect()
 }
 
+/// The same rows with the numbers as the values of one list column: code 1 is the first dense column.
+fn valued(dense: &Chunk) -> Chunk {
+    let columns = DENSE.dense;
+    let shape = Shape { dense: 0, lists: 1, valued: columns, ..dense.shape() };
+    let mut chunk = Chunk::new(shape, dense.rows());
+    chunk.labels.clone_from(&dense.labels);
+    chunk.weights.clone_from(&dense.weights);
+    for row in 0..dense.rows() {
+        for column in (0..columns).filter(|&column| dense.dense(column)[row] != 0.0) {
+            chunk.lists[0].codes.push(column as u32 + 1);
+            chunk.lists[0].values.push(dense.dense(column)[row]);
+        }
+        chunk.lists[0].end_row();
+    }
+    chunk.set_rows(dense.rows());
+    chunk
+}
+
 /// Compares the cases of one optimiser with torch.
 fn compare(name: &str, optimizer: Optimizer, rate: f32) {
     let expected: Expected = serde_json::from_str(include_str!("expected/optimizers.json")).unwrap();
@@ -144,32 +162,46 @@ fn compare(name: &str, optimizer: Optimizer, rate: f32) {
             Shape { weighted: case.weighted, ..if case.features == "dense" { DENSE } else { SPARSE } };
         let (chunk, check) = rows(shape, case.loss);
         assert_eq!(check, expected.check, "these are not the rows that torch was given");
-        let mut learner = learner(&settings(shape, case.loss, optimizer, &[rate], case.l2));
-        if optimizer == Optimizer::Gd {
-            for _ in 0..GD_EPOCHS {
-                epoch(&mut *learner, &chunk, GD_ROWS);
+        let learned = |chunk: &Chunk, settings: Settings| {
+            let mut learner = learner(&settings);
+            if optimizer == Optimizer::Gd {
+                for _ in 0..GD_EPOCHS {
+                    epoch(&mut *learner, chunk, GD_ROWS);
+                }
+            } else {
+                epoch(&mut *learner, chunk, ROWS);
             }
-        } else {
-            epoch(&mut *learner, &chunk, ROWS);
+            in_order(&learner.weights(0, Iterate::Last))
+        };
+        let mut compare = |features: &str, weights: Vec<f32>| {
+            assert_eq!(weights.len(), case.weights.len());
+            assert!(weights.iter().all(|w| w.is_finite()));
+            let deviation = |(&a, &b): (&f32, &f64)| (f64::from(a) - b).abs() / b.abs().max(expected.floor);
+            let deviations = weights.iter().zip(&case.weights).map(deviation);
+            let (at, largest) = deviations.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+            let line = format!(
+                "{name} {features} {:?} l2={} weighted={}: deviates by {largest:.1e} (weight {at}: {} for \
+                 torch's {}); torch in float32 by {:.1e}",
+                case.loss, case.l2, case.weighted, weights[at], case.weights[at], case.float32
+            );
+            println!("{line}");
+            if largest > TOLERANCE {
+                failures.push(line);
+            }
+            compared += 1;
+        };
+        let settings = settings(shape, case.loss, optimizer, &[rate], case.l2);
+        compare(&case.features, learned(&chunk, settings.clone()));
+        if case.features == "dense" {
+            let chunk = valued(&chunk);
+            let tables = vec![(1 + DENSE.dense, 0)];
+            let mut weights = learned(&chunk, Settings { shape: chunk.shape(), tables, ..settings });
+            // No row has the code 0.
+            assert_eq!(weights.remove(1), 0.0);
+            compare("valued", weights);
         }
-        let weights = in_order(&learner.weights(0, Iterate::Last));
-        assert_eq!(weights.len(), case.weights.len());
-        assert!(weights.iter().all(|w| w.is_finite()));
-        let deviation = |(&a, &b): (&f32, &f64)| (f64::from(a) - b).abs() / b.abs().max(expected.floor);
-        let deviations = weights.iter().zip(&case.weights).map(deviation);
-        let (at, largest) = deviations.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
-        let line = format!(
-            "{name} {} {:?} l2={} weighted={}: deviates by {largest:.1e} (weight {at}: {} for torch's {}); \
-             torch in float32 by {:.1e}",
-            case.features, case.loss, case.l2, case.weighted, weights[at], case.weights[at], case.float32
-        );
-        println!("{line}");
-        if largest > TOLERANCE {
-            failures.push(line);
-        }
-        compared += 1;
     }
-    assert_eq!(compared, 16);
+    assert_eq!(compared, 24);
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
@@ -322,5 +354,64 @@ fn gradient_descent_waits_for_the_end_of_the_epoch() {
         assert_ne!(stepped, still);
         learner.end_epoch();
         assert_eq!(bits(&mut *learner, 0), stepped, "an epoch without rows has no gradient");
+    }
+}
+
+#[test]
+fn numbers_in_a_list_have_the_margins_of_dense_columns() {
+    let (dense, _) = rows(DENSE, Loss::Logistic);
+    let valued = valued(&dense);
+    for (optimizer, rates) in OPTIMIZERS {
+        for l2 in [0.0, 1e-3] {
+            let dense_settings = settings(DENSE, Loss::Logistic, optimizer, &rates, l2);
+            let tables = vec![(1 + DENSE.dense, 0)];
+            let settings = Settings { shape: valued.shape(), tables, ..dense_settings.clone() };
+            let margins = |chunk: &Chunk, settings: &Settings| {
+                let mut learner = learner(settings);
+                let (learning, mut predicting) = (epoch(&mut *learner, chunk, ROWS), Vec::new());
+                learner.weights(2, Iterate::Last).margins(chunk, &mut predicting);
+                [learning, predicting]
+            };
+            for (a, b) in margins(&dense, &dense_settings).iter().zip(&margins(&valued, &settings)) {
+                let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs() / a.abs().max(1.0));
+                let largest = differences.fold(0.0, f32::max);
+                assert!(largest < 1e-5, "{optimizer:?} with l2 {l2}: margins differ by {largest:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_a_code_that_occurs_twice_the_values_add_up() {
+    let shape = Shape { lists: 1, valued: 2, ..Shape::default() };
+    let chunk = |rows: &[&[(u32, f32)]]| {
+        let mut chunk = Chunk::new(shape, rows.len());
+        for row in rows {
+            chunk.lists[0].codes.extend(row.iter().map(|(code, _)| code));
+            chunk.lists[0].values.extend(row.iter().map(|(_, value)| value));
+            chunk.lists[0].end_row();
+            chunk.labels.push(1.0);
+        }
+        chunk.set_rows(rows.len());
+        chunk
+    };
+    let twice = chunk(&[&[(1, 0.5), (1, 0.25), (2, 1.0)], &[], &[(HASHED | 5, 2.0), (HASHED | 5, -1.0)]]);
+    let once = chunk(&[&[(1, 0.75), (2, 1.0)], &[], &[(HASHED | 5, 1.0)]]);
+    for (optimizer, rates) in OPTIMIZERS {
+        let learned = |chunk: &Chunk| {
+            let settings = Settings {
+                tables: vec![(3, 2)],
+                max_bytes: 0,
+                ..settings(shape, Loss::Logistic, optimizer, &rates, 0.0)
+            };
+            let mut learner = learner(&settings);
+            let mut margins = Vec::new();
+            for _ in 0..3 {
+                learner.learn(chunk, 0..3, 2, &Alone, &mut margins);
+                learner.end_epoch();
+            }
+            (margins, learner.weights(1, Iterate::Last))
+        };
+        assert_eq!(learned(&twice), learned(&once), "{optimizer:?}");
     }
 }

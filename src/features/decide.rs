@@ -160,7 +160,15 @@ fn choose(
     }
     let wants_number =
         matches!(word, Some(ColumnUse::Numeric | ColumnUse::Standard | ColumnUse::Log | ColumnUse::Raw));
-    if wants_number && column.sort != Sort::Number || word.is_some() && column.sort == Sort::Other {
+    if column.sort == Sort::Map && !matches!(word, None | Some(ColumnUse::Raw)) {
+        let message =
+            format!("found {}, keys with numbers, which are no number and no category", column.data_type);
+        return Err(Error::usage(message)
+            .remedy("let each key have its own weight by giving the column no use, or --ignore it"));
+    }
+    if wants_number && !matches!(column.sort, Sort::Number | Sort::Map)
+        || word.is_some() && column.sort == Sort::Other
+    {
         return Err(Error::usage(format!("a column of type {} can't be used so", column.data_type))
             .remedy("use --categorical or --ignore for it"));
     }
@@ -170,7 +178,11 @@ fn choose(
     if column.missing == rows && rows > 0 {
         return because(Use::Ignore, "missing in the whole sample");
     }
-    if column.distinct == 1 && column.missing == 0 && word.is_none() && column.sort != Sort::List {
+    if column.distinct == 1
+        && column.missing == 0
+        && word.is_none()
+        && !matches!(column.sort, Sort::List | Sort::Map)
+    {
         return because(Use::Ignore, "the same value in the whole sample");
     }
     let bits = shared_bits(column, profile.whole);
@@ -197,6 +209,21 @@ fn choose(
         }
         Findings::Lists { known } => {
             because(Use::List { known: known.clone(), bits }, "a list: a weight for each element")
+        }
+        Findings::Maps { known, units, unit, length } => {
+            let (units, unit, how) = match word {
+                Some(ColumnUse::Raw) => (vec![1.0; known.len()], 1.0, ", values as they are, as asked"),
+                _ if !scale => (vec![1.0; known.len()], 1.0, ", values as they are (--scale none)"),
+                _ if *unit == 1.0 && units.iter().all(|&unit| unit == 1.0) => (units.clone(), 1.0, ""),
+                _ => (units.clone(), *unit, ", each divided by the root mean square of its values"),
+            };
+            let why = if known.len() as u64 == column.distinct && !column.distinct_is_bound {
+                format!("sparse features: a weight for each of {} keys{how}", known.len())
+            } else {
+                format!("sparse features: a weight for each of {} keys, the others hashed{how}", known.len())
+            };
+            let length = length.ceil().max(1.0) as usize;
+            Ok((Use::Map { known: known.clone(), units, unit, bits, length }, why))
         }
         Findings::Floats { lengths, places } => match *lengths {
             Some((length, longest)) if length == longest && places.len() == length => {

@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{ArrowDictionaryKeyType, DataType};
 use chrono::{DateTime, Datelike, Timelike};
 
+use super::maps::{MapCache, MapEncoder};
 use super::plan::{Plan, TimePart, Use};
 use super::scale::Scale;
 use super::target::{parse, quoted};
@@ -58,17 +59,23 @@ enum Work {
     Number { scale: Scale, flag_missing: bool },
     Category(Vocabulary),
     List(Vocabulary),
+    Map(MapEncoder),
     Embedding(Vec<Scale>),
     Time(Vec<TimePart>),
 }
 
-/// The codes of the dictionaries last met, one for each column: within a split the batches share
-/// their dictionaries, so each distinct text is hashed once.
+/// What is kept while a split is read.
 #[derive(Debug, Default)]
 pub struct SplitCache {
-    dictionaries: Vec<Option<(ArrayRef, Vec<u32>)>>,
+    /// The dictionaries last met, one for each column: within a split the batches share their
+    /// dictionaries, so each distinct text is hashed once.
+    dictionaries: Vec<Option<Dictionary>>,
+    maps: Vec<MapCache>,
     scratch: Vec<u32>,
 }
+
+/// A dictionary's texts, and their codes.
+pub(super) type Dictionary = (ArrayRef, Vec<u32>);
 
 impl Encoder {
     /// An encoder for `plan`.
@@ -85,6 +92,9 @@ impl Encoder {
                 }
                 Use::Category { known, .. } => (Work::Category(Vocabulary::new(seed, known)), Sort::Text),
                 Use::List { known, .. } => (Work::List(Vocabulary::new(seed, known)), Sort::List),
+                Use::Map { known, units, unit, .. } => {
+                    (Work::Map(MapEncoder::new(Vocabulary::new(seed, known), units, *unit)), Sort::Map)
+                }
                 Use::Embedding { scales } => (Work::Embedding(scales.clone()), Sort::Floats),
                 Use::Time { parts } => (Work::Time(parts.clone()), Sort::Time),
             };
@@ -92,7 +102,7 @@ impl Encoder {
             match &work {
                 Work::Number { flag_missing, .. } => dense += 1 + usize::from(*flag_missing),
                 Work::Category(_) => slot += 1,
-                Work::List(_) => list += 1,
+                Work::List(_) | Work::Map(_) => list += 1,
                 Work::Embedding(scales) => dense += scales.len(),
                 Work::Time(parts) => {
                     let slots = parts.iter().filter(|p| p.categories().is_some()).count();
@@ -128,7 +138,7 @@ impl Encoder {
                     Sort::Number => ReadHint::Number,
                     Sort::Time => ReadHint::Time,
                     Sort::Text | Sort::Bool => ReadHint::Text,
-                    Sort::List | Sort::Floats | Sort::Other => ReadHint::Native,
+                    Sort::List | Sort::Floats | Sort::Map | Sort::Other => ReadHint::Native,
                 };
                 (c.name.clone(), hint)
             })
@@ -150,6 +160,7 @@ impl Encoder {
         let rows = batch.num_rows();
         chunk.reset(rows);
         cache.dictionaries.resize_with(self.columns.len(), || None);
+        cache.maps.resize_with(self.columns.len(), MapCache::default);
         for (i, column) in self.columns.iter().enumerate() {
             column.encode(batch.column(i), i, cache, chunk).map_err(|e| e.in_column(&column.name))?;
         }
@@ -275,6 +286,7 @@ impl ColumnEncoder {
                 }
                 Ok(())
             }
+            Work::Map(encoder) => encoder.encode(array, &mut cache.maps[index], &mut chunk.lists[self.list]),
             Work::Embedding(scales) => {
                 let lists = Lists::of(array)?;
                 let numbers = numbers(&lists.items)?;
@@ -331,10 +343,10 @@ impl ColumnEncoder {
 }
 
 /// Appends the code of each row to `codes`.
-fn encode_categories(
+pub(super) fn encode_categories(
     array: &ArrayRef,
     vocabulary: &Vocabulary,
-    last: &mut Option<(ArrayRef, Vec<u32>)>,
+    last: &mut Option<Dictionary>,
     codes: &mut Vec<u32>,
 ) -> Result<()> {
     fn keyed<K: ArrowDictionaryKeyType>(array: &ArrayRef, by_key: &[u32], codes: &mut Vec<u32>) {

@@ -62,7 +62,9 @@ impl Overrides {
     pub(crate) fn sort(&self, column: &str, natural: Sort) -> Sort {
         match self.columns.get(column) {
             Some(ColumnUse::Ignore) => Sort::Other,
-            Some(ColumnUse::Categorical) if !matches!(natural, Sort::List | Sort::Other) => Sort::Text,
+            Some(ColumnUse::Categorical) if !matches!(natural, Sort::List | Sort::Map | Sort::Other) => {
+                Sort::Text
+            }
             Some(ColumnUse::Numeric | ColumnUse::Standard | ColumnUse::Log | ColumnUse::Raw)
                 if matches!(natural, Sort::Bool | Sort::Time) =>
             {
@@ -76,6 +78,8 @@ impl Overrides {
     /// the sample's categories are spelt as in the file, and nothing is expected of ignored columns.
     pub fn read_hint(&self, field: &Field) -> ReadHint {
         match self.columns.get(field.name()) {
+            // They have no text.
+            _ if field.data_type().is_nested() => ReadHint::Native,
             Some(ColumnUse::Categorical | ColumnUse::Ignore) => ReadHint::Text,
             Some(ColumnUse::Numeric | ColumnUse::Standard | ColumnUse::Log | ColumnUse::Raw)
                 if !is_text(field.data_type()) =>

@@ -65,6 +65,19 @@ pub enum Use {
         /// log2 of the slots that the others share at the start.
         bits: u32,
     },
+    /// Any number of slots for each row, one for each key, whose weight its value multiplies.
+    Map {
+        /// Keys with a slot of their own.
+        known: Vec<String>,
+        /// For each of them what its values are divided by.
+        units: Vec<f64>,
+        /// What the values of all other keys are divided by.
+        unit: f64,
+        /// log2 of the slots that the other keys share at the start.
+        bits: u32,
+        /// Keys that a row has, about.
+        length: usize,
+    },
     /// A list of always the same number of numbers: a dense column for each place.
     Embedding {
         /// Each place's scale.
@@ -129,6 +142,7 @@ impl Use {
             Use::Number { .. } => "number",
             Use::Category { .. } => "category",
             Use::List { .. } => "list",
+            Use::Map { .. } => "map",
             Use::Embedding { .. } => "embedding",
             Use::Time { .. } => "time",
         }
@@ -142,6 +156,7 @@ impl Use {
             Use::Number { flag_missing, .. } => Shape { dense: 1 + usize::from(*flag_missing), ..none },
             Use::Category { .. } => Shape { slots: 1, ..none },
             Use::List { .. } => Shape { lists: 1, ..none },
+            Use::Map { length, .. } => Shape { lists: 1, valued: *length, ..none },
             Use::Embedding { scales } => Shape { dense: scales.len(), ..none },
             Use::Time { parts } => {
                 let slots = parts.iter().filter(|p| p.categories().is_some()).count();
@@ -169,6 +184,7 @@ impl Plan {
             shape.dense += s.dense;
             shape.slots += s.slots;
             shape.lists += s.lists;
+            shape.valued += s.valued;
         }
         shape
     }
@@ -180,7 +196,9 @@ impl Plan {
         for column in &self.columns {
             match &column.used {
                 Use::Category { known, bits } => slots.push((known.len() + 1, *bits)),
-                Use::List { known, bits } => lists.push((known.len() + 1, *bits)),
+                Use::List { known, bits } | Use::Map { known, bits, .. } => {
+                    lists.push((known.len() + 1, *bits));
+                }
                 Use::Time { parts } => {
                     slots.extend(parts.iter().filter_map(|p| Some((p.categories()? + 1, 0))));
                 }
@@ -244,6 +262,8 @@ impl Plan {
                 }
                 Use::Category { known, .. } => name_slots(name, slot, known, &mut f),
                 Use::List { known, .. } => name_slots(name, list, known, &mut f),
+                // A row without a map is a row without keys.
+                Use::Map { known, .. } => name_known(name, list, known, &mut f),
                 Use::Time { parts } => {
                     let (mut d, mut s) = (dense, slot);
                     for part in parts {
@@ -273,6 +293,10 @@ impl Plan {
 
 fn name_slots(column: &str, table: usize, known: &[String], f: &mut impl FnMut(FeatureRef, &str)) {
     f(FeatureRef::Slot(table, 0), &format!("{column} is missing"));
+    name_known(column, table, known, f);
+}
+
+fn name_known(column: &str, table: usize, known: &[String], f: &mut impl FnMut(FeatureRef, &str)) {
     for (i, value) in known.iter().enumerate() {
         f(FeatureRef::Slot(table, i + 1), &format!("{column}={value}"));
     }

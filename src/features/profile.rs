@@ -62,6 +62,15 @@ pub(super) enum Findings {
     Lists {
         known: Vec<String>,
     },
+    Maps {
+        known: Vec<String>,
+        /// For each of these keys the root mean square of its values in the sample, zeros aside.
+        units: Vec<f64>,
+        /// The root mean square of the values of all keys.
+        unit: f64,
+        /// Keys that a row has on average.
+        length: f64,
+    },
     Floats {
         /// Shortest and longest list.
         lengths: Option<(usize, usize)>,

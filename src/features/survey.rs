@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 
 use super::distinct::Distinct;
+use super::maps::Maps;
 use super::mixing::Mixing;
 use super::overrides::Overrides;
 use super::profile::{ColumnProfile, Findings, Numbers, Profile};
@@ -42,6 +43,10 @@ struct ColumnSurvey {
     has_hours: bool,
     /// Numbers of each place of lists of one length.
     places: Vec<Thinned<f64>>,
+    /// The keys of maps, of each the sum of the squares of its values.
+    keys: Distinct<f64>,
+    /// How many values of maps there are that are not zero, and the sum of their squares.
+    values: (u64, f64),
     /// Of what may be the target.
     mixing: Option<Mixing>,
 }
@@ -69,6 +74,8 @@ impl Survey {
                 lengths: None,
                 has_hours: false,
                 places: Vec::new(),
+                keys: Distinct::new(each),
+                values: (0, 0.0),
                 mixing: is_label.then(Mixing::default),
             }
         });
@@ -99,7 +106,11 @@ impl Survey {
 
     /// What was found; `whole` says that these were all rows, so that nothing else can come.
     pub fn profile(&self, whole: bool) -> Profile {
-        Profile { rows: self.rows, whole, columns: self.columns.iter().map(ColumnSurvey::profile).collect() }
+        Profile {
+            rows: self.rows,
+            whole,
+            columns: self.columns.iter().map(|column| column.profile(self.rows)).collect(),
+        }
     }
 }
 
@@ -144,7 +155,8 @@ impl ColumnSurvey {
                 None => self.missing += 1,
             }),
             Sort::List => {
-                let lists = self.add_lengths(array)?;
+                let lists = Lists::of(array)?;
+                self.add_lengths(&lists, array.len());
                 let hidden = lists.hidden();
                 for_each_text(&lists.items, |i, text| match text {
                     Some(text) if !hidden.as_ref().is_some_and(|h| h[i]) => {
@@ -153,8 +165,30 @@ impl ColumnSurvey {
                     _ => {}
                 })
             }
+            Sort::Map => {
+                let maps = Maps::of(array)?;
+                self.add_lengths(&maps.lists, array.len());
+                let hidden = maps.lists.hidden();
+                let mut values = Vec::new();
+                maps.numbers(&mut values)?;
+                for_each_text(&maps.keys, |i, key| {
+                    let x = values[i];
+                    if let Some(key) = key
+                        && x != 0.0
+                        && (x as f32).is_finite()
+                        && !hidden.as_ref().is_some_and(|h| h[i])
+                    {
+                        self.values.0 += 1;
+                        self.values.1 += x * x;
+                        if let Some(squares) = self.keys.add_text(key) {
+                            *squares += x * x;
+                        }
+                    }
+                })
+            }
             Sort::Floats => {
-                let lists = self.add_lengths(array)?;
+                let lists = Lists::of(array)?;
+                self.add_lengths(&lists, array.len());
                 if let Some((length, longest)) = self.lengths
                     && length == longest
                     && length <= 1 << 14
@@ -180,9 +214,8 @@ impl ColumnSurvey {
         }
     }
 
-    fn add_lengths(&mut self, array: &ArrayRef) -> Result<Lists> {
-        let lists = Lists::of(array)?;
-        for row in 0..array.len() {
+    fn add_lengths(&mut self, lists: &Lists, rows: usize) {
+        for row in 0..rows {
             if lists.is_null(row) {
                 self.missing += 1;
             } else {
@@ -191,10 +224,9 @@ impl ColumnSurvey {
                 self.lengths = Some((low.min(length), high.max(length)));
             }
         }
-        Ok(lists)
     }
 
-    fn profile(&self) -> ColumnProfile {
+    fn profile(&self, rows: u64) -> ColumnProfile {
         let known = || self.distinct.known().into_iter().map(|(text, _, _)| text.to_string()).collect();
         let found = match self.sort {
             Sort::Number => Findings::Numbers(Numbers::of(self.numbers.values(), self.distinct.len())),
@@ -204,8 +236,13 @@ impl ColumnSurvey {
                 lengths: self.lengths,
                 places: self.places.iter().map(|p| Moments::of(p.values().iter().copied())).collect(),
             },
+            Sort::Map => self.maps(rows),
             Sort::Time => Findings::times(self.numbers.values(), self.has_hours),
             Sort::Other => Findings::Nothing,
+        };
+        let (distinct, distinct_is_bound) = match self.sort {
+            Sort::Map => (self.keys.len(), self.keys.is_bound),
+            _ => (self.distinct.len(), self.distinct.is_bound),
         };
         ColumnProfile {
             name: self.name.clone(),
@@ -214,11 +251,22 @@ impl ColumnSurvey {
             sort: self.sort,
             missing: self.missing,
             not_finite: self.not_finite,
-            distinct: self.distinct.len() as u64,
-            distinct_is_bound: self.distinct.is_bound,
+            distinct: distinct as u64,
+            distinct_is_bound,
             classes: self.classes(),
             is_random: self.mixing.as_ref().map(Mixing::is_random),
             found,
+        }
+    }
+
+    fn maps(&self, rows: u64) -> Findings {
+        let rms = |count: u64, squares: f64| if count > 0 { (squares / count as f64).sqrt() } else { 1.0 };
+        let keys = self.keys.known();
+        Findings::Maps {
+            known: keys.iter().map(|(key, _, _)| (*key).to_string()).collect(),
+            units: keys.iter().map(|(_, count, squares)| rms(*count, *squares)).collect(),
+            unit: rms(self.values.0, self.values.1),
+            length: self.values.0 as f64 / rows.max(1) as f64,
         }
     }
 
@@ -242,7 +290,7 @@ impl ColumnSurvey {
                 }
                 classes.into_iter().map(|(x, n)| (x.to_string(), n)).collect()
             }
-            Sort::List | Sort::Floats | Sort::Time | Sort::Other => Vec::new(),
+            Sort::List | Sort::Floats | Sort::Map | Sort::Time | Sort::Other => Vec::new(),
         }
     }
 }

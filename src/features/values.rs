@@ -1,17 +1,18 @@
 //! Values: Arrow's arrays of any type seen as numbers, texts, points in time or lists.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, FixedSizeListArray, GenericListArray,
-    OffsetSizeTrait, PrimitiveArray,
+    MapArray, OffsetSizeTrait, PrimitiveArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, take};
 use arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowNativeType, DataType, Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub(crate) enum Sort {
     List,
     /// A list of floats, or always as many numbers of any type.
     Floats,
+    /// Keys, texts or whole numbers, each with a number.
+    Map,
     /// Nothing that a feature could be made of.
     Other,
 }
@@ -45,6 +48,9 @@ impl Sort {
             T::Date32 | T::Date64 | T::Timestamp(_, _) => Sort::Time,
             T::Dictionary(_, values) => Sort::of(values),
             T::RunEndEncoded(_, values) => Sort::of(values.data_type()),
+            t if entry(t).is_some_and(|(key, value)| is_key(key) && Sort::of(value) == Sort::Number) => {
+                Sort::Map
+            }
             // Lists of one length, whatever their numbers, are vectors.
             T::FixedSizeList(item, _) if item.data_type().is_numeric() => Sort::Floats,
             T::List(item)
@@ -55,7 +61,7 @@ impl Sort {
                 t if t.is_floating() => Sort::Floats,
                 t => match Sort::of(t) {
                     Sort::Number | Sort::Text | Sort::Bool => Sort::List,
-                    Sort::Time | Sort::List | Sort::Floats | Sort::Other => Sort::Other,
+                    Sort::Time | Sort::List | Sort::Floats | Sort::Map | Sort::Other => Sort::Other,
                 },
             },
             _ => Sort::Other,
@@ -66,7 +72,7 @@ impl Sort {
     pub(crate) fn suits_a_target(self) -> bool {
         match self {
             Sort::Number | Sort::Text | Sort::Bool => true,
-            Sort::Time | Sort::List | Sort::Floats | Sort::Other => false,
+            Sort::Time | Sort::List | Sort::Floats | Sort::Map | Sort::Other => false,
         }
     }
 }
@@ -78,6 +84,7 @@ pub(crate) fn logical(data_type: &DataType) -> String {
     match data_type {
         T::Dictionary(_, values) => logical(values),
         T::RunEndEncoded(_, values) => logical(values.data_type()),
+        t if let Some((key, value)) = entry(t) => format!("Map({}, {})", logical(key), logical(value)),
         T::LargeUtf8 | T::Utf8View => T::Utf8.to_string(),
         T::LargeBinary | T::BinaryView => T::Binary.to_string(),
         T::List(item) | T::LargeList(item) | T::ListView(item) | T::LargeListView(item) => {
@@ -87,6 +94,36 @@ pub(crate) fn logical(data_type: &DataType) -> String {
             format!("FixedSizeList({length} x {})", logical(item.data_type()))
         }
         other => other.to_string(),
+    }
+}
+
+/// The types of key and value of a map, or of a list of pairs so named, as which some programs write maps.
+fn entry(data_type: &DataType) -> Option<(&DataType, &DataType)> {
+    use DataType as T;
+    let item = match data_type {
+        T::Map(entry, _) => entry,
+        T::List(item)
+        | T::LargeList(item)
+        | T::ListView(item)
+        | T::LargeListView(item)
+        | T::FixedSizeList(item, _) => item,
+        _ => return None,
+    };
+    match item.data_type() {
+        T::Struct(fields) if let [key, value] = &fields[..] => {
+            let named = matches!(key.name().as_str(), "key" | "keys")
+                && matches!(value.name().as_str(), "value" | "values");
+            (named || matches!(data_type, T::Map(..))).then(|| (key.data_type(), value.data_type()))
+        }
+        _ => None,
+    }
+}
+
+fn is_key(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_key(values),
+        DataType::RunEndEncoded(_, values) => is_key(values.data_type()),
+        other => other.is_integer() || is_text(other),
     }
 }
 
@@ -300,7 +337,17 @@ impl Lists {
                 nulls: array.nulls().cloned(),
             }
         }
+        fn mapped(array: &MapArray) -> Lists {
+            let offsets = array.value_offsets();
+            let (first, last) = (offsets[0].as_usize(), offsets[array.len()].as_usize());
+            Lists {
+                items: Arc::new(array.entries().slice(first, last - first)),
+                ends: offsets.iter().map(|o| o.as_usize() - first).collect(),
+                nulls: array.nulls().cloned(),
+            }
+        }
         match array.data_type() {
+            DataType::Map(_, _) => Ok(mapped(array.as_map())),
             DataType::List(_) => Ok(variable(array.as_list::<i32>())),
             DataType::LargeList(_) => Ok(variable(array.as_list::<i64>())),
             DataType::FixedSizeList(_, _) => Ok(fixed(array.as_fixed_size_list())),

@@ -1,5 +1,7 @@
 //! A chunk: encoded rows, column by column, as the kernels want them.
 
+use std::ops::Range;
+
 use ndarray::Array2;
 
 /// Set in a code that is a hash (of a category the plan does not know); clear in a code that is
@@ -16,34 +18,53 @@ pub struct Shape {
     pub slots: usize,
     /// Lists, any number of codes in each row.
     pub lists: usize,
+    /// Codes with values that the lists of a row hold together, about.
+    pub valued: usize,
     /// Whether rows carry importance weights.
     pub weighted: bool,
 }
 
 impl Shape {
-    /// Bytes of one encoded row; lists are taken to hold `list_len` codes.
+    /// Bytes of one encoded row; lists are taken to hold `list_len` codes without values.
     pub fn row_bytes(&self, list_len: usize) -> usize {
-        4 * (self.dense + self.slots + self.lists * (1 + list_len) + 1 + usize::from(self.weighted)) + 8
+        let lists = self.lists * (1 + list_len) + 2 * self.valued;
+        4 * (self.dense + self.slots + lists + 1 + usize::from(self.weighted)) + 8
     }
 }
 
-/// One list column: row `r` holds `codes[offsets[r]..offsets[r + 1]]`.
+/// One list column: row `r` holds the codes `offsets[r]..offsets[r + 1]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListColumn {
     /// `rows + 1` offsets into `codes`.
     pub offsets: Vec<u32>,
     /// The codes of all rows.
     pub codes: Vec<u32>,
+    /// For each code the number that its weight is multiplied by; empty if all are 1.
+    pub values: Vec<f32>,
 }
 
 impl ListColumn {
     fn new() -> Self {
-        ListColumn { offsets: vec![0], codes: Vec::new() }
+        ListColumn { offsets: vec![0], codes: Vec::new(), values: Vec::new() }
+    }
+
+    /// Where the codes of some rows lie.
+    #[inline(always)]
+    pub(crate) fn span(&self, rows: Range<usize>) -> Range<usize> {
+        self.offsets[rows.start] as usize..self.offsets[rows.end] as usize
     }
 
     /// The codes of a row.
+    #[inline(always)]
     pub fn row(&self, row: usize) -> &[u32] {
-        &self.codes[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+        &self.codes[self.span(row..row + 1)]
+    }
+
+    /// The codes of a row with their values, which the column must have.
+    #[inline(always)]
+    pub(crate) fn valued(&self, row: usize) -> impl Iterator<Item = (u32, f32)> {
+        let span = self.span(row..row + 1);
+        self.codes[span.clone()].iter().copied().zip(self.values[span].iter().copied())
     }
 
     /// Closes the row whose codes were pushed.
@@ -54,6 +75,19 @@ impl ListColumn {
     fn clear(&mut self) {
         self.offsets.truncate(1);
         self.codes.clear();
+        self.values.clear();
+    }
+
+    /// Appends some rows of a column that has values if this one has them.
+    fn extend(&mut self, from: &ListColumn, rows: Range<usize>) {
+        let base = self.codes.len() as u32;
+        let first = from.offsets[rows.start];
+        let span = from.span(rows.clone());
+        self.codes.extend_from_slice(&from.codes[span.clone()]);
+        if !from.values.is_empty() {
+            self.values.extend_from_slice(&from.values[span]);
+        }
+        self.offsets.extend(from.offsets[rows.start + 1..=rows.end].iter().map(|o| o - first + base));
     }
 }
 
@@ -105,7 +139,8 @@ impl Chunk {
 
     /// Bytes of memory held.
     pub fn bytes(&self) -> usize {
-        let lists: usize = self.lists.iter().map(|l| l.offsets.capacity() + l.codes.capacity()).sum();
+        let list = |l: &ListColumn| l.offsets.capacity() + l.codes.capacity() + l.values.capacity();
+        let lists: usize = self.lists.iter().map(list).sum();
         let slots: usize = self.slots.iter().map(Vec::capacity).sum();
         4 * (self.dense.len() + slots + lists + self.labels.capacity() + self.weights.capacity())
     }
@@ -127,6 +162,7 @@ impl Chunk {
         debug_assert!(rows <= self.capacity());
         debug_assert!(self.slots.iter().all(|s| s.len() == rows));
         debug_assert!(self.lists.iter().all(|l| l.offsets.len() == rows + 1));
+        debug_assert!(self.lists.iter().all(|l| l.values.is_empty() || l.values.len() == l.codes.len()));
         self.rows = rows;
     }
 
@@ -170,8 +206,7 @@ impl Chunk {
         }
         for (column, target) in self.lists.iter_mut().enumerate() {
             for &(c, r) in rows {
-                target.codes.extend_from_slice(from[c as usize].lists[column].row(r as usize));
-                target.end_row();
+                target.extend(&from[c as usize].lists[column], r as usize..r as usize + 1);
             }
         }
     }
@@ -192,10 +227,7 @@ impl Chunk {
             target.extend_from_slice(&source[start..end]);
         }
         for (target, source) in self.lists.iter_mut().zip(&from.lists) {
-            let base = target.codes.len() as u32;
-            let first = source.offsets[start];
-            target.codes.extend_from_slice(&source.codes[first as usize..source.offsets[end] as usize]);
-            target.offsets.extend(source.offsets[start + 1..=end].iter().map(|o| o - first + base));
+            target.extend(source, start..end);
         }
     }
 }
@@ -205,7 +237,7 @@ mod tests {
     use super::*;
 
     fn sample(rows: usize) -> Chunk {
-        let shape = Shape { dense: 2, slots: 1, lists: 1, weighted: true };
+        let shape = Shape { dense: 2, slots: 1, lists: 2, valued: 2, weighted: true };
         let mut chunk = Chunk::new(shape, rows);
         for r in 0..rows {
             chunk.labels.push(r as f32);
@@ -215,6 +247,9 @@ mod tests {
             chunk.slots[0].push(r as u32 * 7);
             chunk.lists[0].codes.extend((0..r as u32 % 3).map(|i| i + r as u32));
             chunk.lists[0].end_row();
+            chunk.lists[1].codes.extend((0..r as u32 % 4).map(|i| i * r as u32));
+            chunk.lists[1].values.extend((0..r % 4).map(|i| i as f32 - 0.25 * r as f32));
+            chunk.lists[1].end_row();
         }
         chunk.set_rows(rows);
         chunk
@@ -232,5 +267,8 @@ mod tests {
         assert_eq!(gathered, appended);
         assert_eq!(gathered.rows(), 10);
         assert_eq!(gathered.lists[0].row(9), from.lists[0].row(15));
+        let valued = |chunk: &Chunk, row| chunk.lists[1].valued(row).collect::<Vec<_>>();
+        assert_eq!(valued(&gathered, 9), valued(&from, 15));
+        assert_eq!(valued(&gathered, 9).len(), 3);
     }
 }

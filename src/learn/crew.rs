@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn any_number_of_hands_learns_the_same_bits() {
-        let shape = Shape { dense: 5, slots: 7, lists: 1, weighted: false };
+        let shape = Shape { dense: 5, slots: 7, lists: 2, valued: 2, weighted: false };
         let rows = 3000;
         let mut chunk = Chunk::new(shape, rows);
         let mut random = crate::random::Random::new(1, 2);
@@ -144,6 +144,11 @@ mod tests {
         for _ in 0..rows {
             chunk.lists[0].codes.extend((0..random.below(4)).map(|code| code as u32));
             chunk.lists[0].end_row();
+            for _ in 0..random.below(5) {
+                chunk.lists[1].codes.push(HASHED | random.below(99) as u32);
+                chunk.lists[1].values.push(random.below(1000) as f32 / 500.0 - 1.0);
+            }
+            chunk.lists[1].end_row();
             chunk.labels.push(random.below(2) as f32);
         }
         chunk.set_rows(rows);
@@ -155,7 +160,7 @@ mod tests {
                     rates: rates.clone(),
                     l2: 1e-4,
                     shape,
-                    tables: [vec![(1, 4); 7], vec![(4, 0)]].concat(),
+                    tables: [vec![(1, 4); 7], vec![(4, 0), (1, 4)]].concat(),
                     max_bytes: 1 << 20,
                 });
                 let mut margins = Vec::new();

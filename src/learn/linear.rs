@@ -85,8 +85,14 @@ impl Linear {
             let t = chunk.slots.len() + l;
             let weights = &self.weights.tables[t];
             for (row, m) in margins.iter_mut().enumerate() {
-                for &code in list.row(row) {
-                    *m += weights[self.index(t, code)];
+                if list.values.is_empty() {
+                    for &code in list.row(row) {
+                        *m += weights[self.index(t, code)];
+                    }
+                } else {
+                    for (code, x) in list.valued(row) {
+                        *m += x * weights[self.index(t, code)];
+                    }
                 }
             }
         }

@@ -66,6 +66,12 @@ impl<R: Rule, const K: usize> Step<R, K> {
         }
     }
 
+    /// Adds to a record's gradient.
+    #[inline(always)]
+    fn gather(&self, record: &mut Record<K>, g: &[f32; K]) {
+        if self.defer { Self::put_off(record, *g) } else { add(&mut record.gradient, g) }
+    }
+
     /// Takes the deferred step with the mean of the gradients over `rows` rows.
     pub(crate) fn take_deferred(&self, record: &mut Record<K>, rows: u64) {
         let g = record.gradient.map(|sum| (f64::from(sum) / rows as f64) as f32);
@@ -107,7 +113,7 @@ impl Codes {
             Codes::Slots(column) => &chunk.slots[column][rows],
             Codes::List(column) => {
                 let list = &chunk.lists[column];
-                &list.codes[list.offsets[rows.start] as usize..list.offsets[rows.end] as usize]
+                &list.codes[list.span(rows)]
             }
         }
     }
@@ -160,9 +166,16 @@ impl<const K: usize> Shard<K> {
                     }
                 }
                 Codes::List(column) => {
+                    let list = &chunk.lists[*column];
                     for (m, row) in part.iter_mut().zip(rows.clone()) {
-                        for &code in chunk.lists[*column].row(row) {
-                            add(m, &table.record(table.index(code)).weight);
+                        if list.values.is_empty() {
+                            for &code in list.row(row) {
+                                add(m, &table.record(table.index(code)).weight);
+                            }
+                        } else {
+                            for (code, x) in list.valued(row) {
+                                add(m, &times(x, &table.record(table.index(code)).weight));
+                            }
                         }
                     }
                 }
@@ -189,22 +202,19 @@ impl<const K: usize> Shard<K> {
             match codes {
                 Codes::Slots(column) => {
                     for (d, &code) in derivatives.iter().zip(&chunk.slots[*column][rows.clone()]) {
-                        let record = table.record_mut(table.index(code));
-                        if step.defer {
-                            Step::<R, K>::put_off(record, *d)
-                        } else {
-                            add(&mut record.gradient, d)
-                        }
+                        step.gather(table.record_mut(table.index(code)), d);
                     }
                 }
                 Codes::List(column) => {
+                    let list = &chunk.lists[*column];
                     for (d, row) in derivatives.iter().zip(rows.clone()) {
-                        for &code in chunk.lists[*column].row(row) {
-                            let record = table.record_mut(table.index(code));
-                            if step.defer {
-                                Step::<R, K>::put_off(record, *d)
-                            } else {
-                                add(&mut record.gradient, d)
+                        if list.values.is_empty() {
+                            for &code in list.row(row) {
+                                step.gather(table.record_mut(table.index(code)), d);
+                            }
+                        } else {
+                            for (code, x) in list.valued(row) {
+                                step.gather(table.record_mut(table.index(code)), &times(x, d));
                             }
                         }
                     }
@@ -287,6 +297,11 @@ fn add<const K: usize>(sum: &mut [f32; K], terms: &[f32; K]) {
     for k in 0..K {
         sum[k] += terms[k];
     }
+}
+
+#[inline(always)]
+fn times<const K: usize>(x: f32, terms: &[f32; K]) -> [f32; K] {
+    terms.map(|term| x * term)
 }
 
 /// The sum of `x[r] * d[r]` over the rows, in four interleaved sums added at the end: an order that

@@ -123,7 +123,7 @@ pub(crate) fn plan_lines(plan: &Plan) -> Vec<PlanLine> {
         features: match &c.used {
             Use::Ignore => 0,
             Use::Number { flag_missing, .. } => 1 + usize::from(*flag_missing),
-            Use::Category { known, .. } | Use::List { known, .. } => known.len(),
+            Use::Category { known, .. } | Use::List { known, .. } | Use::Map { known, .. } => known.len(),
             Use::Embedding { scales } => scales.len(),
             Use::Time { parts } => parts.iter().map(|p| p.categories().unwrap_or(1)).sum(),
         },
