@@ -3,12 +3,12 @@
 use super::overrides::{ColumnUse, Overrides};
 use super::plan::{Plan, PlannedColumn, TimePart, Use};
 use super::scale::{Scale, is_heavy_tailed, moments};
-use super::suggest::no_such_column;
 use super::survey::{ColumnSurvey, Survey};
 use super::target::Target;
 use super::values::Sort;
 use crate::error::{Error, Result};
 use crate::learn::Loss;
+use crate::suggest::no_such_column;
 
 /// What the user wishes of a plan.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,17 +9,16 @@ mod encode;
 mod overrides;
 mod plan;
 mod scale;
-mod suggest;
 mod survey;
 mod target;
 mod values;
 mod vocabulary;
 
+pub(crate) use crate::suggest::no_such_column;
 pub use decide::{Wishes, decide};
 pub use encode::{Encoded, Encoder, ReadHint, RowFilter, SplitCache};
 pub use overrides::{ColumnUse, Overrides};
 pub use plan::{FeatureRef, Plan, PlannedColumn, TimePart, Use};
 pub use scale::Scale;
-pub(crate) use suggest::no_such_column;
 pub use survey::Survey;
 pub use target::Target;
