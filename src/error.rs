@@ -186,6 +186,17 @@ impl Error {
         self.at(Place { file: Some(path.to_path_buf()), ..Place::default() })
     }
 
+    /// Calls a file by another name, in the place and in the message.
+    #[must_use]
+    pub fn renamed(mut self, path: &Path, name: &Path) -> Self {
+        if self.0.place.file.as_deref() == Some(path) {
+            self.0.place.file = Some(name.to_path_buf());
+        }
+        let (path, name) = (path.display().to_string(), name.display().to_string());
+        self.0.message = self.0.message.replace(&path, &name);
+        self
+    }
+
     /// Adds the column, unless an inner layer named one.
     #[must_use]
     pub fn in_column(self, name: &str) -> Self {

@@ -4,11 +4,11 @@ use super::distinct::ALL_KNOWN;
 use super::overrides::{ColumnUse, Overrides};
 use super::plan::{Plan, PlannedColumn, TimePart, Use};
 use super::profile::{ColumnProfile, Findings, Numbers, Profile};
-use super::suggest::no_such_column;
 use super::target::Target;
 use super::values::Sort;
 use crate::error::{Error, Result};
 use crate::learn::Loss;
+use crate::suggest::no_such_column;
 
 /// What the user wishes of a plan.
 #[derive(Debug, Clone, PartialEq)]

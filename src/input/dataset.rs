@@ -2,18 +2,23 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
 use super::csv::CsvSource;
+use super::detect::text_format;
 use super::ipc::{IpcSource, IpcStreamSource, Recent};
-use super::options::ReadOptions;
+use super::options::{ReadOptions, TextFormat};
 use super::parquet::ParquetSource;
 use super::source::{BatchStream, Request, Source, Split};
+use super::spool::{Spool, Spooled, is_standard_input};
 use super::unify::{unify, widened};
+use super::{json, libsvm, vw};
 use crate::error::{Error, Result};
+use crate::suggest::no_such_column;
 
 /// Files of one schema, in order.
 pub struct Dataset {
@@ -26,19 +31,28 @@ pub struct Dataset {
 impl Dataset {
     /// Opens files, folders (their files, not their subfolders') and globs. A folder's files are
     /// taken in the order of their names; those whose name begins with `_` or `.` and those of no known
-    /// format are passed over with a note.
+    /// format are passed over with a note. `-` is standard input, which is first read to its end, as
+    /// pipes are.
     ///
     /// # Errors
-    /// If there is no such file, one can't be read, or two disagree in their schemas.
+    /// If there is no such file, one can't be read, or two disagree in their schemas; or if the options
+    /// give a type to a column that no file has.
     pub fn open(inputs: &[String], options: &ReadOptions) -> Result<Dataset> {
         let mut notes = Vec::new();
         let mut paths = Vec::new();
         for input in inputs {
             expand(input, &mut paths, &mut notes)?;
         }
+        if paths.iter().filter(|path| is_standard_input(path)).count() > 1 {
+            return Err(Error::usage("standard input is named twice, but can be read only once"));
+        }
         let recent = Arc::new(Recent::default());
         let sources = paths.iter().map(|p| open_source(p, options, &recent)).collect::<Result<Vec<_>>>()?;
         let schema = unify(&sources)?;
+        for name in options.types.keys() {
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            schema.index_of(name).map_err(|_| no_such_column(name, names))?;
+        }
         let splits: Vec<Split> = sources.iter().enumerate().flat_map(|(i, s)| s.splits(i)).collect();
         Ok(Dataset { sources, schema, splits, notes })
     }
@@ -94,8 +108,10 @@ impl Dataset {
 }
 
 /// Extensions of the files that a folder is searched for.
-const EXTENSIONS: [&str; 10] =
-    ["parquet", "parq", "pq", "arrow", "arrows", "feather", "ipc", "csv", "tsv", "txt"];
+const EXTENSIONS: [&str; 17] = [
+    "parquet", "parq", "pq", "arrow", "arrows", "feather", "ipc", "csv", "tsv", "txt", "libsvm", "svm",
+    "svmlight", "vw", "jsonl", "ndjson", "json",
+];
 
 fn expand(input: &str, paths: &mut Vec<PathBuf>, notes: &mut Vec<String>) -> Result<()> {
     let path = Path::new(input);
@@ -154,18 +170,34 @@ fn has_known_extension(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
 }
 
-/// Opens a file by what it holds.
+/// Opens an input, which is first copied if it can be read only once.
 fn open_source(path: &Path, options: &ReadOptions, recent: &Arc<Recent>) -> Result<Box<dyn Source>> {
-    let fault = |e: std::io::Error| Error::io("can't read", path, &e);
-    let metadata = fs::metadata(path).map_err(fault)?;
+    if is_standard_input(path) {
+        let spool = Spool::standard_input()?;
+        return Spooled::open(spool, |copy| open_file(copy, path, options, recent));
+    }
+    let metadata = fs::metadata(path).map_err(|e| Error::io("can't read", path, &e))?;
     if metadata.is_dir() {
         return Err(Error::data("is a folder, expected a file").in_file(path));
     }
-    if !metadata.is_file() {
-        return Err(Error::data("is a pipe or device, expected a file, which can be read more than once")
-            .remedy("write it to a file first")
-            .in_file(path));
+    if metadata.file_type().is_fifo() {
+        let spool = Spool::pipe(path)?;
+        return Spooled::open(spool, |copy| open_file(copy, path, options, recent));
     }
+    if !metadata.is_file() {
+        return Err(Error::data("is a device, expected a file or a pipe").in_file(path));
+    }
+    open_file(path, path, options, recent)
+}
+
+/// Opens a file by what it holds, and by what it is called.
+fn open_file(
+    path: &Path,
+    name: &Path,
+    options: &ReadOptions,
+    recent: &Arc<Recent>,
+) -> Result<Box<dyn Source>> {
+    let fault = |e: std::io::Error| Error::io("can't read", path, &e);
     let mut file = fs::File::open(path).map_err(fault)?;
     let mut start = [0; 8];
     let mut read = 0;
@@ -193,14 +225,19 @@ fn open_source(path: &Path, options: &ReadOptions, recent: &Arc<Recent>) -> Resu
             .in_file(path))
     } else {
         let text = matches!(start, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..]) || !start.contains(&0);
-        let name = path.to_string_lossy().to_ascii_lowercase();
+        let lowercase = name.to_string_lossy().to_ascii_lowercase();
         let binary = [".parquet", ".parq", ".pq", ".arrow", ".feather", ".ipc", ".arrows"];
-        if !text || binary.iter().any(|e| name.ends_with(e)) {
-            return Err(Error::data("not a Parquet, Arrow or CSV file, to judge by its first bytes")
+        if !text || binary.iter().any(|e| lowercase.ends_with(e)) {
+            return Err(Error::data("not a Parquet, Arrow or text file, to judge by its first bytes")
                 .remedy("it may be damaged: write or copy it again")
                 .in_file(path));
         }
-        Ok(Box::new(CsvSource::open(path, options)?))
+        Ok(match text_format(path, name, options)? {
+            TextFormat::Csv => Box::new(CsvSource::open(path, options)?),
+            TextFormat::Libsvm => Box::new(libsvm::open(path, options)?),
+            TextFormat::Vw => Box::new(vw::open(path, options)?),
+            TextFormat::JsonLines => Box::new(json::open(path, options)?),
+        })
     }
 }
 
@@ -211,6 +248,7 @@ mod tests {
     #[test]
     fn compressed_text_is_known_by_its_inner_extension() {
         assert!(has_known_extension("a.csv.gz") && has_known_extension("B.PARQUET"));
+        assert!(has_known_extension("a.svm.zst") && has_known_extension("a.jsonl"));
         assert!(!has_known_extension("readme.md") && !has_known_extension("a.gz"));
     }
 }

@@ -6,16 +6,22 @@
 mod bytes;
 mod csv;
 mod dataset;
+mod detect;
 mod guard;
 mod ipc;
+mod json;
+mod libsvm;
+mod lines;
 mod meter;
 mod mmap;
 mod options;
 mod parquet;
 mod reject;
 mod source;
+mod spool;
 mod thrift;
 mod unify;
+mod vw;
 
 pub use dataset::Dataset;
 pub use guard::guarded;

@@ -86,7 +86,7 @@ impl Layout {
 }
 
 /// The error for a file whose bytes can't be had.
-pub(super) fn unreadable(compression: Compression, error: &io::Error) -> Error {
+pub(in crate::input) fn unreadable(compression: Compression, error: &io::Error) -> Error {
     match (compression, error.kind()) {
         (Compression::None, io::ErrorKind::UnexpectedEof) => {
             Error::data("the file became shorter while it was read").remedy("leave it alone meanwhile")

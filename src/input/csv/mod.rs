@@ -27,4 +27,6 @@ mod tokens;
 mod trial;
 mod value;
 
+pub(super) use layout::unreadable;
 pub(super) use source::CsvSource;
+pub(super) use time::iso;

@@ -10,7 +10,8 @@ pub(super) fn time(cell: &[u8]) -> Value<i64> {
     parsed(cell, |text| iso(text.as_bytes()))
 }
 
-fn iso(text: &[u8]) -> Option<i64> {
+/// A text of nothing but a date or time.
+pub(in crate::input) fn iso(text: &[u8]) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     if date[4] != b'-' || date[7] != b'-' {
         return None;

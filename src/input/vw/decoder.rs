@@ -1,0 +1,152 @@
+//! Rows become Arrow arrays.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, new_null_array};
+use arrow::datatypes::DataType;
+
+use super::columns::{Columns, HEAD};
+use super::row::{Section, halves, head, sections};
+use super::seen::Seen;
+use crate::error::{Error, Result};
+use crate::input::Request;
+use crate::input::lines::{Decoder, Sparse, Texts, Words, requested_type};
+
+/// Decodes lines.
+pub(super) struct VwDecoder {
+    columns: Arc<Columns>,
+    /// Label, weight, base and tag.
+    head: [Words; 4],
+    /// Which of them the file has.
+    has: [bool; 4],
+    namespaces: Vec<Sparse<Texts>>,
+    /// Which of the namespaces of the file is which of the requested ones, if it is.
+    by_name: HashMap<String, Option<usize>>,
+    seen: Seen,
+    wanted: Vec<Wanted>,
+}
+
+/// A requested column.
+enum Wanted {
+    /// One of the forms of a part of the head.
+    Head(usize, usize),
+    Namespace(usize),
+    /// One that the file lacks.
+    Nulls(DataType),
+}
+
+impl VwDecoder {
+    pub(super) fn new(columns: Arc<Columns>, request: &Request) -> Self {
+        let mut words = HEAD.map(Words::new);
+        let mut requested: Vec<&str> = Vec::new();
+        let wanted = |(name, read_as): &'_ (String, _)| {
+            let native = columns.schema.field_with_name(name).ok().map(|field| field.data_type());
+            (requested_type(*read_as, native), native.is_some_and(DataType::is_nested), native.is_some())
+        };
+        let mut all = Vec::new();
+        for column in &request.columns {
+            let name = column.0.as_str();
+            all.push(match (wanted(column), HEAD.iter().position(|part| *part == name)) {
+                ((_, true, _), _) => {
+                    let known = requested.iter().position(|known| *known == name);
+                    Wanted::Namespace(known.unwrap_or_else(|| {
+                        requested.push(name);
+                        requested.len() - 1
+                    }))
+                }
+                ((data_type, _, true), Some(part)) => Wanted::Head(part, words[part].request(data_type)),
+                ((data_type, ..), _) => Wanted::Nulls(data_type),
+            });
+        }
+        let place = |column: &String| requested.iter().position(|name| name == column);
+        let by_name = columns.namespaces.iter().map(|(name, column)| (name.clone(), place(column))).collect();
+        VwDecoder {
+            head: words,
+            has: HEAD.map(|name| columns.schema.field_with_name(name).is_ok()),
+            namespaces: requested.iter().map(|_| Sparse::new()).collect(),
+            by_name,
+            seen: Seen::new(),
+            wanted: all,
+            columns,
+        }
+    }
+
+    fn append_section(&mut self, section: Section) -> Result<()> {
+        let Some(column) = self.by_name.get(section.name) else { return Err(unknown(section.name)) };
+        let nulls = &self.columns.nulls;
+        let Some(column) = *column else { return section.each_feature(nulls, |_, _| Ok(())) };
+        let Sparse { keys, values, .. } = &mut self.namespaces[column];
+        section.each_feature(nulls, |name, value| {
+            let is_there = |entry: u32| keys.get(entry as usize) == name.as_bytes();
+            match self.seen.find(column as u32, name, values.len() as u32, is_there) {
+                None => {
+                    keys.push(name);
+                    values.push(value);
+                }
+                Some(entry) => {
+                    let sum = values[entry as usize] + value;
+                    if !sum.is_finite() {
+                        return Err(Error::data(format!(
+                            "the values of `{name}` add up to more than 32 bits hold"
+                        ))
+                        .remedy("expected a finite number"));
+                    }
+                    values[entry as usize] = sum;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn unknown(namespace: &str) -> Error {
+    let (found, name) = match namespace {
+        "" => ("features without a namespace".to_string(), "features"),
+        name => (format!("namespace `{name}`"), name),
+    };
+    Error::data(format!("found {found}, expected a namespace of the rows sampled before"))
+        .remedy(format!("name it with `--type {name}=map`"))
+}
+
+impl Decoder for VwDecoder {
+    fn append(&mut self, line: &[u8]) -> Result<bool> {
+        let (before, after) = halves(line)?;
+        let head = head(before, &self.columns.nulls)?;
+        let parts = [head.label, head.weight.or(self.has[1].then_some("1")), head.base, head.tag];
+        for (index, part) in parts.into_iter().enumerate() {
+            if part.is_some() && !self.has[index] {
+                let (name, data_type) = (HEAD[index], if index == 3 { "text" } else { "float" });
+                return Err(Error::data(format!("found a {name}, but the rows sampled before have none"))
+                    .remedy(format!("name it with `--type {name}={data_type}`")));
+            }
+            self.head[index].push(part.map(str::as_bytes))?;
+        }
+        self.seen.clear();
+        for section in sections(after) {
+            let section = section?;
+            self.append_section(section).map_err(|error| match section.name {
+                "" => error,
+                name => error.in_column(name),
+            })?;
+        }
+        self.namespaces.iter_mut().for_each(|namespace| namespace.close_row(true));
+        Ok(true)
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.head.iter_mut().for_each(|part| part.truncate(rows));
+        self.namespaces.iter_mut().for_each(|namespace| namespace.truncate(rows));
+    }
+
+    fn finish(&mut self, rows: usize) -> Result<Vec<ArrayRef>> {
+        let head = self.head.iter_mut().map(Words::finish).collect::<Result<Vec<_>>>()?;
+        let namespaces = self.namespaces.iter_mut().map(Sparse::finish).collect::<Result<Vec<_>>>()?;
+        let array = |wanted: &Wanted| match wanted {
+            Wanted::Head(part, form) => head[*part][*form].clone(),
+            Wanted::Namespace(index) => namespaces[*index].clone(),
+            Wanted::Nulls(data_type) => new_null_array(data_type, rows),
+        };
+        Ok(self.wanted.iter().map(array).collect())
+    }
+}
