@@ -9,13 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::features::Profile;
+use crate::input::Dataset;
 use crate::output::AtomicFile;
 
 /// The name of the file.
 pub const NAME: &str = "_schema.json";
-
-/// The folder in which a conversion keeps what is unfinished; gone when it is complete.
-pub const WORK: &str = ".mkshards";
 
 /// What a folder of shards holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,8 +88,18 @@ impl Catalog {
         file.commit()
     }
 
-    /// Whether these files are its shards, all of them and as they were.
-    pub fn describes<'a>(&self, mut files: impl ExactSizeIterator<Item = &'a Path>) -> bool {
+    /// The catalog of a dataset that consists of the shards of one folder, all of them and as they were.
+    pub fn of(dataset: &Dataset) -> Option<Catalog> {
+        let folder = dataset.files().next()?.parent()?;
+        let catalog = Catalog::read(folder)?;
+        let is_whole = dataset.files().all(|file| file.parent() == Some(folder))
+            && catalog.describes(dataset.files())
+            && dataset.rows() == Some(catalog.rows);
+        is_whole.then_some(catalog)
+    }
+
+    /// Whether these files are its shards.
+    fn describes<'a>(&self, mut files: impl ExactSizeIterator<Item = &'a Path>) -> bool {
         let mut shards = self.shards.iter();
         files.len() == shards.len()
             && files.all(|file| {

@@ -17,8 +17,9 @@ use super::config::{ConvertConfig, Existing};
 use super::scatter::Bucket;
 use super::shard::Shard;
 use super::statistics::Statistics;
-use crate::catalog::{self, WORK};
+use crate::catalog;
 use crate::error::{Error, Kind, Result};
+use crate::input::UNFINISHED as WORK;
 
 /// A line of the record: a step that is finished.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::config::{ConvertConfig, RowOrder};
 use super::dedup::{Repeats, find_repeats};
 use super::division::Divider;
-use super::folder::{Folder, Read, Step};
+use super::folder::{Folder, Placed, Read, Step};
 use super::lots::{Account, Finished, Lot, LotRows, Lots, Reader};
 use super::rejects::Rejects;
 use super::scatter::{Bounds, Bucket, Keyed, Keys, Scatter, plain};
@@ -23,7 +23,7 @@ use super::summary::{PartSummary, Summary};
 use crate::catalog::{self, Catalog};
 use crate::error::{Error, Kind, Result};
 use crate::features::{Overrides, Profile};
-use crate::input::Dataset;
+use crate::input::{Dataset, ReadOptions};
 use crate::pipeline::{Budget, in_order};
 use crate::trainer::{Look, Progress, Watch, peak_memory, survey};
 
@@ -500,8 +500,9 @@ impl Run<'_> {
                 Some(profile) => profile.clone(),
                 None if placed.is_empty() => continue,
                 None => {
-                    let text = path.display().to_string();
-                    look(self.config, &Dataset::open(&[text], &Default::default())?, self.stop)?
+                    let file = |shard: &&Placed| path.join(&shard.name).display().to_string();
+                    let files: Vec<String> = placed.iter().map(file).collect();
+                    look(self.config, &Dataset::open(&files, &ReadOptions::default())?, self.stop)?
                 }
             };
             let columns = self.shape.schema.fields().iter().enumerate().map(|(i, field)| {

@@ -330,7 +330,7 @@ pub(super) fn plain(batch: &RecordBatch) -> Result<RecordBatch> {
 
 fn fault(error: arrow::error::ArrowError) -> Error {
     match io_cause(&error) {
-        Some(io) => Error::io("can't write in", Path::new(crate::catalog::WORK), io),
+        Some(io) => Error::io("can't write in", Path::new(crate::input::UNFINISHED), io),
         None => Error::data(format!("can't put rows into order: {error}")),
     }
 }

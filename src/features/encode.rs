@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{ArrowDictionaryKeyType, DataType};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use chrono::{DateTime, Datelike, Timelike};
 
+use super::codes::{Dictionaries, Dictionary, encode_categories};
 use super::maps::{MapCache, MapEncoder};
 use super::plan::{Plan, TimePart, Use};
 use super::scale::Scale;
@@ -51,6 +51,7 @@ struct ColumnEncoder {
     dense: usize,
     slot: usize,
     list: usize,
+    dictionaries: Dictionaries,
     work: Work,
 }
 
@@ -73,9 +74,6 @@ pub struct SplitCache {
     maps: Vec<MapCache>,
     scratch: Vec<u32>,
 }
-
-/// A dictionary's texts, and their codes.
-pub(super) type Dictionary = (ArrayRef, Vec<u32>);
 
 impl Encoder {
     /// An encoder for `plan`.
@@ -116,6 +114,7 @@ impl Encoder {
                 dense: dense_now,
                 slot: slot_now,
                 list: list_now,
+                dictionaries: Dictionaries::default(),
                 work,
             });
         }
@@ -265,13 +264,25 @@ impl ColumnEncoder {
             }
             Work::Category(vocabulary) => {
                 let codes = &mut chunk.slots[self.slot];
-                encode_categories(array, vocabulary, &mut cache.dictionaries[index], codes)
+                encode_categories(
+                    array,
+                    vocabulary,
+                    &self.dictionaries,
+                    &mut cache.dictionaries[index],
+                    codes,
+                )
             }
             Work::List(vocabulary) => {
                 let lists = Lists::of(array)?;
                 let codes = &mut cache.scratch;
                 codes.clear();
-                encode_categories(&lists.items, vocabulary, &mut cache.dictionaries[index], codes)?;
+                encode_categories(
+                    &lists.items,
+                    vocabulary,
+                    &self.dictionaries,
+                    &mut cache.dictionaries[index],
+                    codes,
+                )?;
                 let column = &mut chunk.lists[self.list];
                 for row in 0..array.len() {
                     let start = column.codes.len();
@@ -286,7 +297,9 @@ impl ColumnEncoder {
                 }
                 Ok(())
             }
-            Work::Map(encoder) => encoder.encode(array, &mut cache.maps[index], &mut chunk.lists[self.list]),
+            Work::Map(encoder) => {
+                encoder.encode(array, &self.dictionaries, &mut cache.maps[index], &mut chunk.lists[self.list])
+            }
             Work::Embedding(scales) => {
                 let lists = Lists::of(array)?;
                 let numbers = numbers(&lists.items)?;
@@ -340,58 +353,6 @@ impl ColumnEncoder {
         }
         Ok(())
     }
-}
-
-/// Appends the code of each row to `codes`.
-pub(super) fn encode_categories(
-    array: &ArrayRef,
-    vocabulary: &Vocabulary,
-    last: &mut Option<Dictionary>,
-    codes: &mut Vec<u32>,
-) -> Result<()> {
-    fn keyed<K: ArrowDictionaryKeyType>(array: &ArrayRef, by_key: &[u32], codes: &mut Vec<u32>) {
-        use arrow::datatypes::ArrowNativeType;
-        let keys = array.as_dictionary::<K>().keys();
-        match keys.nulls() {
-            None => codes.extend(keys.values().iter().map(|k| by_key[k.as_usize()])),
-            Some(nulls) => codes.extend(
-                keys.values()
-                    .iter()
-                    .zip(nulls)
-                    .map(|(k, valid)| if valid { by_key[k.as_usize()] } else { MISSING }),
-            ),
-        }
-    }
-    if let DataType::Dictionary(key, _) = array.data_type() {
-        let values = array.as_any_dictionary().values();
-        let by_key = match last {
-            Some((known, by_key)) if same_values(known, values) => by_key,
-            _ => {
-                let mut by_key = Vec::with_capacity(values.len());
-                for_each_text(values, |_, t| by_key.push(t.map_or(MISSING, |t| vocabulary.code(t))))?;
-                &mut last.insert((values.clone(), by_key)).1
-            }
-        };
-        use arrow::datatypes as t;
-        match **key {
-            DataType::Int8 => keyed::<t::Int8Type>(array, by_key, codes),
-            DataType::Int16 => keyed::<t::Int16Type>(array, by_key, codes),
-            DataType::Int32 => keyed::<t::Int32Type>(array, by_key, codes),
-            DataType::Int64 => keyed::<t::Int64Type>(array, by_key, codes),
-            DataType::UInt8 => keyed::<t::UInt8Type>(array, by_key, codes),
-            DataType::UInt16 => keyed::<t::UInt16Type>(array, by_key, codes),
-            DataType::UInt32 => keyed::<t::UInt32Type>(array, by_key, codes),
-            DataType::UInt64 => keyed::<t::UInt64Type>(array, by_key, codes),
-            ref other => return Err(Error::data(format!("found dictionary keys of type {other}"))),
-        }
-        return Ok(());
-    }
-    for_each_text(array, |_, text| codes.push(text.map_or(MISSING, |t| vocabulary.code(t))))
-}
-
-/// Whether two arrays are the same memory. Both are held, so an address can't have been used again.
-fn same_values(a: &ArrayRef, b: &ArrayRef) -> bool {
-    Arc::ptr_eq(a, b) || a.len() == b.len() && a.to_data().ptr_eq(&b.to_data())
 }
 
 /// Removes repeats of neighbours from `codes[start..]`.

@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 
-use super::encode::{Dictionary, encode_categories};
+use super::codes::{Dictionaries, Dictionary, encode_categories};
 use super::values::{Lists, Sort, for_each_number, logical};
 use super::vocabulary::{MISSING, Vocabulary};
 use crate::error::{Error, Result};
@@ -84,6 +84,7 @@ impl MapEncoder {
     pub(super) fn encode(
         &self,
         array: &ArrayRef,
+        shared: &Dictionaries,
         cache: &mut MapCache,
         column: &mut ListColumn,
     ) -> Result<()> {
@@ -93,7 +94,13 @@ impl MapEncoder {
         match maps.keys.data_type() {
             // Of u64 the largest are no i64.
             t if t.is_integer() && *t != DataType::UInt64 => self.integers(&maps.keys, cache)?,
-            _ => encode_categories(&maps.keys, &self.vocabulary, &mut cache.dictionary, &mut cache.codes)?,
+            _ => encode_categories(
+                &maps.keys,
+                &self.vocabulary,
+                shared,
+                &mut cache.dictionary,
+                &mut cache.codes,
+            )?,
         }
         for row in 0..array.len() {
             for entry in maps.lists.row(row) {

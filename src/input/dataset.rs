@@ -113,9 +113,25 @@ const EXTENSIONS: [&str; 17] = [
     "svmlight", "vw", "jsonl", "ndjson", "json",
 ];
 
+/// The folder in which a conversion to shards keeps what is unfinished; gone when it is complete.
+pub const UNFINISHED: &str = ".mkshards";
+
+/// Refuses a folder of shards, or of parts of them, that is not complete.
+fn check_finished(folder: &Path) -> Result<()> {
+    let around = folder.canonicalize().ok().and_then(|folder| folder.parent().map(Path::to_path_buf));
+    let is_unfinished = |folder: &Path| folder.join(UNFINISHED).join("record.jsonl").exists();
+    if is_unfinished(folder) || around.is_some_and(|around| is_unfinished(&around)) {
+        return Err(Error::data("the conversion to shards that fills this folder is not complete")
+            .remedy("let it end, or go on with `mkshards --resume`")
+            .in_file(folder));
+    }
+    Ok(())
+}
+
 fn expand(input: &str, paths: &mut Vec<PathBuf>, notes: &mut Vec<String>) -> Result<()> {
     let path = Path::new(input);
     if path.is_dir() {
+        check_finished(path)?;
         let before = paths.len();
         let mut passed_over = Vec::new();
         let fault = |e: std::io::Error| Error::io("can't read", path, &e);

@@ -23,7 +23,7 @@ mod thrift;
 mod unify;
 mod vw;
 
-pub use dataset::Dataset;
+pub use dataset::{Dataset, UNFINISHED};
 pub use guard::guarded;
 pub use meter::take_read;
 pub use mmap::{remove_unfinished, set_unfinished};

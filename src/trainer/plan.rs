@@ -9,6 +9,7 @@ use arrow::datatypes::Field;
 use super::config::PlanConfig;
 use super::reading::read_as;
 use super::watch::Watch;
+use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::features::{Overrides, Plan, Profile, ReadHint, Survey, Wishes, decide};
 use crate::input::{Dataset, Request};
@@ -67,7 +68,13 @@ pub(crate) fn make_plan(
         memory: config.memory,
         skips_bad_rows: false,
     };
-    let Surveyed { profile, stages, least_memory } = survey(dataset, look, stop)?;
+    // Shards say themselves what a sample of their rows shows.
+    let kept = Catalog::of(dataset).map(|catalog| catalog.profile);
+    let kept = kept.filter(|profile| profile.serves(look.overrides, &config.target, look.weight));
+    let Surveyed { profile, stages, least_memory } = match kept {
+        Some(profile) => Surveyed { profile, stages: Stages::default(), least_memory: 0 },
+        None => survey(dataset, look, stop)?,
+    };
     let wishes = Wishes {
         target: config.target.clone(),
         loss: config.loss,

@@ -85,6 +85,32 @@ impl Folder {
         command
     }
 
+    /// `mkshards` with these arguments, split at spaces, about to run in this folder.
+    pub(crate) fn mkshards_command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mkshards"));
+        command.args(arguments.split_whitespace()).current_dir(self.0.path());
+        command
+    }
+
+    /// Runs `mkshards`, which must succeed, and returns its summary.
+    pub(crate) fn mkshards(&self, arguments: &str) -> Value {
+        let output = self.mkshards_command(arguments).args(["--quiet", "--summary", "-"]).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "mkshards {arguments}: {error}");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("mkshards {arguments}: {e}"))
+    }
+
+    /// Runs `mkshards`, which must fail with the given exit code and say why in one sentence, which is
+    /// returned.
+    pub(crate) fn mkshards_fails(&self, code: i32, arguments: &str) -> String {
+        let output = self.mkshards_command(arguments).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "mkshards {arguments}: {error}");
+        assert!(!error.contains("panicked"), "mkshards {arguments}: {error}");
+        let last = error.lines().last().unwrap_or_default();
+        last.strip_prefix("mkshards: ").unwrap_or_else(|| panic!("mkshards {arguments}: {error}")).to_string()
+    }
+
     pub(crate) fn run(&self, arguments: &str) -> Run {
         Run { arguments: arguments.to_string(), output: self.command(arguments).output().unwrap() }
     }
