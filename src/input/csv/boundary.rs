@@ -70,6 +70,9 @@ impl Guess {
             }
             _ => vec![hypothesis(State::Unquoted)],
         };
+        if dialect.comment.is_some() {
+            hypotheses.push(hypothesis(State::Skipped));
+        }
         if dialect.quote != b'\n' {
             hypotheses.push(hypothesis(State::Quoted));
         }
@@ -105,7 +108,7 @@ impl Guess {
         for hypothesis in &mut self.hypotheses {
             match hypothesis.state {
                 State::Quoted => hypothesis.faults += BROKEN,
-                State::LineStart => {}
+                State::LineStart | State::Skipped => {}
                 // The last line may lack its line end.
                 _ => hypothesis.push(self.dialect, self.columns, b'\n', len),
             }
@@ -145,6 +148,10 @@ enum State {
     Unquoted,
     Quoted,
     QuoteInQuotes,
+    /// In a comment.
+    Skipped,
+    /// Behind what can't be read of a record: the rest of its line is left out, too.
+    Broken,
 }
 
 impl Hypothesis {
@@ -153,6 +160,18 @@ impl Hypothesis {
             (State::Quoted, byte) if byte == dialect.quote => State::QuoteInQuotes,
             (State::Quoted, _) => State::Quoted,
             (State::LineStart, b'\n') => State::LineStart,
+            (State::LineStart, byte) if dialect.comment == Some(byte) => State::Skipped,
+            (State::Skipped, b'\n') => {
+                self.start.get_or_insert(end);
+                State::LineStart
+            }
+            (State::Skipped, _) => State::Skipped,
+            (State::Broken, b'\n') => {
+                self.cells = columns;
+                self.end_record(columns, end);
+                State::LineStart
+            }
+            (State::Broken, _) => State::Broken,
             (_, b'\n') => {
                 self.end_record(columns, end);
                 State::LineStart
@@ -172,7 +191,7 @@ impl Hypothesis {
             }
             (State::QuoteInQuotes, byte) if byte != b'\r' => {
                 self.faults += BROKEN;
-                State::Unquoted
+                State::Broken
             }
             _ => State::Unquoted,
         };

@@ -29,7 +29,7 @@ impl Trial {
     /// Cuts a sample as a dialect says.
     pub(super) fn new(dialect: Dialect, sample: &Sample) -> Self {
         let mut tokens = Tokens::default();
-        let scan = Scan { stop: usize::MAX, most: usize::MAX, last: sample.last, line: 0 };
+        let scan = Scan { stop: usize::MAX, most: usize::MAX, last: sample.last, line: 0, columns: None };
         let scanned = tokens.scan(dialect, &sample.bytes, scan);
         let mut counts: Vec<usize> = (0..tokens.len()).map(|record| tokens.cells(record)).collect();
         let columns = counts.first().copied().unwrap_or(0);
@@ -40,11 +40,14 @@ impl Trial {
         let whole = (1..tokens.len()).any(|record| {
             let text = &sample.bytes[tokens.start(record - 1)..tokens.start(record)];
             let line = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1);
-            !text[line..].iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+            let comment = |line: &&[u8]| line.first() == dialect.comment.as_ref() && !line.is_empty();
+            let mut lines = text[line..].split(|byte| *byte == b'\n').filter(|line| !comment(line));
+            lines.any(|line| !matches!(line, b"" | b"\r"))
         });
-        let rest = scanned.map_or(0, |scanned| scanned.bytes);
+        let sound = scanned.flaw.is_none();
+        let rest = if sound { scanned.bytes } else { 0 };
         let quoted_lines = whole || sample.bytes[rest..].contains(&b'\n');
-        Trial { tokens, columns, usual, sound: scanned.is_ok(), quoted_lines }
+        Trial { tokens, columns, usual, sound, quoted_lines }
     }
 
     /// Whether the dialect may be right at all: it splits the first record, and most records alike.
