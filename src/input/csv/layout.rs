@@ -15,8 +15,9 @@ use super::dialect::Dialect;
 use super::kind::Kind;
 use super::records::{BLOCK, LONGEST};
 use super::spelling::Spelling;
+use super::tokens::{Scan, Tokens};
 use super::trial::{Sample, Trial};
-use crate::error::{Error, Result};
+use crate::error::{Error, Part, Place, Result};
 use crate::input::bytes::{Bytes, Compression};
 use crate::input::{ColumnType, ReadOptions};
 
@@ -169,7 +170,7 @@ fn check_lines(head: &Sample) -> Result<()> {
             .remedy("convert it, for example with `iconv -f UTF-16 -t UTF-8`"));
     }
     if head.last && text.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-        return Err(Error::data("the file is empty; expected a header and rows"));
+        return Err(no_rows());
     }
     let crs = text.iter().filter(|byte| **byte == b'\r').count();
     if crs > 1 && !text.contains(&b'\n') {
@@ -177,6 +178,10 @@ fn check_lines(head: &Sample) -> Result<()> {
             .remedy("convert them, for example with `tr '\\r' '\\n'`"));
     }
     Ok(())
+}
+
+fn no_rows() -> Error {
+    Error::data("the file is empty; expected a header and rows")
 }
 
 /// The dialect that explains the beginning of the file best, among those that the options allow.
@@ -272,17 +277,23 @@ impl Table {
     ) -> Result<Self> {
         let trial = Trial::new(dialect, head);
         if trial.tokens.len() == 0 {
+            if let Some(flaw) = trial.flaw {
+                let place = Place { part: Some(Part::Line(flaw.line + 1)), ..Place::default() };
+                return Err(flaw.error().at(place));
+            }
+            if head.last {
+                return Err(no_rows());
+            }
             return Err(Error::data("the file's first record has no end within the first 64 MiB of text")
                 .remedy("check that every quote is closed, and that this is a table"));
         }
         let mut kinds = vec![Kind::new(); trial.columns];
-        see(&mut kinds, dialect, spelling, &trial, head, 1);
-        let mut seen = (head.bytes.len(), trial.tokens.len());
+        let after_first = if trial.tokens.len() > 1 { trial.tokens.start(1) } else { trial.rest };
+        let mut records = 1 + see(&mut kinds, dialect, spelling, &head.bytes[after_first..], head.last);
         for block in blocks {
-            let trial = Trial::new(dialect, block);
-            see(&mut kinds, dialect, spelling, &trial, block, 0);
-            seen = (seen.0 + block.bytes.len(), seen.1 + trial.tokens.len());
+            records += see(&mut kinds, dialect, spelling, &block.bytes, block.last);
         }
+        let bytes = head.bytes.len() + blocks.iter().map(|block| block.bytes.len()).sum::<usize>();
 
         let raw = |column| &head.bytes[trial.tokens.cell(0, column)];
         let first: Vec<&[u8]> = (0..trial.columns).map(|column| dialect.strip(raw(column))).collect();
@@ -296,7 +307,6 @@ impl Table {
             }
         }
         check_distinct(&names)?;
-        let after_header = if trial.tokens.len() > 1 { trial.tokens.start(1) } else { head.bytes.len() };
         let fields = names.into_iter().zip(&kinds).map(|(name, kind)| {
             let data_type = match options.types.get(&name) {
                 Some(ColumnType::Map) => return Err(no_map(&name)),
@@ -307,28 +317,32 @@ impl Table {
         });
         let fields = fields.collect::<Result<_>>()?;
         Ok(Table {
-            start: if has_header { after_header } else { trial.tokens.start(0) },
+            start: if has_header { after_first } else { trial.tokens.start(0) },
             fields,
-            record_bytes: seen.0.div_ceil(seen.1),
+            record_bytes: bytes.div_ceil(records),
         })
     }
 }
 
-/// Shows the records of a sample, from the given one on, to the columns' kinds.
-fn see(
-    kinds: &mut [Kind],
-    dialect: Dialect,
-    spelling: &Spelling,
-    trial: &Trial,
-    sample: &Sample,
-    from: usize,
-) {
-    for record in from..trial.tokens.len() {
-        if trial.tokens.cells(record) == kinds.len() {
+/// Shows the records of a sample to the columns' kinds, and counts them.
+fn see(kinds: &mut [Kind], dialect: Dialect, spelling: &Spelling, mut text: &[u8], last: bool) -> usize {
+    let mut tokens = Tokens::default();
+    let mut records = 0;
+    loop {
+        let columns = Some(kinds.len());
+        let scan = Scan { stop: usize::MAX, most: usize::MAX, last, line: 0, columns };
+        let scanned = tokens.scan(dialect, text, scan);
+        records += tokens.len() + tokens.ragged().len();
+        for record in 0..tokens.len() {
             for (column, kind) in kinds.iter_mut().enumerate() {
-                kind.see(dialect.strip(&sample.bytes[trial.tokens.cell(record, column)]), spelling);
+                kind.see(dialect.strip(&text[tokens.cell(record, column)]), spelling);
             }
         }
+        // What can't be read may be left out later on, so that what stands behind it counts.
+        let Some(flaw) = scanned.flaw else { return records };
+        let from = scanned.bytes + flaw.from;
+        let Some(end) = text[from..].iter().position(|byte| *byte == b'\n') else { return records };
+        text = &text[from + end + 1..];
     }
 }
 

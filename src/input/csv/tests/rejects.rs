@@ -74,7 +74,8 @@ fn a_record_longer_than_any() {
     let (rows, rejects) = numbers_and_texts(text.as_bytes(), 1 << 40);
     assert_eq!(rows, [["1.0", "a"], ["3.0", "b"], ["6.0", "c"]]);
     let long = "found a record longer than 64 MiB";
-    let shown: Vec<_> = rejects.iter().map(|(message, text)| (message.as_str(), &text[..text.len().min(3)])).collect();
+    let shown: Vec<_> =
+        rejects.iter().map(|(message, text)| (message.as_str(), &text[..text.len().min(3)])).collect();
     let [second, fourth, fifth] = [2, 4, 5].map(|line| format!("line {line}: {long}"));
     let last = "line 7: found 1 cell, expected 2 cells as in the first row";
     assert_eq!(shown[..3], [(&*second, "2,x"), (&*fourth, "4,\""), (&*fifth, "5,x")]);
