@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use crate::input::meter::measured;
+use super::ahead::Ahead;
+use super::meter::measured;
 
 /// How a file is compressed, told from its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +44,8 @@ impl Compression {
     pub(super) fn memory(self) -> usize {
         match self {
             Compression::None => 0,
-            Compression::Gzip => 128 << 10,
-            Compression::Zstd { window } => window + (512 << 10),
+            Compression::Gzip => Ahead::MEMORY + (128 << 10),
+            Compression::Zstd { window } => Ahead::MEMORY + window + (512 << 10),
         }
     }
 }
@@ -72,7 +73,7 @@ pub(super) enum Bytes {
         /// The file's length.
         len: u64,
     },
-    /// What a decompressor gives.
+    /// What a decompressor gives, on a thread of its own.
     Stream(Box<dyn Read + Send>),
 }
 
@@ -81,13 +82,13 @@ impl Bytes {
     /// length of the file on disk.
     pub(super) fn open(file: Arc<File>, compression: Compression, len: u64, start: u64) -> io::Result<Self> {
         let compressed = BufReader::with_capacity(64 << 10, Positioned { file: file.clone(), position: 0 });
-        let mut stream: Box<dyn Read + Send> = match compression {
+        let mut stream = match compression {
             Compression::None => return Ok(Bytes::Plain { file, position: start, len }),
-            Compression::Gzip => Box::new(MultiGzDecoder::new(compressed)),
-            Compression::Zstd { .. } => Box::new(zstd::stream::read::Decoder::with_buffer(compressed)?),
+            Compression::Gzip => Ahead::new(MultiGzDecoder::new(compressed))?,
+            Compression::Zstd { .. } => Ahead::new(zstd::stream::read::Decoder::with_buffer(compressed)?)?,
         };
         io::copy(&mut stream.by_ref().take(start), &mut io::sink())?;
-        Ok(Bytes::Stream(stream))
+        Ok(Bytes::Stream(Box::new(stream)))
     }
 
     /// Fills the buffer as far as there is text; less than a full buffer means the end of the file.

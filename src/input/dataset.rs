@@ -240,7 +240,9 @@ fn open_file(
             .remedy("write it as Feather 2 or Parquet")
             .in_file(path))
     } else {
-        let text = matches!(start, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..]) || !start.contains(&0);
+        // UTF-16, too, is left to the reader of text, which says what it is.
+        let known = [&[0x1f, 0x8b][..], &[0x28, 0xb5, 0x2f, 0xfd], &[0xff, 0xfe], &[0xfe, 0xff]];
+        let text = known.iter().any(|mark| start.starts_with(mark)) || !start.contains(&0);
         let lowercase = name.to_string_lossy().to_ascii_lowercase();
         let binary = [".parquet", ".parq", ".pq", ".arrow", ".feather", ".ipc", ".arrows"];
         if !text || binary.iter().any(|e| lowercase.ends_with(e)) {

@@ -11,9 +11,14 @@ thread_local! {
 pub(super) fn measured<T>(bytes: impl FnOnce(&T) -> usize, read: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = read();
-    let (sum, time) = READ.get();
-    READ.set((sum + bytes(&result) as u64, time + start.elapsed()));
+    count(bytes(&result) as u64, start.elapsed());
     result
+}
+
+/// Counts bytes that were read, and the time that this thread spent on it.
+pub(super) fn count(bytes: u64, time: Duration) {
+    let (sum, before) = READ.get();
+    READ.set((sum + bytes, before + time));
 }
 
 /// What this thread has read since it last asked: bytes, and the time that took.

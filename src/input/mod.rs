@@ -3,6 +3,7 @@
 //!
 //! A fault in the data is an [`Error`](crate::Error) with its place; nothing is skipped silently.
 
+mod ahead;
 mod bytes;
 mod csv;
 mod dataset;

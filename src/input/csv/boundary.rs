@@ -47,11 +47,39 @@ pub(super) fn record_start(
                 return Ok(start);
             }
         }
+        if let Some(guess) = &mut guess
+            && let Some(start) = guess.doubtful(position)
+            && next_quote_opens(file, len, dialect, position)?
+        {
+            return Ok(start);
+        }
     }
     Ok(guess.map_or(len, |guess| guess.at_end(len)))
 }
 
+/// Whether the first quote at or after `position` can only be one that opens a cell, or there is none.
+fn next_quote_opens(file: &File, len: u64, dialect: Dialect, mut position: u64) -> io::Result<bool> {
+    let end = len.min(position + LONGEST as u64);
+    let mut block = vec![0; 256 << 10];
+    while position < end {
+        let block = &mut block[..(end - position).min(256 << 10) as usize];
+        file.read_exact_at(block, position)?;
+        if let Some(at) = block.iter().position(|byte| *byte == dialect.quote) {
+            let mut around = [0; 3];
+            let read = file.read_at(&mut around, position + at as u64 - 1)?;
+            let ends = |byte: u8| byte == b'\n' || byte == dialect.delimiter;
+            let may_close = read < 3 || ends(around[2]) || [b'\r', dialect.quote].contains(&around[2]);
+            return Ok(ends(around[0]) && !may_close);
+        }
+        position += block.len() as u64;
+    }
+    Ok(true)
+}
+
 struct Guess {
+    /// Whether there was any quote, and whether it was asked for the next.
+    quotes: bool,
+    asked: bool,
     dialect: Dialect,
     columns: usize,
     nominal: u64,
@@ -70,10 +98,13 @@ impl Guess {
             }
             _ => vec![hypothesis(State::Unquoted)],
         };
+        if dialect.comment.is_some() {
+            hypotheses.push(hypothesis(State::Skipped));
+        }
         if dialect.quote != b'\n' {
             hypotheses.push(hypothesis(State::Quoted));
         }
-        Guess { dialect, columns, nominal, hypotheses }
+        Guess { quotes: false, asked: false, dialect, columns, nominal, hypotheses }
     }
 
     /// Takes the next byte, which ends at `end`; gives the start once that is settled.
@@ -81,6 +112,7 @@ impl Guess {
         for hypothesis in &mut self.hypotheses {
             hypothesis.push(self.dialect, self.columns, byte, end);
         }
+        self.quotes |= byte == self.dialect.quote;
         if byte == b'\n' || end.is_multiple_of(1 << 16) { self.settled(end) } else { None }
     }
 
@@ -101,11 +133,25 @@ impl Guess {
         None
     }
 
+    /// The start outside quotes, if all of the text so far seems to be quoted, only because its lines have a
+    /// wrong number of cells. There are such lines outside quotes, too: the next quote must tell. To be
+    /// asked once.
+    fn doubtful(&mut self, end: u64) -> Option<u64> {
+        if self.quotes || self.asked || end - self.nominal < ENOUGH_BYTES {
+            return None;
+        }
+        self.asked = true;
+        self.hypotheses.iter().find_map(|hypothesis| hypothesis.start)
+    }
+
     fn at_end(mut self, len: u64) -> u64 {
+        if !self.quotes {
+            self.hypotheses.retain(|hypothesis| hypothesis.state != State::Quoted);
+        }
         for hypothesis in &mut self.hypotheses {
             match hypothesis.state {
                 State::Quoted => hypothesis.faults += BROKEN,
-                State::LineStart => {}
+                State::LineStart | State::Skipped => {}
                 // The last line may lack its line end.
                 _ => hypothesis.push(self.dialect, self.columns, b'\n', len),
             }
@@ -145,6 +191,10 @@ enum State {
     Unquoted,
     Quoted,
     QuoteInQuotes,
+    /// In a comment.
+    Skipped,
+    /// Behind what can't be read of a record: the rest of its line is left out, too.
+    Broken,
 }
 
 impl Hypothesis {
@@ -153,6 +203,18 @@ impl Hypothesis {
             (State::Quoted, byte) if byte == dialect.quote => State::QuoteInQuotes,
             (State::Quoted, _) => State::Quoted,
             (State::LineStart, b'\n') => State::LineStart,
+            (State::LineStart, byte) if dialect.comment == Some(byte) => State::Skipped,
+            (State::Skipped, b'\n') => {
+                self.start.get_or_insert(end);
+                State::LineStart
+            }
+            (State::Skipped, _) => State::Skipped,
+            (State::Broken, b'\n') => {
+                self.cells = columns;
+                self.end_record(columns, end);
+                State::LineStart
+            }
+            (State::Broken, _) => State::Broken,
             (_, b'\n') => {
                 self.end_record(columns, end);
                 State::LineStart
@@ -172,7 +234,7 @@ impl Hypothesis {
             }
             (State::QuoteInQuotes, byte) if byte != b'\r' => {
                 self.faults += BROKEN;
-                State::Unquoted
+                State::Broken
             }
             _ => State::Unquoted,
         };
@@ -208,6 +270,22 @@ mod tests {
             let found = record_start(&file, len, Dialect::quoted(b','), columns, nominal).unwrap();
             let true_start = starts.iter().map(|start| *start as u64).find(|start| *start >= nominal);
             assert_eq!(found, true_start.unwrap_or(len), "from byte {nominal}");
+        }
+    }
+
+    #[test]
+    fn records_with_too_many_cells() {
+        // More of them than are looked at; the last quote opens a cell, or closes one that holds all lines.
+        let lines = "1,2,3\n".repeat(20_000);
+        for (text, columns, expected) in [
+            (format!("{lines}\"a\",b\n"), 2, 6),
+            (format!("{lines}5,6\n"), 2, 6),
+            (format!("a,\"{lines}\"\nc,d\n"), 2, lines.len() + 5),
+        ] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let found = record_start(&file, text.len() as u64, Dialect::quoted(b','), columns, 6).unwrap();
+            assert_eq!(found, expected as u64);
         }
     }
 

@@ -1,19 +1,19 @@
 //! An Arrow array under construction from the cells of one column.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BooleanBuilder, Float64Builder, Int64Builder, PrimitiveBuilder,
-    StringBuilder, TimestampMicrosecondBuilder, new_null_array,
-};
-use arrow::datatypes::{DataType, Field};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, new_null_array};
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 
-use super::dialect::Dialect;
+use super::bits::Bits;
+use super::categories::{Categories, GROUP, unescape};
+use super::cells::{CellText, Cells};
+use super::digits::short_integer;
 use super::kind::TIME;
-use super::time::time;
-use super::tokens::Tokens;
-use super::value::{Value, boolean, integer, number};
+use super::texts::{Room, Texts};
+use super::value::Value;
 use crate::error::Error;
 use crate::input::ReadAs;
 
@@ -26,77 +26,74 @@ pub(super) struct Column {
 }
 
 enum Builder {
-    Number(Float64Builder),
+    Number(Values<Float64Type>),
+    Number32(Values<Float32Type>),
     /// A boolean column read as the numbers 0 and 1.
-    Flag(Float64Builder),
-    Integer(Int64Builder),
-    Boolean(BooleanBuilder),
-    Time(TimestampMicrosecondBuilder),
-    Text(StringBuilder, String),
+    Flag(Values<Float64Type>),
+    Integer(Values<Int64Type>),
+    Boolean(Bits, Bits),
+    Time(Values<TimestampMicrosecondType>),
+    Text(Texts),
+    Category(Categories),
     /// A boolean column read as the texts `true` and `false`, however the file writes them; other
     /// texts stay what they are.
-    FlagText(StringBuilder),
+    FlagText(Texts),
     /// The column isn't there, or has no type of its own.
     Nulls(DataType),
 }
 
-/// Some records, all of which have every column.
-pub(super) struct Cells<'a> {
-    dialect: Dialect,
-    tokens: &'a Tokens,
-    bytes: &'a [u8],
-    /// The same bytes as text; `None` where some of them are not UTF-8 or no text is wanted.
-    text: Option<&'a str>,
+/// Values of a type of fixed width.
+struct Values<T: ArrowPrimitiveType> {
+    values: Vec<T::Native>,
+    valid: Bits,
 }
 
-impl<'a> Cells<'a> {
-    /// The cells of `tokens`, which point into `bytes`; `columns` are those that will be read.
-    pub(super) fn new(dialect: Dialect, tokens: &'a Tokens, bytes: &'a [u8], columns: &[Column]) -> Self {
-        // Checking all of the text at once is much faster than checking it cell by cell.
-        let any_text = columns.iter().any(|column| matches!(column.builder, Builder::Text(..)));
-        let text = if any_text { std::str::from_utf8(bytes).ok() } else { None };
-        Cells { dialect, tokens, bytes, text }
+impl<T: ArrowPrimitiveType> Values<T> {
+    fn new(room: Room) -> Self {
+        Values { values: Vec::with_capacity(room.rows), valid: Bits::default() }
     }
 
-    /// A cell without the quotes around it.
-    #[inline]
-    fn cell(&self, record: usize, column: usize) -> &'a [u8] {
-        self.dialect.strip(&self.bytes[self.tokens.cell(record, column)])
+    #[inline(always)]
+    fn push(&mut self, value: Option<T::Native>) {
+        self.values.push(value.unwrap_or_default());
+        self.valid.push(value.is_some());
     }
 
-    #[inline]
-    fn text(&self, cell: Range<usize>) -> Option<&'a str> {
-        match self.text {
-            Some(text) => text.get(cell),
-            None => std::str::from_utf8(&self.bytes[cell]).ok(),
-        }
+    fn finish(&mut self) -> ArrayRef {
+        let values = std::mem::take(&mut self.values);
+        self.values.reserve(values.len());
+        Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), self.valid.finish_nulls()))
     }
+}
+
+/// Types of columns read as categories.
+fn dictionary() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
 impl Column {
     /// A column of the given name and use, which is the field `index` of the file if it has it.
-    pub(super) fn new(name: &str, read_as: ReadAs, field: Option<(usize, &Field)>) -> Self {
+    pub(super) fn new(name: &str, read_as: ReadAs, field: Option<(usize, &Field)>, room: Room) -> Self {
         let native = field.map(|(_, field)| field.data_type());
         let builder = match (read_as, native) {
             (ReadAs::Number, None) => Builder::Nulls(DataType::Float64),
-            (ReadAs::Text | ReadAs::Category, None) => Builder::Nulls(DataType::Utf8),
+            (ReadAs::Text, None) => Builder::Nulls(DataType::Utf8),
+            (ReadAs::Category, None) => Builder::Nulls(dictionary()),
             (ReadAs::Time, None) => Builder::Nulls(TIME),
             (ReadAs::Native, None) => Builder::Nulls(DataType::Null),
-            (ReadAs::Number, Some(DataType::Boolean)) => Builder::Flag(Float64Builder::new()),
+            (ReadAs::Number, Some(DataType::Boolean)) => Builder::Flag(Values::new(room)),
             (ReadAs::Number, _) | (ReadAs::Native, Some(DataType::Float64)) => {
-                Builder::Number(Float64Builder::new())
+                Builder::Number(Values::new(room))
             }
-            (ReadAs::Native, Some(DataType::Int64)) => Builder::Integer(Int64Builder::new()),
-            (ReadAs::Native, Some(DataType::Boolean)) => Builder::Boolean(BooleanBuilder::new()),
+            (ReadAs::Native, Some(DataType::Float32)) => Builder::Number32(Values::new(room)),
+            (ReadAs::Native, Some(DataType::Int64)) => Builder::Integer(Values::new(room)),
+            (ReadAs::Native, Some(DataType::Boolean)) => Builder::Boolean(Bits::default(), Bits::default()),
             (ReadAs::Native, Some(DataType::Timestamp(..))) | (ReadAs::Time, _) => {
-                Builder::Time(TimestampMicrosecondBuilder::new())
+                Builder::Time(Values::new(room))
             }
-            (ReadAs::Text | ReadAs::Category, Some(DataType::Boolean)) => {
-                Builder::FlagText(StringBuilder::new())
-            }
-            (ReadAs::Text | ReadAs::Category | ReadAs::Native, _) => {
-                Builder::Text(StringBuilder::new(), String::new())
-            }
+            (ReadAs::Text | ReadAs::Category, Some(DataType::Boolean)) => Builder::FlagText(Texts::new(room)),
+            (ReadAs::Category, _) => Builder::Category(Categories::new(room)),
+            (ReadAs::Text | ReadAs::Native, _) => Builder::Text(Texts::new(room)),
         };
         Column { name: name.to_string(), index: field.map(|(index, _)| index), builder }
     }
@@ -105,154 +102,228 @@ impl Column {
     pub(super) fn field(&self) -> Field {
         let data_type = match &self.builder {
             Builder::Number(_) | Builder::Flag(_) => DataType::Float64,
+            Builder::Number32(_) => DataType::Float32,
             Builder::Integer(_) => DataType::Int64,
-            Builder::Boolean(_) => DataType::Boolean,
+            Builder::Boolean(..) => DataType::Boolean,
             Builder::Time(_) => TIME,
-            Builder::Text(..) | Builder::FlagText(_) => DataType::Utf8,
+            Builder::Text(_) | Builder::FlagText(_) => DataType::Utf8,
+            Builder::Category(_) => dictionary(),
             Builder::Nulls(data_type) => data_type.clone(),
         };
         Field::new(&self.name, data_type, true)
     }
 
-    /// Appends the column's cells. A cell that can't be read is an error with the record's index.
-    pub(super) fn append(&mut self, cells: &Cells) -> Result<(), (usize, Error)> {
-        let Some(index) = self.index else { return Ok(()) };
-        let appended = match &mut self.builder {
-            Builder::Number(builder) => append(builder, cells, index, number),
-            Builder::Flag(builder) => append(builder, cells, index, flag),
-            Builder::Integer(builder) => append(builder, cells, index, integer),
-            Builder::Time(builder) => append(builder, cells, index, time),
-            Builder::Boolean(builder) => append_booleans(builder, cells, index),
-            Builder::Text(builder, scratch) => append_texts(builder, scratch, cells, index),
-            Builder::FlagText(builder) => append_flag_texts(builder, cells, index),
-            Builder::Nulls(_) => Ok(()),
-        };
-        appended.map_err(|record| {
-            let cell = cells.dialect.text(&cells.bytes[cells.tokens.cell(record, index)]);
-            (record, self.misread(&cell).in_column(&self.name))
-        })
+    /// Whether its cells become texts, so that they must be UTF-8.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.builder, Builder::Text(_) | Builder::Category(_) | Builder::FlagText(_))
     }
 
-    fn misread(&self, cell: &str) -> Error {
-        let found = shown(cell);
+    /// Appends the column's cells. Those that can't be read come as nulls, and their records' indices
+    /// are put into `bad`.
+    pub(super) fn append(&mut self, cells: &Cells, bad: &mut Vec<usize>) -> Result<(), Error> {
+        let Some(index) = self.index else { return Ok(()) };
+        let spelling = cells.spelling;
+        match &mut self.builder {
+            Builder::Number(values) if spelling.is_usual() => {
+                append_short(values, cells, index, bad, |number| number as f64, super::value::number);
+            }
+            Builder::Number(values) => append(values, cells, index, bad, |cell| spelling.number(cell)),
+            Builder::Number32(values) => {
+                append(values, cells, index, bad, |cell| spelling.number(cell).map(|number| number as f32));
+            }
+            Builder::Flag(values) => append(values, cells, index, bad, |cell| match spelling.boolean(cell) {
+                Value::Not => spelling.number(cell),
+                value => value.map(f64::from),
+            }),
+            Builder::Integer(values) if spelling.is_usual() => {
+                append_short(values, cells, index, bad, |number| number, super::value::integer);
+            }
+            Builder::Integer(values) => append(values, cells, index, bad, |cell| spelling.integer(cell)),
+            Builder::Time(values) => append(values, cells, index, bad, |cell| spelling.time(cell)),
+            Builder::Boolean(values, valid) => {
+                for (record, cell) in cells.stripped(index).enumerate() {
+                    let value = spelling.boolean(cell);
+                    note(&value, record, bad);
+                    values.push(value == Value::Is(true));
+                    valid.push(matches!(value, Value::Is(_)));
+                }
+            }
+            Builder::Text(texts) => append_texts(texts, cells, index, bad),
+            Builder::Category(categories) => {
+                if !categories.has_room(cells.len) {
+                    let error =
+                        Error::data("found more than 2 GiB of distinct texts, more than a dictionary holds");
+                    return Err(error.remedy("read the column as text").in_column(&self.name));
+                }
+                append_categories(categories, cells, index, bad);
+            }
+            Builder::FlagText(texts) => append_flag_texts(texts, cells, index, bad),
+            Builder::Nulls(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The error for a cell that can't be read.
+    #[cold]
+    pub(super) fn misread(&self, cells: &Cells, record: usize) -> Error {
+        let cell = self.index.map_or(&[][..], |index| &cells.bytes[cells.tokens.cell(record, index)]);
+        let cell = cells.dialect.text(cell);
+        let found = shown(&cell);
         let as_text =
             "correct it or leave the cell empty; a feature may also be named in --categorical or --ignore";
-        match &self.builder {
-            Builder::Text(..) | Builder::FlagText(_) => {
+        let error = match &self.builder {
+            Builder::Text(..) | Builder::Category(_) | Builder::FlagText(_) => {
                 Error::data(format!("found {found}, which is not valid UTF-8"))
                     .remedy("convert the file to UTF-8, for example with iconv")
             }
-            Builder::Integer(_) if matches!(number(cell.as_bytes()), Value::Is(_)) => {
+            Builder::Integer(_) if matches!(cells.spelling.number(cell.as_bytes()), Value::Is(_)) => {
                 Error::data(format!("found {found}, expected a whole number as in the rows sampled before"))
                     .remedy("name the column in --numeric")
             }
             Builder::Integer(_) => {
                 Error::data(format!("found {found}, expected a whole number")).remedy(as_text)
             }
-            Builder::Boolean(_) | Builder::Flag(_) => {
+            Builder::Boolean(..) | Builder::Flag(_) => {
                 Error::data(format!("found {found}, expected true or false")).remedy(as_text)
             }
             Builder::Time(_) => {
                 let expected = "a date or time such as 2011-01-31 or 2011-01-31T13:05:00Z";
                 Error::data(format!("found {found}, expected {expected}")).remedy(as_text)
             }
-            Builder::Number(_) | Builder::Nulls(_) => {
-                Error::data(format!("found {found}, expected a number")).remedy(as_text)
+            Builder::Number(_) | Builder::Number32(_) | Builder::Nulls(_) => {
+                Error::data(format!("found {found}, expected {}", cells.spelling.number_name()))
+                    .remedy(as_text)
             }
-        }
+        };
+        error.in_column(&self.name)
     }
 
     /// The array of everything appended, which is `rows` long; leaves the column empty.
-    pub(super) fn finish(&mut self, rows: usize) -> ArrayRef {
-        match &mut self.builder {
-            Builder::Number(builder) | Builder::Flag(builder) => Arc::new(builder.finish()),
-            Builder::Integer(builder) => Arc::new(builder.finish()),
-            Builder::Boolean(builder) => Arc::new(builder.finish()),
-            Builder::Time(builder) => Arc::new(builder.finish()),
-            Builder::Text(builder, _) | Builder::FlagText(builder) => Arc::new(builder.finish()),
+    pub(super) fn finish(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
+        Ok(match &mut self.builder {
+            Builder::Number(values) | Builder::Flag(values) => values.finish(),
+            Builder::Number32(values) => values.finish(),
+            Builder::Integer(values) => values.finish(),
+            Builder::Boolean(values, valid) => {
+                Arc::new(BooleanArray::new(values.finish(), valid.finish_nulls()))
+            }
+            Builder::Time(values) => values.finish(),
+            Builder::Text(texts) | Builder::FlagText(texts) => Arc::new(texts.finish()?),
+            Builder::Category(categories) => Arc::new(categories.finish()?),
             Builder::Nulls(data_type) => new_null_array(data_type, rows),
-        }
+        })
     }
 }
 
-/// Appends what `parse` makes of the cells; gives the index of the first that it can't read.
+#[inline(always)]
+fn note<T>(value: &Value<T>, record: usize, bad: &mut Vec<usize>) {
+    if matches!(value, Value::Not) {
+        bad.push(record);
+    }
+}
+
+/// Appends what `parse` makes of the cells.
 fn append<T: ArrowPrimitiveType>(
-    builder: &mut PrimitiveBuilder<T>,
+    values: &mut Values<T>,
     cells: &Cells,
     column: usize,
+    bad: &mut Vec<usize>,
     parse: impl Fn(&[u8]) -> Value<T::Native>,
-) -> Result<(), usize> {
-    for record in 0..cells.tokens.len() {
-        match parse(cells.cell(record, column)) {
-            Value::Is(value) => builder.append_value(value),
-            Value::Missing => builder.append_null(),
-            Value::Not => return Err(record),
-        }
+) {
+    for (record, cell) in cells.stripped(column).enumerate() {
+        let value = parse(cell);
+        note(&value, record, bad);
+        values.push(value.is());
     }
-    Ok(())
 }
 
-fn append_booleans(builder: &mut BooleanBuilder, cells: &Cells, column: usize) -> Result<(), usize> {
-    for record in 0..cells.tokens.len() {
-        match boolean(cells.cell(record, column)) {
-            Value::Is(value) => builder.append_value(value),
-            Value::Missing => builder.append_null(),
-            Value::Not => return Err(record),
-        }
-    }
-    Ok(())
-}
-
-fn append_flag_texts(builder: &mut StringBuilder, cells: &Cells, column: usize) -> Result<(), usize> {
-    for record in 0..cells.tokens.len() {
-        match boolean(cells.cell(record, column)) {
-            Value::Is(value) => builder.append_value(if value { "true" } else { "false" }),
-            Value::Missing => builder.append_null(),
-            Value::Not => {
-                let cell = &cells.bytes[cells.tokens.cell(record, column)];
-                std::str::from_utf8(cell).map_err(|_| record)?;
-                builder.append_value(cells.dialect.text(cell));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn append_texts(
-    builder: &mut StringBuilder,
-    scratch: &mut String,
+/// Appends numbers, most of which are whole ones of few digits, or missing; what isn't goes to `parse`.
+fn append_short<T: ArrowPrimitiveType>(
+    values: &mut Values<T>,
     cells: &Cells,
     column: usize,
-) -> Result<(), usize> {
-    for record in 0..cells.tokens.len() {
-        let range = cells.tokens.cell(record, column);
-        let is_quoted = cells.bytes.get(range.start) == Some(&cells.dialect.quote) && !range.is_empty();
-        let range = if is_quoted { range.start + 1..range.end - 1 } else { range };
-        let Some(text) = cells.text(range) else { return Err(record) };
-        if text.is_empty() {
-            builder.append_null();
-        } else if is_quoted && text.contains('"') {
-            scratch.clear();
-            // Quotes come in pairs here, of which the first is left out.
-            for (index, part) in text.split("\"\"").enumerate() {
-                scratch.push_str(if index == 0 { "" } else { "\"" });
-                scratch.push_str(part);
-            }
-            builder.append_value(&scratch);
-        } else {
-            builder.append_value(text);
+    bad: &mut Vec<usize>,
+    short: impl Fn(i64) -> T::Native,
+    parse: impl Fn(&[u8]) -> Value<T::Native>,
+) {
+    for (record, range) in cells.ranges(column).enumerate() {
+        let len = range.end - range.start;
+        let word = cells.bytes.get(range.start..).and_then(<[u8]>::first_chunk::<8>);
+        if let (true, Some(word)) = (len <= 8, word)
+            && let Some(number) = short_integer(*word, len)
+        {
+            values.values.push(short(number));
+            values.valid.push(len > 0);
+            continue;
         }
+        let value = parse(cells.dialect.strip(&cells.bytes[range]));
+        note(&value, record, bad);
+        values.push(value.is());
     }
-    Ok(())
 }
 
-/// A boolean as a number.
-fn flag(cell: &[u8]) -> Value<f64> {
-    match boolean(cell) {
-        Value::Is(value) => Value::Is(f64::from(value)),
-        Value::Missing => Value::Missing,
-        Value::Not => number(cell),
+fn append_flag_texts(texts: &mut Texts, cells: &Cells, column: usize, bad: &mut Vec<usize>) {
+    for (record, range) in cells.ranges(column).enumerate() {
+        let cell = &cells.bytes[range];
+        match cells.spelling.boolean(cells.dialect.strip(cell)) {
+            Value::Is(value) => texts.push(if value { b"true" } else { b"false" }),
+            Value::Missing => texts.push_null(),
+            Value::Not if std::str::from_utf8(cell).is_ok() => {
+                texts.push(cells.dialect.text(cell).as_bytes());
+            }
+            Value::Not => {
+                bad.push(record);
+                texts.push_null();
+            }
+        }
     }
+}
+
+fn append_texts(texts: &mut Texts, cells: &Cells, column: usize, bad: &mut Vec<usize>) {
+    texts.make_room(cells.len);
+    for (record, range) in cells.ranges(column).enumerate() {
+        match cells.text(range) {
+            CellText::Missing => texts.push_null(),
+            CellText::Plain(start, end) => texts.push_range(cells.bytes, start, end),
+            CellText::Escaped(text) => {
+                let mut unescaped = Vec::new();
+                unescape(text, &mut unescaped);
+                texts.push(&unescaped);
+                texts.make_room(cells.len);
+            }
+            CellText::Invalid => {
+                bad.push(record);
+                texts.push_null();
+            }
+        }
+    }
+}
+
+fn append_categories(categories: &mut Categories, cells: &Cells, column: usize, bad: &mut Vec<usize>) {
+    let mut group = [const { 0..0 }; GROUP];
+    let mut grouped = 0;
+    for (record, range) in cells.ranges(column).enumerate() {
+        if let CellText::Plain(start, end) = cells.text(range.clone()) {
+            group[grouped] = start..end;
+            grouped += 1;
+            if grouped == GROUP {
+                categories.push_group(cells.bytes, &group);
+                grouped = 0;
+            }
+            continue;
+        }
+        categories.push_group(cells.bytes, &group[..grouped]);
+        grouped = 0;
+        match cells.text(range) {
+            CellText::Escaped(text) => categories.push_unescaped(text),
+            CellText::Invalid => {
+                bad.push(record);
+                categories.push_null();
+            }
+            CellText::Missing | CellText::Plain(..) => categories.push_null(),
+        }
+    }
+    categories.push_group(cells.bytes, &group[..grouped]);
 }
 
 /// A cell as shown in a message: in quotes, on one line, and not too long.

@@ -2,8 +2,8 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-use super::time::time;
-use super::value::{Value, boolean, integer, is_missing, number};
+use super::spelling::Spelling;
+use super::value::Value;
 
 /// The type of columns of dates and times.
 pub(super) const TIME: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -25,18 +25,26 @@ impl Kind {
     }
 
     /// Takes a cell into account.
-    pub(super) fn see(&mut self, cell: &[u8]) {
+    pub(super) fn see(&mut self, cell: &[u8], spelling: &Spelling) {
+        if self.is_text() {
+            return;
+        }
         let cell = cell.trim_ascii();
-        if is_missing(cell) {
+        if spelling.is_missing(cell) {
             return;
         }
         self.seen = true;
-        let is_integer = matches!(integer(cell), Value::Is(_));
+        let is_integer = matches!(spelling.integer(cell), Value::Is(_));
         let is_code = is_code(cell, is_integer);
         self.integer &= is_integer && !is_code;
-        self.number &= !is_code && (is_integer || matches!(number(cell), Value::Is(_)));
-        self.boolean = self.boolean && matches!(boolean(cell), Value::Is(_));
-        self.time = self.time && matches!(time(cell), Value::Is(_));
+        self.number &= !is_code && (is_integer || matches!(spelling.number(cell), Value::Is(_)));
+        self.boolean = self.boolean && matches!(spelling.boolean(cell), Value::Is(_));
+        self.time = self.time && matches!(spelling.time(cell), Value::Is(_));
+    }
+
+    /// Whether a cell seen can be read as nothing else, so that no other matters.
+    fn is_text(&self) -> bool {
+        !(self.boolean || self.integer || self.number || self.time)
     }
 
     /// The narrowest type that fits; text where nothing was seen.
@@ -67,7 +75,7 @@ mod tests {
     fn the_narrowest_type_that_fits_all() {
         let kind = |cells: &[&str]| {
             let mut kind = Kind::new();
-            cells.iter().for_each(|cell| kind.see(cell.as_bytes()));
+            cells.iter().for_each(|cell| kind.see(cell.as_bytes(), &Spelling::default()));
             kind.data_type()
         };
         assert_eq!(kind(&["1", "", "0", " 7 ", "NA", "-3"]), DataType::Int64);

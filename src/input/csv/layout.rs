@@ -10,17 +10,22 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::boundary::record_start;
+use super::breaks::Breaks;
 use super::dialect::Dialect;
 use super::kind::Kind;
 use super::records::{BLOCK, LONGEST};
+use super::spelling::Spelling;
+use super::tokens::{Scan, Tokens};
 use super::trial::{Sample, Trial};
-use super::value::{is_missing, is_value};
-use crate::error::{Error, Result};
-use crate::input::ReadOptions;
+use crate::error::{Error, Part, Place, Result};
 use crate::input::bytes::{Bytes, Compression};
+use crate::input::{ColumnType, ReadOptions};
 
 /// Lines that the first sample shall hold, even if they are long.
 const HEAD_LINES: usize = 8;
+
+/// Bytes of the first sample, if there can be no others.
+const ONLY_HEAD: usize = 4 << 20;
 
 /// Samples from the middle of a file, and their size.
 const BLOCKS: u64 = 8;
@@ -33,6 +38,7 @@ pub(super) struct Layout {
     /// Bytes on disk.
     pub(super) len: u64,
     pub(super) dialect: Dialect,
+    pub(super) spelling: Spelling,
     /// Where the rows begin, in the decompressed text.
     pub(super) start: u64,
     /// Line breaks before that.
@@ -40,11 +46,14 @@ pub(super) struct Layout {
     pub(super) schema: SchemaRef,
     /// Bytes of a record, on average over the sample.
     pub(super) record_bytes: usize,
+    /// Lines, as far as they have been counted.
+    pub(super) breaks: Breaks,
 }
 
 impl Layout {
-    /// Finds out from samples of the file.
-    pub(super) fn sniff(path: &Path, _options: &ReadOptions) -> Result<Self> {
+    /// Finds out from samples of the file what the options don't say.
+    pub(super) fn sniff(path: &Path, options: &ReadOptions) -> Result<Self> {
+        check_options(options)?;
         let failed = |error: io::Error| Error::io("can't read", path, &error);
         let file = Arc::new(File::open(path).map_err(failed)?);
         let metadata = file.metadata().map_err(failed)?;
@@ -60,22 +69,30 @@ impl Layout {
         let (mark, head) = split_mark(head.map_err(|error| error.in_file(path))?);
         check_lines(&head).map_err(|error| error.in_file(path))?;
 
-        let (dialect, trial) = best(&head);
+        let (dialect, trial) = best(&head, options);
         let blocks = |dialect| match compression {
             Compression::None => blocks(&file, len, mark + head.bytes.len() as u64, dialect, trial.columns),
             _ => Ok(Vec::new()),
         };
-        let (dialect, blocks) = settle_quotes(dialect, &head, blocks).map_err(failed)?;
-        let found = Table::new(dialect, &head, &blocks).map_err(|error| error.in_file(path))?;
+        let (dialect, blocks) = match options.quotes {
+            None => settle_quotes(dialect, &head, blocks),
+            Some(_) => blocks(dialect).map(|blocks| (dialect, blocks)),
+        }
+        .map_err(failed)?;
+        let spelling = Spelling::new(options);
+        let found = Table::new(dialect, &spelling, options, &head, &blocks);
+        let found = found.map_err(|error| error.in_file(path))?;
         let header = &head.bytes[..found.start];
         Ok(Layout {
             compression,
             len,
             dialect,
+            spelling,
             start: mark + found.start as u64,
             start_line: header.iter().filter(|byte| **byte == b'\n').count() as u64,
             schema: Arc::new(Schema::new(found.fields)),
             record_bytes: found.record_bytes,
+            breaks: Breaks::default(),
         })
     }
 
@@ -83,6 +100,21 @@ impl Layout {
     pub(super) fn columns(&self) -> usize {
         self.schema.fields().len()
     }
+}
+
+/// Options that no file could be read with.
+fn check_options(options: &ReadOptions) -> Result<()> {
+    let special = |byte| matches!(byte, b'\n' | b'\r' | b'"');
+    let ReadOptions { delimiter, comment, .. } = *options;
+    if let Some(byte) = delimiter.filter(|byte| special(*byte)) {
+        return Err(Error::usage(format!("{:?} can't be a delimiter", char::from(byte)))
+            .remedy("name the byte that stands between cells"));
+    }
+    if let Some(byte) = comment.filter(|byte| special(*byte) || delimiter == Some(*byte)) {
+        return Err(Error::usage(format!("{:?} can't begin a comment", char::from(byte)))
+            .remedy("name the byte that comment lines begin with, such as #"));
+    }
+    Ok(())
 }
 
 /// The error for a file whose bytes can't be had.
@@ -105,9 +137,11 @@ pub(in crate::input) fn unreadable(compression: Compression, error: &io::Error) 
 fn head(file: &Arc<File>, compression: Compression, len: u64) -> io::Result<Sample> {
     let mut text = Bytes::open(file.clone(), compression, len, 0)?;
     let mut bytes = Vec::new();
+    // Of text that can't be read from its middle, the beginning must show all.
+    let enough = if compression == Compression::None { BLOCK } else { ONLY_HEAD };
     loop {
         let filled = bytes.len();
-        let wanted = BLOCK.max(filled);
+        let wanted = enough.max(filled);
         bytes.resize(filled + wanted, 0);
         let read = text.read(&mut bytes[filled..])?;
         bytes.truncate(filled + read);
@@ -131,8 +165,12 @@ fn split_mark(mut head: Sample) -> (u64, Sample) {
 
 fn check_lines(head: &Sample) -> Result<()> {
     let text = &head.bytes;
+    if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
+        return Err(Error::data("the file is UTF-16, to judge by its first bytes; expected UTF-8")
+            .remedy("convert it, for example with `iconv -f UTF-16 -t UTF-8`"));
+    }
     if head.last && text.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-        return Err(Error::data("the file is empty; expected a header and rows"));
+        return Err(no_rows());
     }
     let crs = text.iter().filter(|byte| **byte == b'\r').count();
     if crs > 1 && !text.contains(&b'\n') {
@@ -142,25 +180,44 @@ fn check_lines(head: &Sample) -> Result<()> {
     Ok(())
 }
 
-/// The dialect that explains the beginning of the file best.
-fn best(head: &Sample) -> (Dialect, Trial) {
+fn no_rows() -> Error {
+    Error::data("the file is empty; expected a header and rows")
+}
+
+/// The dialect that explains the beginning of the file best, among those that the options allow.
+fn best(head: &Sample, options: &ReadOptions) -> (Dialect, Trial) {
+    if let Some(delimiter) = options.delimiter {
+        return with_delimiter(delimiter, head, options);
+    }
     let mut best = None;
     for delimiter in *b",\t;|" {
-        let (dialect, trial) = with_delimiter(delimiter, head);
+        // A comma before decimals can stand between cells as well only if quotes tell them apart.
+        if delimiter == b',' && options.decimal_comma {
+            continue;
+        }
+        let (dialect, trial) = with_delimiter(delimiter, head, options);
         if trial.splits() && best.as_ref().is_none_or(|(_, other)| trial.beats(other)) {
             best = Some((dialect, trial));
         }
     }
-    best.unwrap_or_else(|| with_delimiter(b'\n', head))
+    if best.is_none() && options.decimal_comma && head.bytes.contains(&b'"') {
+        let (dialect, trial) = with_delimiter(b',', head, options);
+        best = trial.splits().then_some((dialect, trial));
+    }
+    best.unwrap_or_else(|| with_delimiter(b'\n', head, options))
 }
 
-fn with_delimiter(delimiter: u8, head: &Sample) -> (Dialect, Trial) {
-    let quoted = Trial::new(Dialect::quoted(delimiter), head);
-    let plain = Trial::new(Dialect::plain(delimiter), head);
-    if quoted.is_quoted(&plain) {
-        (Dialect::quoted(delimiter), quoted)
-    } else {
-        (Dialect::plain(delimiter), plain)
+fn with_delimiter(delimiter: u8, head: &Sample, options: &ReadOptions) -> (Dialect, Trial) {
+    let dialect = Dialect::quoted(delimiter).with_comment(options.comment);
+    let quoted = || Trial::new(dialect, head);
+    let plain = || Trial::new(dialect.unquoted(), head);
+    match options.quotes {
+        Some(true) => (dialect, quoted()),
+        Some(false) => (dialect.unquoted(), plain()),
+        None => {
+            let (quoted, plain) = (quoted(), plain());
+            if quoted.is_quoted(&plain) { (dialect, quoted) } else { (dialect.unquoted(), plain) }
+        }
     }
 }
 
@@ -188,7 +245,7 @@ fn settle_quotes(
     blocks: impl Fn(Dialect) -> io::Result<Vec<Sample>>,
 ) -> io::Result<(Dialect, Vec<Sample>)> {
     let samples = blocks(dialect)?;
-    let plain = Dialect::plain(dialect.delimiter);
+    let plain = dialect.unquoted();
     let suspect = |sample: &Sample| {
         sample.bytes.contains(&b'"') && !Trial::new(dialect, sample).is_quoted(&Trial::new(plain, sample))
     };
@@ -211,61 +268,90 @@ struct Table {
 }
 
 impl Table {
-    fn new(dialect: Dialect, head: &Sample, blocks: &[Sample]) -> Result<Self> {
+    fn new(
+        dialect: Dialect,
+        spelling: &Spelling,
+        options: &ReadOptions,
+        head: &Sample,
+        blocks: &[Sample],
+    ) -> Result<Self> {
         let trial = Trial::new(dialect, head);
         if trial.tokens.len() == 0 {
+            if let Some(flaw) = trial.flaw {
+                let place = Place { part: Some(Part::Line(flaw.line + 1)), ..Place::default() };
+                return Err(flaw.error().at(place));
+            }
+            if head.last {
+                return Err(no_rows());
+            }
             return Err(Error::data("the file's first record has no end within the first 64 MiB of text")
                 .remedy("check that every quote is closed, and that this is a table"));
         }
         let mut kinds = vec![Kind::new(); trial.columns];
-        see(&mut kinds, dialect, &trial, head, 1);
-        let mut seen = (head.bytes.len(), trial.tokens.len());
+        let after_first = if trial.tokens.len() > 1 { trial.tokens.start(1) } else { trial.rest };
+        let mut records = 1 + see(&mut kinds, dialect, spelling, &head.bytes[after_first..], head.last);
         for block in blocks {
-            let trial = Trial::new(dialect, block);
-            see(&mut kinds, dialect, &trial, block, 0);
-            seen = (seen.0 + block.bytes.len(), seen.1 + trial.tokens.len());
+            records += see(&mut kinds, dialect, spelling, &block.bytes, block.last);
         }
+        let bytes = head.bytes.len() + blocks.iter().map(|block| block.bytes.len()).sum::<usize>();
 
         let raw = |column| &head.bytes[trial.tokens.cell(0, column)];
         let first: Vec<&[u8]> = (0..trial.columns).map(|column| dialect.strip(raw(column))).collect();
-        let has_header = is_header(&first, &kinds);
+        let has_header = options.header.unwrap_or_else(|| is_header(&first, &kinds, spelling));
         let mut names = Vec::new();
         for column in 0..trial.columns {
             let named = has_header && !first[column].is_empty();
             names.push(if named { name(dialect, raw(column))? } else { format!("column_{column}") });
             if !has_header {
-                kinds[column].see(first[column]);
+                kinds[column].see(first[column], spelling);
             }
         }
         check_distinct(&names)?;
-        let after_header = if trial.tokens.len() > 1 { trial.tokens.start(1) } else { head.bytes.len() };
-        let fields =
-            names.into_iter().zip(&kinds).map(|(name, kind)| Field::new(name, kind.data_type(), true));
+        let fields = names.into_iter().zip(&kinds).map(|(name, kind)| {
+            let data_type = match options.types.get(&name) {
+                Some(ColumnType::Map) => return Err(no_map(&name)),
+                Some(given) => given.data_type(),
+                None => kind.data_type(),
+            };
+            Ok(Field::new(name, data_type, true))
+        });
+        let fields = fields.collect::<Result<_>>()?;
         Ok(Table {
-            start: if has_header { after_header } else { trial.tokens.start(0) },
-            fields: fields.collect(),
-            record_bytes: seen.0.div_ceil(seen.1),
+            start: if has_header { after_first } else { trial.tokens.start(0) },
+            fields,
+            record_bytes: bytes.div_ceil(records),
         })
     }
 }
 
-/// Shows the records of a sample, from the given one on, to the columns' kinds.
-fn see(kinds: &mut [Kind], dialect: Dialect, trial: &Trial, sample: &Sample, from: usize) {
-    for record in from..trial.tokens.len() {
-        if trial.tokens.cells(record) == kinds.len() {
+/// Shows the records of a sample to the columns' kinds, and counts them.
+fn see(kinds: &mut [Kind], dialect: Dialect, spelling: &Spelling, mut text: &[u8], last: bool) -> usize {
+    let mut tokens = Tokens::default();
+    let mut records = 0;
+    loop {
+        let columns = Some(kinds.len());
+        let scan = Scan { stop: usize::MAX, most: usize::MAX, last, line: 0, columns };
+        let scanned = tokens.scan(dialect, text, scan);
+        records += tokens.len() + tokens.ragged().len();
+        for record in 0..tokens.len() {
             for (column, kind) in kinds.iter_mut().enumerate() {
-                kind.see(dialect.strip(&sample.bytes[trial.tokens.cell(record, column)]));
+                kind.see(dialect.strip(&text[tokens.cell(record, column)]), spelling);
             }
         }
+        // What can't be read may be left out later on, so that what stands behind it counts.
+        let Some(flaw) = scanned.flaw else { return records };
+        let from = scanned.bytes + flaw.from;
+        let Some(end) = text[from..].iter().position(|byte| *byte == b'\n') else { return records };
+        text = &text[from + end + 1..];
     }
 }
 
 /// Whether the first record names the columns. None of its cells reads as a value; besides, all say
 /// something and no two the same, or one stands above values of another type, or there is nothing
 /// but text, which tells us nothing: most files have a header.
-fn is_header(first: &[&[u8]], kinds: &[Kind]) -> bool {
-    let is_name = |cell: &[u8]| !is_missing(cell.trim_ascii());
-    if first.iter().any(|cell| is_value(cell)) {
+fn is_header(first: &[&[u8]], kinds: &[Kind], spelling: &Spelling) -> bool {
+    let is_name = |cell: &[u8]| !spelling.is_missing(cell);
+    if first.iter().any(|cell| spelling.is_value(cell)) {
         return false;
     }
     let distinct: HashSet<_> = first.iter().collect();
@@ -273,6 +359,11 @@ fn is_header(first: &[&[u8]], kinds: &[Kind]) -> bool {
     let is_text = |kind: &Kind| kind.data_type() == DataType::Utf8;
     let contrast = first.iter().zip(kinds).any(|(cell, kind)| is_name(cell) && !is_text(kind));
     all_names || contrast || kinds.iter().all(is_text)
+}
+
+fn no_map(name: &str) -> Error {
+    Error::usage(format!("column `{name}` shall be a map, but a cell of a CSV file holds a single value"))
+        .remedy("give it another type")
 }
 
 fn name(dialect: Dialect, cell: &[u8]) -> Result<String> {

@@ -4,24 +4,34 @@
 //! of it. A plain file is then cut into byte ranges that are read independently of each other; a
 //! compressed one is read from its beginning. The parts, from the file up:
 //!
-//! - `tokens`: cuts a buffer of text into records and cells
+//! - `mask`, `tokens`: cut a buffer of text into records and cells; `flaw`: what can't be cut
 //! - `records`: the two together: chunks of whole records
 //! - `boundary`: guesses where a record begins, in the middle of a file
-//! - `value`, `time`: a cell's meaning
+//! - `value`, `digits`, `time`, `spelling`: a cell's meaning
 //! - `layout`, `trial`, `kind`: what a file looks like, from a sample
-//! - `column`: an Arrow array under construction
+//! - `cells`, `column`, `bits`, `texts`, `categories`: Arrow arrays under construction
+//! - `breaks`: where lines begin, for messages
 //! - `stream`, `source`: the format's side of the traits of [`crate::input`]
 
+mod bits;
 mod boundary;
+mod breaks;
+mod categories;
+mod cells;
 mod column;
 mod dialect;
+mod digits;
+mod flaw;
 mod kind;
 mod layout;
+mod mask;
 mod records;
 mod source;
+mod spelling;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod time;
 mod tokens;
 mod trial;

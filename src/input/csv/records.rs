@@ -3,7 +3,9 @@
 use std::io;
 
 use super::dialect::Dialect;
-use super::tokens::{Flaw, Scan, Scanned, Tokens};
+use super::flaw::Flaw;
+use super::tokens::{Scan, Scanned, Tokens};
+use crate::input::Reject;
 use crate::input::bytes::Bytes;
 
 /// Bytes read at once.
@@ -15,13 +17,18 @@ pub(super) const LONGEST: usize = 64 << 20;
 /// Bytes read beyond the end of a range, where its last record is likely to end.
 const SLACK: u64 = 4 << 10;
 
+/// Bytes of a chunk, about: its text and tokens shall stay in the cache while column after column
+/// goes through them.
+const CHUNK: usize = 32 << 10;
+
+/// Bytes that the buffer has behind the text at the least, so that short cells can be loaded as words.
+pub(super) const PADDING: usize = 16;
+
 /// Why no record could be read.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// The text is no CSV.
     Flaw(Flaw),
-    /// The record that begins on this line is longer than [`LONGEST`].
-    TooLong(u64),
     /// The file can't be read.
     Io(io::Error),
 }
@@ -29,6 +36,7 @@ pub(super) enum Fault {
 /// The records that begin in a range of a file.
 pub(super) struct Records {
     dialect: Dialect,
+    columns: Option<usize>,
     bytes: Bytes,
     buffer: Vec<u8>,
     /// How much of the buffer holds text.
@@ -46,11 +54,13 @@ pub(super) struct Records {
 
 impl Records {
     /// The records from `start`, where `bytes` begins, to the first that begins at or after `stop`.
-    pub(super) fn new(dialect: Dialect, bytes: Bytes, start: u64, stop: u64) -> Self {
+    /// Those that have not the given number of columns are kept apart.
+    pub(super) fn new(dialect: Dialect, columns: Option<usize>, bytes: Bytes, start: u64, stop: u64) -> Self {
         Records {
             dialect,
+            columns,
             bytes,
-            buffer: Vec::new(),
+            buffer: vec![0; PADDING],
             filled: 0,
             chunk: (0, 0),
             offset: start,
@@ -61,7 +71,8 @@ impl Records {
         }
     }
 
-    /// Goes on to the next records, at least one and at most `most`; false at the end.
+    /// Goes on to the next records, ragged ones included; of the others at most `most`. False at the
+    /// end. After a flaw, [`Self::skip`] or give up.
     pub(super) fn next(&mut self, most: usize) -> Result<bool, Fault> {
         loop {
             let start = self.chunk.1;
@@ -69,18 +80,43 @@ impl Records {
             if left == 0 || (self.ended && start == self.filled) {
                 return Ok(false);
             }
-            let stop = usize::try_from(left).unwrap_or(usize::MAX);
-            let scan = Scan { stop, most, last: self.ended, line: self.line };
+            let stop = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK);
+            let scan = Scan { stop, most, last: self.ended, line: self.line, columns: self.columns };
             let scanned = self.tokens.scan(self.dialect, &self.buffer[start..self.filled], scan);
-            let Scanned { bytes, line } = scanned.map_err(Fault::Flaw)?;
+            let Scanned { bytes, line, flaw } = scanned;
             self.chunk = (start, start + bytes);
             self.line = line;
-            if self.tokens.len() > 0 {
-                return Ok(true);
+            if self.tokens.len() > 0 || !self.tokens.ragged().is_empty() {
+                return Ok(true); // a flaw behind them will be found again
+            }
+            if let Some(flaw) = flaw {
+                return Err(Fault::Flaw(flaw));
             }
             if bytes == 0 {
                 self.fill()?;
             }
+        }
+    }
+
+    /// Goes on behind a record with a flaw, to the end of the line that goes on at its byte `from`.
+    /// Gives the beginning of what is left out, without the line end.
+    pub(super) fn skip(&mut self, from: usize) -> Result<Vec<u8>, Fault> {
+        let mut text = Vec::new();
+        let mut search = self.chunk.1 + from;
+        loop {
+            let line_end = self.buffer[search..self.filled].iter().position(|byte| *byte == b'\n');
+            let end = line_end.map_or(self.filled, |at| search + at + 1);
+            let passed = &self.buffer[self.chunk.1..end];
+            self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+            text.extend_from_slice(&passed[..passed.len().min(Reject::LONGEST - text.len())]);
+            self.chunk = (end, end);
+            if line_end.is_some() || self.ended {
+                text.truncate(text.strip_suffix(b"\n").unwrap_or(&text).len());
+                text.truncate(text.strip_suffix(b"\r").unwrap_or(&text).len());
+                return Ok(text);
+            }
+            self.fill()?;
+            search = self.chunk.1;
         }
     }
 
@@ -91,16 +127,13 @@ impl Records {
         self.offset += start as u64;
         self.filled -= start;
         self.chunk = (0, 0);
-        if self.filled >= LONGEST {
-            return Err(Fault::TooLong(self.line));
-        }
         // Reading to the end of the range and a little more saves reading most of the next range
         // too; a record that is longer still doubles what is read.
         let read_to = self.offset + self.filled as u64;
         let wanted = self.stop.saturating_sub(read_to).saturating_add(SLACK.max(self.filled as u64));
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(BLOCK.max(self.filled));
-        if self.buffer.len() < self.filled + wanted {
-            self.buffer.resize(self.filled + wanted, 0);
+        if self.buffer.len() < self.filled + wanted + PADDING {
+            self.buffer.resize(self.filled + wanted + PADDING, 0);
         }
         let read = self.bytes.read(&mut self.buffer[self.filled..self.filled + wanted]).map_err(Fault::Io)?;
         self.filled += read;
@@ -113,9 +146,9 @@ impl Records {
         &self.tokens
     }
 
-    /// The text that the tokens point into.
-    pub(super) fn text(&self) -> &[u8] {
-        &self.buffer[self.chunk.0..self.chunk.1]
+    /// The text that the tokens point into, and behind it at least [`PADDING`] other bytes.
+    pub(super) fn padded_text(&self) -> (&[u8], usize) {
+        (&self.buffer[self.chunk.0..], self.chunk.1 - self.chunk.0)
     }
 
     /// Where in the file the next record or blank line begins.

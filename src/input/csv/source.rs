@@ -35,7 +35,7 @@ use crate::input::{BatchStream, Extent, ReadOptions, Request, Source, Split};
 pub(crate) struct CsvSource {
     path: PathBuf,
     layout: Arc<Layout>,
-    split_bytes: u64,
+    pub(super) split_bytes: u64,
 }
 
 impl CsvSource {

@@ -1,7 +1,8 @@
 //! How well a dialect explains a sample of a file.
 
 use super::dialect::Dialect;
-use super::tokens::{Scan, Tokens};
+use super::flaw::Flaw;
+use super::tokens::{Scan, Scanned, Tokens};
 
 /// A piece of a file that begins with a record.
 #[derive(Debug)]
@@ -19,8 +20,11 @@ pub(super) struct Trial {
     pub(super) columns: usize,
     /// The commonest number of cells, and how many records have it.
     usual: (usize, usize),
-    /// Whether every quoted cell ends with its closing quote.
-    sound: bool,
+    /// What is wrong with the record behind those found, if every quoted cell doesn't end with its closing
+    /// quote.
+    pub(super) flaw: Option<Flaw>,
+    /// Where the next record begins.
+    pub(super) rest: usize,
     /// Whether line breaks lie inside quotes, or so it seems.
     quoted_lines: bool,
 }
@@ -29,7 +33,7 @@ impl Trial {
     /// Cuts a sample as a dialect says.
     pub(super) fn new(dialect: Dialect, sample: &Sample) -> Self {
         let mut tokens = Tokens::default();
-        let scan = Scan { stop: usize::MAX, most: usize::MAX, last: sample.last, line: 0 };
+        let scan = Scan { stop: usize::MAX, most: usize::MAX, last: sample.last, line: 0, columns: None };
         let scanned = tokens.scan(dialect, &sample.bytes, scan);
         let mut counts: Vec<usize> = (0..tokens.len()).map(|record| tokens.cells(record)).collect();
         let columns = counts.first().copied().unwrap_or(0);
@@ -40,11 +44,14 @@ impl Trial {
         let whole = (1..tokens.len()).any(|record| {
             let text = &sample.bytes[tokens.start(record - 1)..tokens.start(record)];
             let line = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1);
-            !text[line..].iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+            let comment = |line: &&[u8]| line.first() == dialect.comment.as_ref() && !line.is_empty();
+            let mut lines = text[line..].split(|byte| *byte == b'\n').filter(|line| !comment(line));
+            lines.any(|line| !matches!(line, b"" | b"\r"))
         });
-        let rest = scanned.map_or(0, |scanned| scanned.bytes);
-        let quoted_lines = whole || sample.bytes[rest..].contains(&b'\n');
-        Trial { tokens, columns, usual, sound: scanned.is_ok(), quoted_lines }
+        let Scanned { bytes: rest, flaw, .. } = scanned;
+        let unsure = if flaw.is_some() { 0 } else { rest };
+        let quoted_lines = whole || sample.bytes[unsure..].contains(&b'\n');
+        Trial { tokens, columns, usual, flaw, rest, quoted_lines }
     }
 
     /// Whether the dialect may be right at all: it splits the first record, and most records alike.
@@ -58,7 +65,7 @@ impl Trial {
     /// records of the usual size, then that size.
     pub(super) fn beats(&self, other: &Trial) -> bool {
         let share = |trial: &Trial, of: &Trial| trial.usual.1 * of.tokens.len();
-        let key = |trial: &Trial, of: &Trial| (trial.sound, share(trial, of), trial.usual.0);
+        let key = |trial: &Trial, of: &Trial| (trial.flaw.is_none(), share(trial, of), trial.usual.0);
         key(self, other) > key(other, self)
     }
 
@@ -71,7 +78,7 @@ impl Trial {
     /// the same sample with quotes as such. Cells with line breaks tear lines apart when their quotes
     /// are overlooked; where all lines are whole all the same, there are no such cells.
     pub(super) fn is_quoted(&self, plain: &Trial) -> bool {
-        let whole_lines = plain.is_even() && (plain.columns > 1 || !self.sound);
-        !(whole_lines && (!self.sound || self.quoted_lines))
+        let whole_lines = plain.is_even() && (plain.columns > 1 || self.flaw.is_some());
+        !(whole_lines && (self.flaw.is_some() || self.quoted_lines))
     }
 }

@@ -1,7 +1,5 @@
 //! What a cell says when it is read as a number, an integer or a boolean.
 
-use super::time::time;
-
 /// A cell's meaning under some type.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Value<T> {
@@ -11,6 +9,27 @@ pub(super) enum Value<T> {
     Missing,
     /// It says something else.
     Not,
+}
+
+impl<T> Value<T> {
+    /// The value, if there is one.
+    #[inline(always)]
+    pub(super) fn is(self) -> Option<T> {
+        match self {
+            Value::Is(value) => Some(value),
+            Value::Missing | Value::Not => None,
+        }
+    }
+
+    /// The same with another value.
+    #[inline(always)]
+    pub(super) fn map<U>(self, to: impl Fn(T) -> U) -> Value<U> {
+        match self {
+            Value::Is(value) => Value::Is(to(value)),
+            Value::Missing => Value::Missing,
+            Value::Not => Value::Not,
+        }
+    }
 }
 
 /// Whether a cell of a typed column, spaces around it removed, stands for a missing value.
@@ -103,12 +122,6 @@ pub(super) fn boolean(cell: &[u8]) -> Value<bool> {
         let is = |word| text.eq_ignore_ascii_case(word);
         (is("true") || is("false")).then(|| is("true"))
     })
-}
-
-/// Whether a cell is a number, a boolean, or a date or time.
-pub(super) fn is_value(cell: &[u8]) -> bool {
-    let is_number = matches!(number(cell), Value::Is(_));
-    is_number || matches!(boolean(cell), Value::Is(_)) || matches!(time(cell), Value::Is(_))
 }
 
 /// Reads a cell with `parse`, spaces around it aside, unless it stands for a missing value.
