@@ -7,6 +7,7 @@
 mod decide;
 mod distinct;
 mod encode;
+mod keys;
 mod maps;
 mod mixing;
 mod overrides;
