@@ -8,7 +8,9 @@ use super::vocabulary::{AlreadyHashed, hash};
 /// Distinct values, of each how often it occurred, what else is gathered of it, and its text.
 #[derive(Debug)]
 pub(super) struct Distinct<T = ()> {
-    values: HashMap<u64, Entry<T>, BuildHasherDefault<AlreadyHashed>>,
+    /// From a value's hash to its place.
+    places: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
+    entries: Vec<Entry<T>>,
     most: usize,
     /// Whether there were more than are counted.
     pub(super) is_bound: bool,
@@ -21,6 +23,8 @@ struct Entry<T> {
     text: Option<Box<str>>,
 }
 
+/// The place of values that there was no room for.
+const NOWHERE: u32 = u32::MAX;
 /// Columns with at most so many distinct values know them all by name.
 pub(super) const ALL_KNOWN: usize = 4096;
 /// Of the others so many of the most frequent are known by name.
@@ -30,30 +34,42 @@ const LONGEST_NAME: usize = 256;
 
 impl<T: Default + Copy> Distinct<T> {
     pub(super) fn new(most: usize) -> Self {
-        Distinct { values: HashMap::default(), most, is_bound: false }
+        Distinct { places: HashMap::default(), entries: Vec::new(), most, is_bound: false }
     }
 
     /// Counts a value, which has no name, by its hash.
     pub(super) fn add(&mut self, hash: u64) {
-        self.entry(hash, || None);
+        let place = self.place(hash, || None);
+        self.count(place);
     }
 
-    /// Counts a text. Returns what is gathered of it, unless there are too many others.
-    pub(super) fn add_text(&mut self, text: &[u8]) -> Option<&mut T> {
-        self.entry(hash(0, text), || {
+    /// Counts a text.
+    pub(super) fn add_text(&mut self, text: &[u8]) {
+        let place = self.place_of(text);
+        self.count(place);
+    }
+
+    /// The place of a text, which is the same for good.
+    pub(super) fn place_of(&mut self, text: &[u8]) -> u32 {
+        self.place(hash(0, text), || {
             let text = std::str::from_utf8(text).ok().filter(|t| t.len() <= LONGEST_NAME);
             text.map(Box::from)
         })
     }
 
-    fn entry(&mut self, hash: u64, text: impl FnOnce() -> Option<Box<str>>) -> Option<&mut T> {
-        let entry = if self.values.len() < self.most {
-            let new = || Entry { count: 0, gathered: T::default(), text: text() };
-            Some(self.values.entry(hash).or_insert_with(new))
-        } else {
-            self.values.get_mut(&hash)
-        };
-        match entry {
+    fn place(&mut self, hash: u64, text: impl FnOnce() -> Option<Box<str>>) -> u32 {
+        if self.entries.len() == self.most {
+            return self.places.get(&hash).copied().unwrap_or(NOWHERE);
+        }
+        *self.places.entry(hash).or_insert_with(|| {
+            self.entries.push(Entry { count: 0, gathered: T::default(), text: text() });
+            self.entries.len() as u32 - 1
+        })
+    }
+
+    /// Counts the value at a place. Returns what is gathered of it, unless there are too many others.
+    pub(super) fn count(&mut self, place: u32) -> Option<&mut T> {
+        match self.entries.get_mut(place as usize) {
             Some(entry) => {
                 entry.count += 1;
                 Some(&mut entry.gathered)
@@ -66,13 +82,13 @@ impl<T: Default + Copy> Distinct<T> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.values.len()
+        self.entries.len()
     }
 
     /// The texts with their counts and what was gathered of them, the most frequent first, equals in
     /// the order of the texts.
     pub(super) fn texts(&self) -> Vec<(&str, u64, T)> {
-        let entries = self.values.values();
+        let entries = self.entries.iter();
         let mut texts: Vec<(&str, u64, T)> =
             entries.filter_map(|e| Some((e.text.as_deref()?, e.count, e.gathered))).collect();
         texts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));

@@ -1,14 +1,14 @@
 //! Maps: columns of keys with numbers, as sparse formats have them, and how they are encoded.
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::DataType;
 
 use super::codes::{Dictionaries, Dictionary, encode_categories};
+use super::keys::{SmallKeys, integers};
 use super::values::{Lists, Sort, for_each_number, logical};
 use super::vocabulary::{MISSING, Vocabulary};
 use crate::error::{Error, Result};
-use crate::learn::{HASHED, ListColumn};
+use crate::learn::ListColumn;
 
 /// A map array's parts: the entries of row `r` are `lists.row(r)` of keys and values.
 #[derive(Debug)]
@@ -62,15 +62,10 @@ pub(super) struct MapEncoder {
 pub(super) struct MapCache {
     dictionary: Option<Dictionary>,
     /// The codes of small whole numbers.
-    small: Vec<u32>,
+    small: SmallKeys,
     codes: Vec<u32>,
     numbers: Vec<f64>,
 }
-
-/// Whole numbers below this are hashed only once in a split.
-const SMALL: usize = 1 << 20;
-/// The code of a small number that was not met yet: no known key has an index as large.
-const UNMET: u32 = HASHED - 1;
 
 impl MapEncoder {
     /// An encoder that divides the values of each known key by its unit.
@@ -91,10 +86,12 @@ impl MapEncoder {
         let maps = Maps::of(array)?;
         maps.numbers(&mut cache.numbers)?;
         cache.codes.clear();
-        match maps.keys.data_type() {
-            // Of u64 the largest are no i64.
-            t if t.is_integer() && *t != DataType::UInt64 => self.integers(&maps.keys, cache)?,
-            _ => encode_categories(
+        match integers(&maps.keys)? {
+            Some(keys) => {
+                let mut code = |key| cache.small.find(key, |digits| self.vocabulary.code(digits));
+                cache.codes.extend(keys.iter().map(|key| key.map_or(MISSING, &mut code)));
+            }
+            None => encode_categories(
                 &maps.keys,
                 &self.vocabulary,
                 shared,
@@ -114,33 +111,6 @@ impl MapEncoder {
                 }
             }
             column.end_row();
-        }
-        Ok(())
-    }
-
-    /// Appends the codes of whole numbers, which are those of their digits.
-    fn integers(&self, keys: &ArrayRef, cache: &mut MapCache) -> Result<()> {
-        let keys = cast(keys, &DataType::Int64)
-            .map_err(|e| Error::data(format!("can't read {} as keys: {e}", keys.data_type())))?;
-        let keys = keys.as_primitive::<Int64Type>();
-        let mut buffer = itoa::Buffer::new();
-        let mut code = |key: i64| self.vocabulary.code(buffer.format(key).as_bytes());
-        for (i, &key) in keys.values().iter().enumerate() {
-            let next = match usize::try_from(key) {
-                _ if keys.is_null(i) => MISSING,
-                Ok(small) if small < SMALL => {
-                    if small >= cache.small.len() {
-                        cache.small.resize((small + 1).next_power_of_two(), UNMET);
-                    }
-                    let known = &mut cache.small[small];
-                    if *known == UNMET {
-                        *known = code(key);
-                    }
-                    *known
-                }
-                _ => code(key),
-            };
-            cache.codes.push(next);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod codes;
 mod decide;
 mod distinct;
 mod encode;
+mod keys;
 mod maps;
 mod mixing;
 mod overrides;

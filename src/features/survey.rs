@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 
 use super::distinct::Distinct;
+use super::keys::{SmallKeys, integers};
 use super::maps::Maps;
 use super::mixing::Mixing;
 use super::overrides::Overrides;
@@ -45,6 +46,8 @@ struct ColumnSurvey {
     places: Vec<Thinned<f64>>,
     /// The keys of maps, of each the sum of the squares of its values.
     keys: Distinct<f64>,
+    /// The places of keys that are small whole numbers.
+    small_keys: SmallKeys,
     /// How many values of maps there are that are not zero, and the sum of their squares.
     values: (u64, f64),
     /// Of what may be the target.
@@ -75,6 +78,7 @@ impl Survey {
                 has_hours: false,
                 places: Vec::new(),
                 keys: Distinct::new(each),
+                small_keys: SmallKeys::default(),
                 values: (0, 0.0),
                 mixing: is_label.then(Mixing::default),
             }
@@ -159,33 +163,11 @@ impl ColumnSurvey {
                 self.add_lengths(&lists, array.len());
                 let hidden = lists.hidden();
                 for_each_text(&lists.items, |i, text| match text {
-                    Some(text) if !hidden.as_ref().is_some_and(|h| h[i]) => {
-                        self.distinct.add_text(text);
-                    }
+                    Some(text) if !hidden.as_ref().is_some_and(|h| h[i]) => self.distinct.add_text(text),
                     _ => {}
                 })
             }
-            Sort::Map => {
-                let maps = Maps::of(array)?;
-                self.add_lengths(&maps.lists, array.len());
-                let hidden = maps.lists.hidden();
-                let mut values = Vec::new();
-                maps.numbers(&mut values)?;
-                for_each_text(&maps.keys, |i, key| {
-                    let x = values[i];
-                    if let Some(key) = key
-                        && x != 0.0
-                        && (x as f32).is_finite()
-                        && !hidden.as_ref().is_some_and(|h| h[i])
-                    {
-                        self.values.0 += 1;
-                        self.values.1 += x * x;
-                        if let Some(squares) = self.keys.add_text(key) {
-                            *squares += x * x;
-                        }
-                    }
-                })
-            }
+            Sort::Map => self.add_maps(&Maps::of(array)?, array.len()),
             Sort::Floats => {
                 let lists = Lists::of(array)?;
                 self.add_lengths(&lists, array.len());
@@ -212,6 +194,43 @@ impl ColumnSurvey {
                 Ok(())
             }
         }
+    }
+
+    fn add_maps(&mut self, maps: &Maps, rows: usize) -> Result<()> {
+        self.add_lengths(&maps.lists, rows);
+        let hidden = maps.lists.hidden();
+        let mut numbers = Vec::new();
+        maps.numbers(&mut numbers)?;
+        let ColumnSurvey { keys, values, small_keys, .. } = self;
+        // As in the encoder, what is zero or can't be a feature is not there.
+        let usable = |i: usize| {
+            numbers[i] != 0.0
+                && (numbers[i] as f32).is_finite()
+                && !hidden.as_ref().is_some_and(|hidden| hidden[i])
+        };
+        let mut add = |keys: &mut Distinct<f64>, i: usize, place: u32| {
+            let square = numbers[i] * numbers[i];
+            values.0 += 1;
+            values.1 += square;
+            if let Some(squares) = keys.count(place) {
+                *squares += square;
+            }
+        };
+        match integers(&maps.keys)? {
+            Some(found) => found.iter().enumerate().for_each(|(i, key)| {
+                if let Some(key) = key.filter(|_| usable(i)) {
+                    let place = small_keys.find(key, |digits| keys.place_of(digits));
+                    add(keys, i, place);
+                }
+            }),
+            None => for_each_text(&maps.keys, |i, key| {
+                if let Some(key) = key.filter(|_| usable(i)) {
+                    let place = keys.place_of(key);
+                    add(keys, i, place);
+                }
+            })?,
+        }
+        Ok(())
     }
 
     fn add_lengths(&mut self, lists: &Lists, rows: usize) {

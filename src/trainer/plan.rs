@@ -219,7 +219,7 @@ mod tests {
         for i in 0..3000u64 {
             let r = crate::random::keyed(1, i);
             let number = (r % 99_991) as f64 / 7.0;
-            let number = if r % 17 == 0 { "NA".to_string() } else { format!("{number:?}") };
+            let number = if r.is_multiple_of(17) { "NA".to_string() } else { format!("{number:?}") };
             let (half, class, truth) = (r % 2, ["no", "yes"][(r % 3 / 2) as usize], r % 5 > 1);
             let (sign, day) = (if r % 7 > 2 { 1 } else { -1 }, 1 + i % 28);
             writeln!(

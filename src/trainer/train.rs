@@ -433,7 +433,7 @@ fn fingerprint(schema: &Schema, rows: u64) -> String {
         names.update(field.name().as_bytes());
         names.update(&[0xff]);
     }
-    format!("{rows} rows, {} columns, names {:016x}", schema.fields().len(), names.digest())
+    format!("{rows} rows read, {} columns, names {:016x}", schema.fields().len(), names.digest())
 }
 
 /// Rows that are shuffled at the least.

@@ -10,10 +10,10 @@ use millstream::features::{
     Encoder, Overrides, Plan, ReadHint, RowFilter, SplitCache, Survey, Wishes, decide,
 };
 use millstream::input::{Dataset, ReadAs, ReadOptions, Request, guarded};
-use millstream::learn::Chunk;
+use millstream::learn::{Chunk, ListColumn};
 
-/// The encoded features of one row: bits of the numbers, codes of the categories, of the lists, and
-/// the label's bits.
+/// The encoded features of one row: bits of the numbers, codes of the categories, of the lists (with
+/// the bits of their values behind them), and the label's bits.
 pub(crate) type Row = (Vec<u32>, Vec<u32>, Vec<Vec<u32>>, u32);
 
 pub(crate) fn open(path: &Path) -> Result<Dataset> {
@@ -64,6 +64,12 @@ pub(crate) fn plan(dataset: &Dataset, target: &str) -> Result<Plan> {
     decide(&survey.profile(true), &wishes)
 }
 
+fn codes_and_values(list: &ListColumn, row: usize) -> Vec<u32> {
+    let span = list.offsets[row] as usize..list.offsets[row + 1] as usize;
+    let values = list.values.get(span).unwrap_or_default();
+    list.row(row).iter().copied().chain(values.iter().map(|x| x.to_bits())).collect()
+}
+
 /// What the dataset's rows become under a plan.
 pub(crate) fn encoded(dataset: &Dataset, plan: &Plan, batch_rows: usize) -> Result<Vec<Row>> {
     let encoder = Encoder::new(Arc::new(plan.clone()), RowFilter::Fail);
@@ -89,7 +95,7 @@ pub(crate) fn encoded(dataset: &Dataset, plan: &Plan, batch_rows: usize) -> Resu
             rows.push((
                 (0..shape.dense).map(|c| chunk.dense(c)[r].to_bits()).collect(),
                 chunk.slots.iter().map(|s| s[r]).collect(),
-                chunk.lists.iter().map(|l| l.row(r).to_vec()).collect(),
+                chunk.lists.iter().map(|list| codes_and_values(list, r)).collect(),
                 chunk.labels[r].to_bits(),
             ));
         }

@@ -72,6 +72,29 @@ fn lists(item: &DataType) -> ArrayRef {
     Arc::new(ListArray::new(field, offsets, as_type(&items, item), Some(nulls)))
 }
 
+/// Maps of 0 to 3 numbers by key, some null, with nulls among the numbers.
+fn maps(key: &DataType, value: &DataType) -> MapArray {
+    let rows = || (0..ROWS).flat_map(|i| (0..if i % 9 == 4 { 0 } else { i % 4 }).map(move |k| (i, k)));
+    let keys: ArrayRef =
+        Arc::new(Int64Array::from_iter_values(rows().map(|(i, k)| ((i + 31 * k) % 90) as i64)));
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter(rows().map(|(i, k)| number(i + k))));
+    let field =
+        |name, data_type: &DataType, nullable| Arc::new(Field::new(name, data_type.clone(), nullable));
+    let fields = Fields::from(vec![field("key", key, false), field("value", value, true)]);
+    let entries = StructArray::new(fields, vec![as_type(&keys, key), as_type(&numbers, value)], None);
+    let lengths = (0..ROWS).map(|i| if i % 9 == 4 { 0 } else { i % 4 });
+    let nulls = NullBuffer::from_iter((0..ROWS).map(|i| i % 9 != 4));
+    let entry = field("entries", entries.data_type(), false);
+    MapArray::new(entry, OffsetBuffer::from_lengths(lengths), entries, Some(nulls), false)
+}
+
+/// The same rows as lists of pairs.
+fn pairs(maps: &MapArray) -> ArrayRef {
+    let entries = maps.entries();
+    let item = Arc::new(Field::new("item", entries.data_type().clone(), true));
+    Arc::new(ListArray::new(item, maps.offsets().clone(), Arc::new(entries.clone()), maps.nulls().cloned()))
+}
+
 /// Vectors of three numbers, some null.
 fn vectors(item: &DataType) -> ArrayRef {
     let items: ArrayRef = Arc::new(Int64Array::from_iter_values((0..3 * ROWS).map(|i| (i * 31 % 50) as i64)));
@@ -155,6 +178,18 @@ pub(crate) fn groups() -> Vec<Vec<(String, ArrayRef)>> {
     }
     let vector = vectors(&T::Float32);
     embeddings.extend(named("v", &vector, &[T::List(item(T::Float32)), T::LargeList(item(T::Float64))]));
+    let mut mapped: Vec<(String, ArrayRef)> = Vec::new();
+    let key_types = [T::Int8, T::Int32, T::Int64, T::UInt16, T::UInt64, T::Utf8, T::LargeUtf8, T::Binary];
+    for key in key_types.into_iter().chain([dictionary(T::Int32, T::Utf8), dictionary(T::UInt8, T::Int16)]) {
+        let maps = maps(&key, &T::Float32);
+        mapped.push((format!("p {key} pairs"), pairs(&maps)));
+        mapped.push((format!("p {key}"), Arc::new(maps)));
+    }
+    for value in [T::Float64, T::Int8, T::UInt32, T::Decimal128(20, 4), dictionary(T::Int32, T::Float32)] {
+        mapped.push((format!("p to {value}"), Arc::new(maps(&T::Int32, &value))));
+    }
+    let large = T::LargeList(item(pairs(&maps(&T::Int32, &T::Float32)).as_list::<i32>().value_type()));
+    mapped.extend(named("p", &pairs(&maps(&T::Int32, &T::Float32)), &[large]));
     let codes: ArrayRef = Arc::new(
         FixedSizeBinaryArray::try_from_sparse_iter_with_size(
             (0..ROWS).map(|i| Some([b'a' + (i % 3) as u8, b'x'])),
@@ -175,6 +210,7 @@ pub(crate) fn groups() -> Vec<Vec<(String, ArrayRef)>> {
         named("c", &codes, &[T::FixedSizeBinary(2), T::Binary]),
         lists,
         embeddings,
+        mapped,
     ]
 }
 
@@ -183,12 +219,6 @@ pub(crate) fn unusable() -> Vec<(String, ArrayRef)> {
     let child = integers();
     let fields = Fields::from(vec![Field::new("x", DataType::Int64, true)]);
     let nested: ArrayRef = Arc::new(StructArray::new(fields, vec![child], None));
-    let mut maps = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
-    for i in 0..ROWS {
-        maps.keys().append_value("k");
-        maps.values().append_value(i as i32);
-        maps.append(true).unwrap();
-    }
     let nested_list = {
         let inner = lists(&DataType::Int32);
         let field = Arc::new(Field::new("item", inner.data_type().clone(), true));
@@ -196,7 +226,8 @@ pub(crate) fn unusable() -> Vec<(String, ArrayRef)> {
     };
     vec![
         ("x struct".into(), nested),
-        ("x map".into(), Arc::new(maps.finish())),
+        ("x map of texts".into(), Arc::new(maps(&DataType::Int32, &DataType::Utf8))),
+        ("x map by floats".into(), Arc::new(maps(&DataType::Float32, &DataType::Float32))),
         ("x lists of lists".into(), nested_list),
         ("x null".into(), Arc::new(NullArray::new(ROWS))),
         ("x all null".into(), new_null_array(&DataType::Float64, ROWS)),
