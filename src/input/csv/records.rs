@@ -19,7 +19,7 @@ const SLACK: u64 = 4 << 10;
 
 /// Bytes of a chunk, about: its text and tokens shall stay in the cache while column after column
 /// goes through them.
-const CHUNK: usize = 32 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// Bytes that the buffer has behind the text at the least, so that short cells can be loaded as words.
 pub(super) const PADDING: usize = 16;

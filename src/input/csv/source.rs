@@ -7,27 +7,30 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use super::layout::Layout;
-use super::records::BLOCK;
+use super::records::{BLOCK, CHUNK};
 use super::stream::CsvStream;
 use crate::error::{Error, Result};
 use crate::input::bytes::Compression;
-use crate::input::{BatchStream, Extent, ReadOptions, Request, Source, Split};
+use crate::input::{BatchStream, Extent, ReadAs, ReadOptions, Request, Source, Split};
 
 /// A CSV or TSV file, plain or compressed with gzip or zstd.
 ///
 /// Cells are separated by commas, tabs, semicolons or bars and quoted as in RFC 4180; a quote inside
 /// an unquoted cell is a character like any other. Lines end with LF or CRLF, blank lines are skipped.
 /// The delimiter, whether quotes are quotes, whether there is a header, and the columns' types are
-/// found from samples spread over the file. Without a header, the columns are named `column_0`,
-/// `column_1` and so on.
+/// found from samples spread over the file (of a compressed file: from its first 4 MiB of text), where
+/// the options don't say them. Without a header, the columns are named `column_0`, `column_1` and so on.
 ///
 /// An empty cell is a missing value. In columns of numbers, booleans and times so are `NA`, `N/A`,
-/// `null`, `None`, `NaN`, `\N`, `?` and `-`, and spaces around a value don't matter.
+/// `null`, `None`, `NaN`, `\N`, `?` and `-`, and spaces around a value don't matter; the nulls of the
+/// options are missing values in columns of every type.
 ///
 /// # Error handling
 ///
 /// A cell that can't be read as requested, a record with too few or too many cells, and text after
-/// a closing quote are errors with the line (counted from 1, line breaks inside quotes included).
+/// a closing quote are errors with the line (counted from 1, line breaks inside quotes included), or rows
+/// left out where rejects are asked for. Then text after a closing quote costs the rest of its line, a
+/// quote that is never closed its line, a record longer than 64 MiB its own: the next line is read again.
 /// Where a range of a plain file begins is guessed from the text around it, and the guess is checked
 /// when the range before has been read: rows are never cut wrongly without an error. Whoever reads
 /// only some of the splits does without that check.
@@ -94,7 +97,11 @@ impl Source for CsvSource {
         };
         // Per row: the line number, and per column a value or, as text, about its share of a record.
         let row = 8 + 12 * request.columns.len() + record_bytes;
-        // A block and the ends of its cells, four bytes for every two of text at the most.
-        3 * BLOCK.max(2 * record_bytes) + rows * row + compression.memory()
+        // A block, and the ends of a chunk's cells, four bytes for each of its own at the most.
+        let text = BLOCK.max(2 * record_bytes) + 4 * CHUNK.max(record_bytes);
+        // Dictionaries grow with the text; half of it is a guess, and their tables are as large again.
+        let categories = request.columns.iter().filter(|(_, read_as)| *read_as == ReadAs::Category);
+        let dictionaries = if categories.count() > 0 { rows * record_bytes } else { 0 };
+        text + rows * row + dictionaries + compression.memory()
     }
 }

@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn commas_before_decimals() {
         let spelling = Spelling { nulls: vec![b"k.A.".to_vec()], decimal_comma: true };
-        assert_eq!(spelling.number(b"3,14"), Value::Is(3.14));
+        assert_eq!(spelling.number(b"2,75"), Value::Is(2.75));
         assert_eq!(spelling.number(b" -1,5e3 "), Value::Is(-1500.0));
         assert_eq!(spelling.number(b"7"), Value::Is(7.0));
         for cell in ["1.5", "1.234,5", "1,2,3", ",", "x"] {

@@ -140,7 +140,7 @@ fn bytes_that_are_no_text() {
             "number Int64, b Int64",
             "1|1",
             "2|1",
-            "! line 4, column `number`: found \"1\\02\", expected a whole number <- 1\02,1",
+            "! line 4, column `number`: found \"1\\02\", expected a whole number <- 1\u{0}2,1",
         ],
     );
     check(
