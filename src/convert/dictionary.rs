@@ -13,8 +13,7 @@ use crate::error::{Error, Result};
 /// The texts so far, and a hash table to find them by.
 #[derive(Debug)]
 pub(super) struct Dictionary {
-    /// For each slot the upper half of a text's hash, and the text's number plus one; zero if empty.
-    slots: Vec<(u32, u32)>,
+    slots: Vec<Slot>,
     bytes: Vec<u8>,
     /// Where each text begins in `bytes`, and where the last one ends.
     offsets: Vec<i32>,
@@ -22,9 +21,41 @@ pub(super) struct Dictionary {
     last: Option<(StringArray, Vec<i32>)>,
 }
 
+/// A text as the table knows it. One of up to eight bytes is all there, so that finding it touches one
+/// line of the cache; a longer one is there by its hash, and is compared where it lies.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Slot {
+    /// The text itself, or its hash.
+    word: u64,
+    /// Its length, `u32::MAX` for all lengths above eight.
+    length: u32,
+    /// Its number plus one; zero if the slot is empty.
+    number: u32,
+}
+
+impl Slot {
+    fn of(text: &[u8]) -> Slot {
+        match text.len() {
+            8 => Slot { word: u64::from_le_bytes(text.try_into().unwrap_or_default()), length: 8, number: 0 },
+            length @ 0..8 => {
+                let mut word = [0; 8];
+                word[..length].copy_from_slice(text);
+                Slot { word: u64::from_le_bytes(word), length: length as u32, number: 0 }
+            }
+            _ => Slot { word: xxh3_64(text), length: u32::MAX, number: 0 },
+        }
+    }
+
+    /// Where it is looked for first: a multiplication spreads short texts, too.
+    fn home(&self) -> usize {
+        let product = u128::from(self.word ^ u64::from(self.length) << 32) * 0x9e37_79b9_7f4a_7c15_u128;
+        (product as u64 ^ (product >> 64) as u64) as usize
+    }
+}
+
 impl Dictionary {
     pub(super) fn new() -> Self {
-        Dictionary { slots: vec![(0, 0); 1 << 6], bytes: Vec::new(), offsets: vec![0], last: None }
+        Dictionary { slots: vec![Slot::default(); 1 << 6], bytes: Vec::new(), offsets: vec![0], last: None }
     }
 
     /// Distinct texts.
@@ -100,23 +131,23 @@ impl Dictionary {
     }
 
     /// The number of a text, which is added if it is new.
+    #[inline]
     fn number(&mut self, text: &[u8]) -> Result<i32> {
-        let hash = xxh3_64(text);
-        let mark = (hash >> 32) as u32;
+        let mut wanted = Slot::of(text);
         let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
+        let mut at = wanted.home() & mask;
         loop {
-            let (other, number) = self.slots[slot];
-            if number == 0 {
+            let slot = self.slots[at];
+            if slot.number == 0 {
                 break;
             }
-            if other == mark {
-                let index = number as usize - 1;
-                if &self.bytes[self.offsets[index] as usize..self.offsets[index + 1] as usize] == text {
+            if slot.word == wanted.word && slot.length == wanted.length {
+                let index = slot.number as usize - 1;
+                if wanted.length != u32::MAX || self.text(index) == text {
                     return Ok(index as i32);
                 }
             }
-            slot = (slot + 1) & mask;
+            at = (at + 1) & mask;
         }
         let number = self.len() as i32;
         self.bytes.extend_from_slice(text);
@@ -125,24 +156,27 @@ impl Dictionary {
                 .remedy("give a smaller --shard-size, or read the column with --type COLUMN=text")
         })?;
         self.offsets.push(end);
-        self.slots[slot] = (mark, number as u32 + 1);
+        wanted.number = number as u32 + 1;
+        self.slots[at] = wanted;
         if 2 * self.len() > self.slots.len() {
             self.grow();
         }
         Ok(number)
     }
 
+    fn text(&self, index: usize) -> &[u8] {
+        &self.bytes[self.offsets[index] as usize..self.offsets[index + 1] as usize]
+    }
+
     fn grow(&mut self) {
         let mask = 4 * self.slots.len() - 1;
-        let mut slots = vec![(0, 0); mask + 1];
-        for index in 0..self.len() {
-            let text = &self.bytes[self.offsets[index] as usize..self.offsets[index + 1] as usize];
-            let hash = xxh3_64(text);
-            let mut slot = hash as usize & mask;
-            while slots[slot].1 != 0 {
-                slot = (slot + 1) & mask;
+        let mut slots = vec![Slot::default(); mask + 1];
+        for slot in self.slots.iter().filter(|slot| slot.number > 0) {
+            let mut at = slot.home() & mask;
+            while slots[at].number > 0 {
+                at = (at + 1) & mask;
             }
-            slots[slot] = ((hash >> 32) as u32, index as u32 + 1);
+            slots[at] = *slot;
         }
         self.slots = slots;
     }

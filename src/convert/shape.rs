@@ -101,7 +101,7 @@ impl Shape {
                     Some(said) => said == ColumnType::Category,
                     None => is_category(field.name()),
                 };
-            let read_as = if category && is_text_type(&own) { ReadAs::Category } else { ReadAs::Native };
+            let read_as = if category && is_text_type(&own) { ReadAs::Text } else { ReadAs::Native };
             columns.push((field.name().clone(), read_as));
             types.push(data_type);
             categories.push(category);
