@@ -25,7 +25,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 
 pub(super) use file::TextFile;
-pub(super) use number::{decimal, float, float32, narrow};
+pub(super) use number::{decimal, digits, float, float32, narrow};
 pub(super) use scalar::{Scalar, Texts, Values, requested_type};
 pub(super) use source::LineSource;
 pub(super) use sparse::Sparse;

@@ -66,7 +66,13 @@ impl Texts {
 
     /// The array; leaves no texts.
     pub(in crate::input) fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<StringArray> {
-        let Texts { offsets, bytes } = std::mem::replace(self, Texts::new());
+        // The next batch will be about as long.
+        let mut next = Texts {
+            offsets: Vec::with_capacity(self.offsets.len()),
+            bytes: Vec::with_capacity(self.bytes.len()),
+        };
+        next.offsets.push(0);
+        let Texts { offsets, bytes } = std::mem::replace(self, next);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         StringArray::try_new(offsets, bytes.into(), nulls).map_err(|e| Error::data(e.to_string()))
     }
