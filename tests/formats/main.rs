@@ -7,4 +7,5 @@ mod parquet_testing;
 mod real;
 mod splits;
 mod table;
+mod text;
 mod types;

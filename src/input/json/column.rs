@@ -10,7 +10,7 @@ use super::cursor::{Cursor, Token};
 use super::kind::Kind;
 use crate::error::{Error, Result};
 use crate::input::csv::iso;
-use crate::input::lines::{Scalar, Sparse, Texts, Values, float, float32};
+use crate::input::lines::{Scalar, Sparse, Texts, Values, float, float32, push_some};
 
 /// The array.
 #[derive(Debug)]
@@ -165,32 +165,26 @@ impl Column {
 
 /// Pushes a scalar that is not null.
 fn push(kind: &Kind, values: &mut Values, token: Token, scratch: &mut String) -> Result<()> {
-    let pushed = match (values, token) {
-        (Values::Integer(values), Token::Number(number)) => integer(number).map(|number| values.push(number)),
-        (Values::Float(values), Token::Number(number)) => {
-            float(number.as_bytes()).map(|number| values.push(number))
-        }
-        (Values::Float32(values), Token::Number(number)) => {
-            float32(number.as_bytes()).map(|number| values.push(number))
-        }
-        (Values::Boolean(values), Token::Boolean(value)) => Some(values.push(value)),
-        (Values::Time(values), Token::Text(text)) => {
-            iso(text.plain(scratch)?.as_bytes()).map(|time| values.push(time))
-        }
-        (Values::Text(texts), Token::Text(text)) => Some(texts.push(text.plain(scratch)?)),
-        (Values::Text(texts), Token::Number(number)) => Some(texts.push(number)),
-        (Values::Text(texts), Token::Boolean(value)) => {
-            Some(texts.push(if value { "true" } else { "false" }))
-        }
+    let is_pushed = match (values, token) {
+        (Values::Integer(values), Token::Number(number)) => push_some(values, integer(number)),
+        (Values::Float(values), Token::Number(number)) => push_some(values, float(number.as_bytes())),
+        (Values::Float32(values), Token::Number(number)) => push_some(values, float32(number.as_bytes())),
+        (Values::Boolean(values), Token::Boolean(value)) => push_some(values, Some(value)),
+        (Values::Time(values), Token::Text(text)) => push_some(values, iso(text.plain(scratch)?.as_bytes())),
+        (Values::Text(texts), Token::Text(text)) => texts.push_some(Some(text.plain(scratch)?)),
+        (Values::Text(texts), Token::Number(number)) => texts.push_some(Some(number)),
+        (Values::Text(texts), Token::Boolean(true)) => texts.push_some(Some("true")),
+        (Values::Text(texts), Token::Boolean(false)) => texts.push_some(Some("false")),
         (Values::Float(values), Token::Boolean(value)) if *kind == Kind::AnyNumber => {
-            Some(values.push(f64::from(value)))
+            push_some(values, Some(f64::from(value)))
         }
         (Values::Float(values), Token::Text(text)) if *kind == Kind::AnyNumber => {
-            float(text.plain(scratch)?.trim().as_bytes()).map(|number| values.push(number))
+            let number = float(text.plain(scratch)?.trim().as_bytes());
+            push_some(values, number.filter(|number| !number.is_nan()))
         }
-        _ => None,
+        _ => false,
     };
-    pushed.ok_or_else(|| mismatch(kind.described(), token))
+    if is_pushed { Ok(()) } else { Err(mismatch(kind.described(), token)) }
 }
 
 /// A whole number, which may be written as `1.0` or `1e3`.

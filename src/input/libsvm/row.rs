@@ -1,7 +1,7 @@
 //! A line's parts.
 
 use crate::error::{Error, Result};
-use crate::input::lines::{decimal, float, float32, narrow, shown};
+use crate::input::lines::{decimal, digits, float, float32, narrow, shown};
 
 /// What stands in a line besides its features.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,14 +74,8 @@ pub(super) fn parse<'a>(
 /// The feature that begins at `at`, and where it ends, if it is written in the common way.
 #[inline]
 fn short_feature(line: &[u8], at: usize) -> Option<(i32, f32, usize)> {
-    let mut end = at;
-    let mut index = 0u64;
-    while let Some(digit) = line.get(end).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
-        index = index.wrapping_mul(10).wrapping_add(u64::from(digit));
-        end += 1;
-    }
-    // Ten digits can't overflow the sum.
-    if end == at || end - at > 10 || line.get(end) != Some(&b':') {
+    let (index, end) = digits(line, at)?;
+    if line.get(end) != Some(&b':') {
         return None;
     }
     let (value, end) = decimal(line, end + 1)?;

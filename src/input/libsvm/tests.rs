@@ -111,6 +111,24 @@ fn rejects_are_left_out_and_handed_over() {
 }
 
 #[test]
+fn lines_longer_than_memory_are_passed_over() {
+    let long = "9".repeat((64 << 20) + (1 << 20));
+    for (text, rows) in [(format!("1 1:1\n{long}\n2 2:2\n"), 2), (format!("1 1:1\n{long}"), 1)] {
+        for bytes in [text.as_bytes().to_vec(), zstd::encode_all(text.as_bytes(), 1).unwrap()] {
+            let file = file(&bytes);
+            let source = open(file.path(), &ReadOptions::default()).unwrap();
+            let mut request = native(&source, 10);
+            let told = read(&source, &request).unwrap_err().to_string();
+            assert!(told.contains(", line 2: found a line longer than 64 MiB"), "{told}");
+            request.rejects = true;
+            let (batches, rejects) = read(&source, &request).unwrap();
+            assert_eq!(cells(&batches).len(), rows);
+            assert_eq!((rejects.len(), rejects[0].text.len()), (1, crate::input::Reject::LONGEST));
+        }
+    }
+}
+
+#[test]
 fn a_row_knows_its_line() {
     let text = "# head\n1 1:1\n\n2 1:1\n#\n3 1:1\n4 1:1";
     let file = file(text.as_bytes());

@@ -147,6 +147,9 @@ impl TextFile {
         }
         let mut known = self.breaks.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut at, mut breaks) = known.range(..=position).next_back().map_or((0, 0), |(at, n)| (*at, *n));
+        if at == position {
+            return Ok(breaks);
+        }
         let mut bytes = self.bytes(at)?;
         let mut buffer = vec![0; BLOCK];
         while at < position {
@@ -158,7 +161,7 @@ impl TextFile {
             }
             at += read as u64;
             breaks += memchr_iter(b'\n', &buffer[..read]).count() as u64;
-            if at.is_multiple_of(KEPT) {
+            if at.is_multiple_of(KEPT) || at == position {
                 known.insert(at, breaks);
             }
         }

@@ -25,8 +25,8 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 
 pub(super) use file::TextFile;
-pub(super) use number::{decimal, float, float32, narrow};
-pub(super) use scalar::{Scalar, Texts, Values, requested_type};
+pub(super) use number::{decimal, digits, float, float32, narrow};
+pub(super) use scalar::{Scalar, Texts, Values, push_some, requested_type};
 pub(super) use source::LineSource;
 pub(super) use sparse::Sparse;
 pub(super) use word::{Words, is_whole, shown};

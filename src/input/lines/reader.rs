@@ -91,6 +91,9 @@ impl Lines {
 
     fn line(&mut self, text: Range<usize>) -> Line {
         self.count += 1;
+        if text.len() > LONGEST {
+            return Line::TooLong(self.buffer[text.start..text.start + Reject::LONGEST].to_vec());
+        }
         let carriage_return = usize::from(self.buffer[text.clone()].ends_with(b"\r"));
         Line::Text(text.start..text.end - carriage_return)
     }
@@ -125,6 +128,8 @@ impl Lines {
         let read_to = self.offset + self.filled as u64;
         let wanted = self.stop.saturating_sub(read_to).saturating_add(SLACK.max(self.filled as u64));
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(BLOCK.max(self.filled));
+        // More than that is passed over.
+        let wanted = wanted.min((LONGEST + BLOCK).saturating_sub(self.filled));
         if self.buffer.len() < self.filled + wanted {
             self.buffer.resize(self.filled + wanted, 0);
         }

@@ -51,6 +51,15 @@ impl Texts {
         self.offsets.push(self.bytes.len() as i32);
     }
 
+    /// Pushes the text, if there is one; whether there is.
+    #[inline]
+    pub(in crate::input) fn push_some(&mut self, text: Option<&str>) -> bool {
+        if let Some(text) = text {
+            self.push(text);
+        }
+        text.is_some()
+    }
+
     pub(in crate::input) fn len(&self) -> usize {
         self.offsets.len() - 1
     }
@@ -66,7 +75,13 @@ impl Texts {
 
     /// The array; leaves no texts.
     pub(in crate::input) fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<StringArray> {
-        let Texts { offsets, bytes } = std::mem::replace(self, Texts::new());
+        // The next batch will be about as long.
+        let mut next = Texts {
+            offsets: Vec::with_capacity(self.offsets.len()),
+            bytes: Vec::with_capacity(self.bytes.len()),
+        };
+        next.offsets.push(0);
+        let Texts { offsets, bytes } = std::mem::replace(self, next);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         StringArray::try_new(offsets, bytes.into(), nulls).map_err(|e| Error::data(e.to_string()))
     }
@@ -137,6 +152,14 @@ impl Scalar {
             Values::Text(texts) => Arc::new(texts.finish(nulls)?),
         })
     }
+}
+
+/// Pushes the value, if there is one; whether there is.
+#[inline]
+pub(in crate::input) fn push_some<T>(values: &mut Vec<T>, value: Option<T>) -> bool {
+    let is_some = value.is_some();
+    values.extend(value);
+    is_some
 }
 
 /// The type in which a column of the given type (`None` if the file lacks it) is handed over to one

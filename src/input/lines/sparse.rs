@@ -47,7 +47,9 @@ impl Keys for Vec<i32> {
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
-        Ok(Arc::new(Int32Array::from(std::mem::take(self))))
+        // The next batch will be about as long.
+        let next = Vec::with_capacity(self.len());
+        Ok(Arc::new(Int32Array::from(std::mem::replace(self, next))))
     }
 }
 
@@ -105,7 +107,7 @@ impl<K: Keys> Sparse<K> {
         let DataType::Struct(fields) = entries.data_type() else {
             return Err(Error::data("no type of a map's entries"));
         };
-        let values: ArrayRef = Arc::new(Float32Array::from(std::mem::take(&mut self.values)));
+        let values: ArrayRef = Arc::new(Float32Array::from(self.values.split_off(0)));
         let columns = vec![self.keys.finish()?, values];
         let all = StructArray::try_new(fields.clone(), columns, None).map_err(fault)?;
         let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.offsets, vec![0])));

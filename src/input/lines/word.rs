@@ -4,7 +4,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 
 use super::number::{float, float32};
-use super::scalar::{Scalar, Values};
+use super::scalar::{Scalar, Values, push_some};
 use crate::error::{Error, Result};
 use crate::input::csv::iso;
 
@@ -29,25 +29,22 @@ pub(in crate::input) fn push_word(column: &mut Scalar, name: &str, word: &[u8]) 
 
 /// Pushes the value, if it can be read.
 fn read(column: &mut Scalar, word: &[u8]) -> bool {
-    let push = match &mut column.values {
-        Values::Integer(values) => whole(word).map(|value| values.push(value)),
-        Values::Float(values) => {
-            float(word).filter(|value| value.is_finite()).map(|value| values.push(value))
-        }
-        Values::Float32(values) => float32(word).map(|value| values.push(value)),
-        Values::Time(values) => iso(word).map(|value| values.push(value)),
+    match &mut column.values {
+        Values::Integer(values) => push_some(values, whole(word)),
+        Values::Float(values) => push_some(values, float(word).filter(|value| value.is_finite())),
+        Values::Float32(values) => push_some(values, float32(word)),
+        Values::Time(values) => push_some(values, iso(word)),
         Values::Boolean(values) => match word {
-            b"1" | b"true" => Some(values.push(true)),
-            b"0" | b"false" => Some(values.push(false)),
-            _ => None,
+            b"1" | b"true" => push_some(values, Some(true)),
+            b"0" | b"false" => push_some(values, Some(false)),
+            _ => false,
         },
         // A number has one text, with or without a sign.
         Values::Text(texts) => {
             let unsigned = word.strip_prefix(b"+").filter(|rest| float(rest).is_some());
-            std::str::from_utf8(unsigned.unwrap_or(word)).ok().map(|text| texts.push(text))
+            texts.push_some(std::str::from_utf8(unsigned.unwrap_or(word)).ok())
         }
-    };
-    push.is_some()
+    }
 }
 
 fn whole(word: &[u8]) -> Option<i64> {

@@ -1,6 +1,5 @@
 //! The columns of a file, as a sample shows them.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,8 +35,8 @@ struct Vw {
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) schema: SchemaRef,
-    /// The column's name for each namespace's.
-    pub(super) namespaces: HashMap<String, String>,
+    /// The namespaces, each with the name of its column.
+    pub(super) namespaces: Vec<(String, String)>,
     /// Further spellings of missing values.
     pub(super) nulls: Vec<String>,
 }
@@ -95,20 +94,20 @@ impl Survey {
                 fields.push(Field::new(name, wanted.map_or(found, |wanted| wanted.data_type()), true));
             }
         }
-        let mut namespaces: HashMap<String, String> = HashMap::new();
+        let mut namespaces: Vec<(String, String)> = Vec::new();
         let mut names = Vec::new();
         for namespace in self.namespaces {
             let name = if namespace.is_empty() { UNNAMED } else { &namespace };
             names.push(name.to_string());
-            namespaces.insert(namespace.clone(), name.to_string());
+            namespaces.push((namespace.clone(), name.to_string()));
         }
         for (name, wanted) in &options.types {
             let is_map = *wanted == ColumnType::Map;
             if is_map && !names.contains(name) {
                 names.push(name.clone());
-                namespaces.insert(name.clone(), name.clone());
+                namespaces.push((name.clone(), name.clone()));
                 if name == UNNAMED {
-                    namespaces.insert(String::new(), name.clone());
+                    namespaces.push((String::new(), name.clone()));
                 }
             } else if !is_map && names.contains(name) {
                 return Err(Error::usage(format!("`{name}` is a namespace, which can only be a map"))

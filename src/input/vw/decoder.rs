@@ -21,8 +21,11 @@ pub(super) struct VwDecoder {
     /// Which of them the file has.
     has: [bool; 4],
     namespaces: Vec<Sparse<Texts>>,
-    /// Which of the namespaces of the file is which of the requested ones, if it is.
-    by_name: HashMap<String, Option<usize>>,
+    /// Which of the requested namespaces those of the file are, if they are.
+    places: Vec<(String, Option<usize>)>,
+    by_name: HashMap<String, usize>,
+    /// The place that the next namespace is likely to have: most lines have the same ones in the same order.
+    next: usize,
     seen: Seen,
     wanted: Vec<Wanted>,
 }
@@ -60,12 +63,16 @@ impl VwDecoder {
             });
         }
         let place = |column: &String| requested.iter().position(|name| name == column);
-        let by_name = columns.namespaces.iter().map(|(name, column)| (name.clone(), place(column))).collect();
+        let places: Vec<_> =
+            columns.namespaces.iter().map(|(name, column)| (name.clone(), place(column))).collect();
+        let by_name = places.iter().enumerate().map(|(index, (name, _))| (name.clone(), index)).collect();
         VwDecoder {
             head: words,
             has: HEAD.map(|name| columns.schema.field_with_name(name).is_ok()),
             namespaces: requested.iter().map(|_| Sparse::new()).collect(),
+            places,
             by_name,
+            next: 0,
             seen: Seen::new(),
             wanted: all,
             columns,
@@ -73,9 +80,13 @@ impl VwDecoder {
     }
 
     fn append_section(&mut self, section: Section) -> Result<()> {
-        let Some(column) = self.by_name.get(section.name) else { return Err(unknown(section.name)) };
+        let place = match self.places.get(self.next) {
+            Some((name, _)) if name == section.name => self.next,
+            _ => *self.by_name.get(section.name).ok_or_else(|| unknown(section.name))?,
+        };
+        self.next = place + 1;
         let nulls = &self.columns.nulls;
-        let Some(column) = *column else { return section.each_feature(nulls, |_, _| Ok(())) };
+        let Some(column) = self.places[place].1 else { return section.each_feature(nulls, |_, _| Ok(())) };
         let Sparse { keys, values, .. } = &mut self.namespaces[column];
         section.each_feature(nulls, |name, value| {
             let is_there = |entry: u32| keys.get(entry as usize) == name.as_bytes();
@@ -123,6 +134,7 @@ impl Decoder for VwDecoder {
             self.head[index].push(part.map(str::as_bytes))?;
         }
         self.seen.clear();
+        self.next = 0;
         for section in sections(after) {
             let section = section?;
             self.append_section(section).map_err(|error| match section.name {

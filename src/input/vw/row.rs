@@ -1,5 +1,7 @@
 //! A line's parts.
 
+use memchr::memchr;
+
 use crate::error::{Error, Result};
 use crate::input::lines::{decimal, float, float32, narrow, shown};
 
@@ -27,7 +29,7 @@ pub(super) fn halves(line: &[u8]) -> Result<(&str, &str)> {
         Error::data("found text that is not valid UTF-8")
             .remedy("convert the file to UTF-8, for example with iconv")
     })?;
-    line.split_once('|').ok_or_else(|| {
+    memchr(b'|', line.as_bytes()).map(|bar| (&line[..bar], &line[bar + 1..])).ok_or_else(|| {
         Error::data(format!("found {}, expected a bar `|` before the features", shown(line.as_bytes())))
             .remedy("correct the line, or name another --input-format")
     })
@@ -73,24 +75,29 @@ pub(super) fn head<'a>(text: &'a str, nulls: &[String]) -> Result<Head<'a>> {
 
 /// The namespaces of what stands after the first bar.
 pub(super) fn sections(text: &str) -> impl Iterator<Item = Result<Section<'_>>> {
-    text.split('|').map(|text| {
-        let end = text.find([' ', '\t']).unwrap_or(text.len());
-        let (word, features) = text.split_at(end);
-        let (name, scale) = match word.split_once(':') {
-            None => (word, 1.0),
-            Some((name, scale)) => match float32(scale.as_bytes()) {
-                Some(scale) => (name, scale),
-                None => {
-                    return Err(Error::data(format!(
-                        "found {}, expected a namespace and a finite number with a colon between them",
-                        shown(word.as_bytes())
-                    ))
-                    .remedy("put a space between the bar and the first feature"));
-                }
-            },
-        };
-        Ok(Section { name, scale, features })
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let bar = memchr(b'|', text.as_bytes());
+        rest = bar.map(|bar| &text[bar + 1..]);
+        Some(section(&text[..bar.unwrap_or(text.len())]))
     })
+}
+
+fn section(text: &str) -> Result<Section<'_>> {
+    let end = text.bytes().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(text.len());
+    let (word, features) = text.split_at(end);
+    let Some(colon) = word.bytes().position(|byte| byte == b':') else {
+        return Ok(Section { name: word, scale: 1.0, features });
+    };
+    match float32(&word.as_bytes()[colon + 1..]) {
+        Some(scale) => Ok(Section { name: &word[..colon], scale, features }),
+        None => Err(Error::data(format!(
+            "found {}, expected a namespace and a finite number with a colon between them",
+            shown(word.as_bytes())
+        ))
+        .remedy("put a space between the bar and the first feature")),
+    }
 }
 
 impl Section<'_> {
