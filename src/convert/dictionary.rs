@@ -33,17 +33,50 @@ struct Slot {
     number: u32,
 }
 
+/// Masks of the first bytes of a word.
+const FIRST: [u64; 9] = {
+    let mut masks = [0; 9];
+    let mut length = 1;
+    while length <= 8 {
+        masks[length] = u64::MAX >> (64 - 8 * length);
+        length += 1;
+    }
+    masks
+};
+
+/// Texts that are looked for at once.
+const GROUP: usize = 32;
+
 impl Slot {
-    fn of(text: &[u8]) -> Slot {
-        match text.len() {
-            8 => Slot { word: u64::from_le_bytes(text.try_into().unwrap_or_default()), length: 8, number: 0 },
-            length @ 0..8 => {
-                let mut word = [0; 8];
-                word[..length].copy_from_slice(text);
-                Slot { word: u64::from_le_bytes(word), length: length as u32, number: 0 }
-            }
-            _ => Slot { word: xxh3_64(text), length: u32::MAX, number: 0 },
+    /// What is looked for to find the text `bytes[start..end]`.
+    #[inline(always)]
+    fn of(bytes: &[u8], start: usize, end: usize) -> Slot {
+        let length = end - start;
+        if length > 8 {
+            return Slot { word: xxh3_64(&bytes[start..end]), length: u32::MAX, number: 0 };
         }
+        // Reading a whole word and blotting out what comes behind the text is faster than copying it.
+        let word = match bytes[start..].first_chunk() {
+            Some(word) => u64::from_le_bytes(*word) & FIRST[length],
+            None => {
+                let mut word = [0; 8];
+                word[..length].copy_from_slice(&bytes[start..end]);
+                u64::from_le_bytes(word)
+            }
+        };
+        Slot { word, length: length as u32, number: 0 }
+    }
+
+    /// Whether it is the wanted text for certain.
+    #[inline(always)]
+    fn is_short(&self, wanted: &Slot) -> bool {
+        self.word == wanted.word && self.length == wanted.length && self.number > 0 && self.length <= 8
+    }
+
+    /// Whether it is the wanted text, or a long one with the same hash.
+    #[inline(always)]
+    fn is_like(&self, wanted: &Slot) -> bool {
+        self.word == wanted.word && self.length == wanted.length
     }
 
     /// Where it is looked for first: a multiplication spreads short texts, too.
@@ -59,7 +92,7 @@ impl Dictionary {
     }
 
     /// Distinct texts.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.offsets.len() - 1
     }
 
@@ -74,10 +107,8 @@ impl Dictionary {
             DataType::Utf8 => {
                 let texts = column.as_string::<i32>();
                 let mut keys = vec![0; texts.len()];
-                for (row, key) in keys.iter_mut().enumerate() {
-                    if texts.is_valid(row) {
-                        *key = self.number(texts.value(row).as_bytes())?;
-                    }
+                for (group, keys) in keys.chunks_mut(GROUP).enumerate() {
+                    self.find(texts, group * GROUP, keys)?;
                 }
                 Ok(Int32Array::new(keys.into(), texts.nulls().cloned()))
             }
@@ -130,10 +161,31 @@ impl Dictionary {
         Ok(&self.last.insert((values, numbers)).1)
     }
 
+    /// The numbers of some of the texts, from `first` on.
+    #[inline(always)]
+    fn find(&mut self, texts: &StringArray, first: usize, keys: &mut [i32]) -> Result<()> {
+        let (bytes, offsets) = (texts.value_data(), &texts.value_offsets()[first..]);
+        // First all slots are looked at, then the texts compared: so memory is waited for once, and not for
+        // each text.
+        let mut probes = [(Slot::default(), Slot::default()); GROUP];
+        let mask = self.slots.len() - 1;
+        for (probe, ends) in probes.iter_mut().zip(offsets[..=keys.len()].windows(2)) {
+            let wanted = Slot::of(bytes, ends[0] as usize, ends[1] as usize);
+            *probe = (wanted, self.slots[wanted.home() & mask]);
+        }
+        for (row, (key, (wanted, slot))) in keys.iter_mut().zip(probes).enumerate() {
+            if slot.is_short(&wanted) {
+                *key = slot.number as i32 - 1;
+            } else if texts.is_valid(first + row) {
+                *key = self.number(texts.value(first + row).as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
     /// The number of a text, which is added if it is new.
-    #[inline]
     fn number(&mut self, text: &[u8]) -> Result<i32> {
-        let mut wanted = Slot::of(text);
+        let mut wanted = Slot::of(text, 0, text.len());
         let mask = self.slots.len() - 1;
         let mut at = wanted.home() & mask;
         loop {
@@ -141,7 +193,7 @@ impl Dictionary {
             if slot.number == 0 {
                 break;
             }
-            if slot.word == wanted.word && slot.length == wanted.length {
+            if slot.is_like(&wanted) {
                 let index = slot.number as usize - 1;
                 if wanted.length != u32::MAX || self.text(index) == text {
                     return Ok(index as i32);

@@ -1,5 +1,6 @@
 //! A conversion from beginning to end.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,7 @@ use crate::catalog::{self, Catalog};
 use crate::error::{Error, Kind, Result};
 use crate::features::{Overrides, Profile};
 use crate::input::{Dataset, ReadOptions};
-use crate::pipeline::{Budget, in_order};
+use crate::pipeline::{Budget, alongside, in_order};
 use crate::trainer::{Look, Progress, Watch, peak_memory, survey};
 
 /// Rows of the batches in which a sorted bucket goes to its shards.
@@ -47,20 +48,25 @@ pub fn convert(config: &ConvertConfig, stop: &AtomicBool, watch: &mut dyn Watch)
     let dataset = Dataset::open(&config.inputs, &config.read)?;
     dataset.notes().iter().for_each(|note| watch.note(note));
     check_places(config, &dataset)?;
-    let profile = look(config, &dataset, stop)?;
-    let shape = Shape::new(config, dataset.schema(), |name| profile.repeats(name))?;
+    // Every text column is taken for a category until a part of the data has been looked at.
+    let shape = Shape::new(config, dataset.schema(), |_| true)?;
+    let (size, repeats) = Size::measure(&dataset, &shape)?;
+    let repeating = shape.sources().zip(&repeats).filter(|(_, repeats)| **repeats);
+    let repeating: HashSet<String> = repeating.map(|(name, _)| name.to_string()).collect();
+    let shape = Shape::new(config, dataset.schema(), |name| repeating.contains(name))?;
     let layout = Arc::new(Layout {
         schema: shape.schema.clone(),
         format: config.format,
         shard_bytes: config.shard_bytes,
     });
-    let size = Size::measure(&dataset, &shape, &layout)?;
     let (mut folder, steps) = Folder::open(config, &identity(config, &dataset))?;
     let divider = Divider::new(config.division.as_ref(), config.seed);
     let run = Run { config, dataset: &dataset, shape: &shape, layout, size, divider, stop, start };
-    let result = run.all(&mut folder, &steps, watch).and_then(|(read, threads)| {
-        let profile = config.is_verbatim().then(|| run.own_profile(profile));
-        run.write_catalogs(&folder, profile)?;
+    // What a sample of the input shows holds for the output, too, as long as the rows are the same.
+    let look = || config.is_verbatim().then(|| look(config, &dataset, stop)).transpose();
+    let (result, profile) = alongside(config.threads, || run.all(&mut folder, &steps, watch), look);
+    let result = result.and_then(|(read, threads)| {
+        run.write_catalogs(&folder, profile?.map(|profile| run.own_profile(profile)))?;
         Ok(run.summary(&folder, read, threads))
     });
     match result {
@@ -84,7 +90,8 @@ fn look(config: &ConvertConfig, dataset: &Dataset, stop: &AtomicBool) -> Result<
         target: None,
         weight: None,
         overrides: &Overrides::default(),
-        threads: config.threads,
+        // There is more to do at the same time.
+        threads: 1,
         memory: config.memory,
         skips_bad_rows: config.rejects.is_some(),
     };

@@ -132,6 +132,11 @@ impl Shape {
         Ok(Shape { request, schema: Arc::new(Schema::new(fields)), types, filter, fills, stored, by })
     }
 
+    /// The names in the input of the stored columns.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &str> {
+        self.stored.iter().map(|&place| self.request.columns[place].0.as_str())
+    }
+
     /// Makes of a batch that was read what is stored of it.
     pub(super) fn apply(&self, batch: RecordBatch) -> Result<Prepared> {
         let mut fields = Vec::with_capacity(batch.num_columns());

@@ -166,6 +166,15 @@ impl ShardWriter {
         }
     }
 
+    /// Of each column whether it holds texts that repeat, so that a dictionary of them saves something.
+    pub(super) fn repeats(&self) -> Vec<bool> {
+        let Sink::Ipc { dictionaries, .. } = &self.sink else { return Vec::new() };
+        let repeats = |(dictionary, statistics): (&Option<Dictionary>, &Statistics)| {
+            dictionary.as_ref().is_some_and(|d| 10 * d.len() as u64 <= 7 * statistics.present)
+        };
+        dictionaries.iter().zip(&self.statistics).map(repeats).collect()
+    }
+
     /// Whether it has the size that a shard should have.
     pub(super) fn is_full(&self) -> bool {
         self.bytes() >= self.layout.shard_bytes

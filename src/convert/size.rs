@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::config::ShardFormat;
 use super::lots::{Lot, LotRows, Reader};
@@ -9,7 +10,6 @@ use super::shape::Shape;
 use super::shard::{Layout, ShardWriter};
 use crate::error::Result;
 use crate::input::{Dataset, Extent};
-use std::sync::atomic::AtomicBool;
 
 /// What is expected of the input.
 #[derive(Debug, Clone, Copy)]
@@ -29,15 +29,16 @@ const PARQUET: f64 = 3.5;
 
 impl Size {
     /// Reads a split from the middle.
-    pub(super) fn measure(dataset: &Dataset, shape: &Shape, layout: &Layout) -> Result<Size> {
+    /// Returns also which columns hold texts that repeat, of those that are categories in `shape`.
+    pub(super) fn measure(dataset: &Dataset, shape: &Shape) -> Result<(Size, Vec<bool>)> {
         let splits = dataset.splits();
         let middle = splits.len() / 2;
         let Some(split) = splits.get(middle) else {
-            return Ok(Size { row_bytes: 1.0, rows_per_byte: 1.0, kept: 1.0 });
+            return Ok((Size { row_bytes: 1.0, rows_per_byte: 1.0, kept: 1.0 }, Vec::new()));
         };
-        let uncompressed =
-            Arc::new(Layout { format: ShardFormat::Ipc(None), shard_bytes: usize::MAX, ..layout.clone() });
-        let mut sample = ShardWriter::create(uncompressed, PathBuf::new())?;
+        let layout =
+            Layout { schema: shape.schema.clone(), format: ShardFormat::Ipc(None), shard_bytes: usize::MAX };
+        let mut sample = ShardWriter::create(Arc::new(layout), PathBuf::new())?;
         let reader = Reader { dataset, shape };
         let lot = Lot { id: 0, rows: LotRows::Splits(middle..middle + 1) };
         // An error in the data will be met again, and reported then; here it ends the sample.
@@ -47,7 +48,7 @@ impl Size {
             kept += prepared.batch.num_rows() as u64;
             sample.push(&prepared.batch)?;
             let is_text = matches!(split.extent, Extent::Bytes { .. });
-            enough.store(!is_text && kept > 1 << 15, std::sync::atomic::Ordering::Relaxed);
+            enough.store(!is_text && kept > 1 << 15, Ordering::Relaxed);
             Ok(())
         });
         let row_bytes = sample.bytes() as f64 / kept.max(1) as f64;
@@ -58,7 +59,7 @@ impl Size {
             }
             Err(_) => (0.7 / row_bytes.max(1.0), 1.0),
         };
-        Ok(Size { row_bytes: row_bytes.max(1.0), rows_per_byte, kept: share })
+        Ok((Size { row_bytes: row_bytes.max(1.0), rows_per_byte, kept: share }, sample.repeats()))
     }
 
     /// Rows of a split that will be kept, about.

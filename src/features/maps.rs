@@ -151,7 +151,9 @@ mod tests {
     /// The codes and features of each row.
     fn encoded(array: &ArrayRef) -> Vec<Vec<(u32, f32)>> {
         let mut chunk = Chunk::new(Shape { lists: 1, valued: 2, ..Shape::default() }, array.len());
-        encoder().encode(array, &Dictionaries::default(), &mut MapCache::default(), &mut chunk.lists[0]).unwrap();
+        encoder()
+            .encode(array, &Dictionaries::default(), &mut MapCache::default(), &mut chunk.lists[0])
+            .unwrap();
         (0..array.len()).map(|row| chunk.lists[0].valued(row).collect()).collect()
     }
 

@@ -150,14 +150,6 @@ impl Profile {
         self
     }
 
-    /// Whether a column holds texts that repeat, so that a dictionary of them saves something.
-    pub fn repeats(&self, name: &str) -> bool {
-        self.column(name).is_some_and(|column| {
-            let present = self.rows - column.missing;
-            matches!(column.natural, Sort::Text) && 10 * column.distinct <= 7 * present
-        })
-    }
-
     pub(super) fn column(&self, name: &str) -> Option<&ColumnProfile> {
         self.columns.iter().find(|c| c.name == name)
     }

@@ -82,8 +82,7 @@ impl ParquetSource {
     /// fell back to plain pages are read flat: a dictionary of them would be made by hashing each row.
     /// `None` where nothing changes.
     fn schema_of_group(&self, group: &RowGroupMetaData, request: &Request) -> Option<SchemaRef> {
-        let texts =
-            request.columns.iter().filter(|(_, read_as)| matches!(read_as, ReadAs::Text | ReadAs::Category));
+        let texts = request.columns.iter().filter(|(_, read_as)| *read_as == ReadAs::Text);
         let texts: HashSet<&str> = texts.map(|(name, _)| name.as_str()).collect();
         let stored = group.columns().iter().filter(|chunk| is_all_dictionary(chunk));
         let stored: HashSet<&str> =

@@ -57,10 +57,6 @@ pub enum ReadAs {
     Number,
     /// Text (`Utf8`, or a dictionary of it where the file holds one).
     Text,
-    /// Text of which few values differ: `Dictionary(Int32, Utf8)` where the reader can build that at
-    /// little cost. Over the batches of a split such a dictionary only grows: each batch's values begin
-    /// with those of the batch before. The formats that can't give what they give for text.
-    Category,
     /// A date or timestamp (`Timestamp(Microsecond, None)` from text).
     Time,
 }

@@ -17,4 +17,4 @@ pub use crew::GradientWorkers;
 pub use order::Order;
 pub use shuffle::Shuffle;
 pub use stream::{Flow, Item, SplitState, Stages, Weigh, stream};
-pub use tasks::in_order;
+pub use tasks::{alongside, in_order};

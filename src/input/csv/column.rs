@@ -8,11 +8,10 @@ use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Tim
 use arrow::error::ArrowError;
 
 use super::bits::Bits;
-use super::categories::{Categories, GROUP, unescape};
 use super::cells::{CellText, Cells};
 use super::digits::short_integer;
 use super::kind::TIME;
-use super::texts::{Room, Texts};
+use super::texts::{Room, Texts, unescape};
 use super::value::Value;
 use crate::error::Error;
 use crate::input::ReadAs;
@@ -34,7 +33,6 @@ enum Builder {
     Boolean(Bits, Bits),
     Time(Values<TimestampMicrosecondType>),
     Text(Texts),
-    Category(Categories),
     /// A boolean column read as the texts `true` and `false`, however the file writes them; other
     /// texts stay what they are.
     FlagText(Texts),
@@ -66,11 +64,6 @@ impl<T: ArrowPrimitiveType> Values<T> {
     }
 }
 
-/// Types of columns read as categories.
-fn dictionary() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
-
 impl Column {
     /// A column of the given name and use, which is the field `index` of the file if it has it.
     pub(super) fn new(name: &str, read_as: ReadAs, field: Option<(usize, &Field)>, room: Room) -> Self {
@@ -78,7 +71,6 @@ impl Column {
         let builder = match (read_as, native) {
             (ReadAs::Number, None) => Builder::Nulls(DataType::Float64),
             (ReadAs::Text, None) => Builder::Nulls(DataType::Utf8),
-            (ReadAs::Category, None) => Builder::Nulls(dictionary()),
             (ReadAs::Time, None) => Builder::Nulls(TIME),
             (ReadAs::Native, None) => Builder::Nulls(DataType::Null),
             (ReadAs::Number, Some(DataType::Boolean)) => Builder::Flag(Values::new(room)),
@@ -91,8 +83,7 @@ impl Column {
             (ReadAs::Native, Some(DataType::Timestamp(..))) | (ReadAs::Time, _) => {
                 Builder::Time(Values::new(room))
             }
-            (ReadAs::Text | ReadAs::Category, Some(DataType::Boolean)) => Builder::FlagText(Texts::new(room)),
-            (ReadAs::Category, _) => Builder::Category(Categories::new(room)),
+            (ReadAs::Text, Some(DataType::Boolean)) => Builder::FlagText(Texts::new(room)),
             (ReadAs::Text | ReadAs::Native, _) => Builder::Text(Texts::new(room)),
         };
         Column { name: name.to_string(), index: field.map(|(index, _)| index), builder }
@@ -107,7 +98,6 @@ impl Column {
             Builder::Boolean(..) => DataType::Boolean,
             Builder::Time(_) => TIME,
             Builder::Text(_) | Builder::FlagText(_) => DataType::Utf8,
-            Builder::Category(_) => dictionary(),
             Builder::Nulls(data_type) => data_type.clone(),
         };
         Field::new(&self.name, data_type, true)
@@ -115,7 +105,7 @@ impl Column {
 
     /// Whether its cells become texts, so that they must be UTF-8.
     pub(super) fn is_text(&self) -> bool {
-        matches!(self.builder, Builder::Text(_) | Builder::Category(_) | Builder::FlagText(_))
+        matches!(self.builder, Builder::Text(_) | Builder::FlagText(_))
     }
 
     /// Appends the column's cells. Those that can't be read come as nulls, and their records' indices
@@ -149,14 +139,6 @@ impl Column {
                 }
             }
             Builder::Text(texts) => append_texts(texts, cells, index, bad),
-            Builder::Category(categories) => {
-                if !categories.has_room(cells.len) {
-                    let error =
-                        Error::data("found more than 2 GiB of distinct texts, more than a dictionary holds");
-                    return Err(error.remedy("read the column as text").in_column(&self.name));
-                }
-                append_categories(categories, cells, index, bad);
-            }
             Builder::FlagText(texts) => append_flag_texts(texts, cells, index, bad),
             Builder::Nulls(_) => {}
         }
@@ -172,7 +154,7 @@ impl Column {
         let as_text =
             "correct it or leave the cell empty; a feature may also be named in --categorical or --ignore";
         let error = match &self.builder {
-            Builder::Text(..) | Builder::Category(_) | Builder::FlagText(_) => {
+            Builder::Text(..) | Builder::FlagText(_) => {
                 Error::data(format!("found {found}, which is not valid UTF-8"))
                     .remedy("convert the file to UTF-8, for example with iconv")
             }
@@ -209,7 +191,6 @@ impl Column {
             }
             Builder::Time(values) => values.finish(),
             Builder::Text(texts) | Builder::FlagText(texts) => Arc::new(texts.finish()?),
-            Builder::Category(categories) => Arc::new(categories.finish()?),
             Builder::Nulls(data_type) => new_null_array(data_type, rows),
         })
     }
@@ -297,33 +278,6 @@ fn append_texts(texts: &mut Texts, cells: &Cells, column: usize, bad: &mut Vec<u
             }
         }
     }
-}
-
-fn append_categories(categories: &mut Categories, cells: &Cells, column: usize, bad: &mut Vec<usize>) {
-    let mut group = [const { 0..0 }; GROUP];
-    let mut grouped = 0;
-    for (record, range) in cells.ranges(column).enumerate() {
-        if let CellText::Plain(start, end) = cells.text(range.clone()) {
-            group[grouped] = start..end;
-            grouped += 1;
-            if grouped == GROUP {
-                categories.push_group(cells.bytes, &group);
-                grouped = 0;
-            }
-            continue;
-        }
-        categories.push_group(cells.bytes, &group[..grouped]);
-        grouped = 0;
-        match cells.text(range) {
-            CellText::Escaped(text) => categories.push_unescaped(text),
-            CellText::Invalid => {
-                bad.push(record);
-                categories.push_null();
-            }
-            CellText::Missing | CellText::Plain(..) => categories.push_null(),
-        }
-    }
-    categories.push_group(cells.bytes, &group[..grouped]);
 }
 
 /// A cell as shown in a message: in quotes, on one line, and not too long.

@@ -9,14 +9,13 @@
 //! - `boundary`: guesses where a record begins, in the middle of a file
 //! - `value`, `digits`, `time`, `spelling`: a cell's meaning
 //! - `layout`, `trial`, `kind`: what a file looks like, from a sample
-//! - `cells`, `column`, `bits`, `texts`, `categories`: Arrow arrays under construction
+//! - `cells`, `column`, `bits`, `texts`: Arrow arrays under construction
 //! - `breaks`: where lines begin, for messages
 //! - `stream`, `source`: the format's side of the traits of [`crate::input`]
 
 mod bits;
 mod boundary;
 mod breaks;
-mod categories;
 mod cells;
 mod column;
 mod dialect;

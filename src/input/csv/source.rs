@@ -11,7 +11,7 @@ use super::records::{BLOCK, CHUNK};
 use super::stream::CsvStream;
 use crate::error::{Error, Result};
 use crate::input::bytes::Compression;
-use crate::input::{BatchStream, Extent, ReadAs, ReadOptions, Request, Source, Split};
+use crate::input::{BatchStream, Extent, ReadOptions, Request, Source, Split};
 
 /// A CSV or TSV file, plain or compressed with gzip or zstd.
 ///
@@ -99,9 +99,6 @@ impl Source for CsvSource {
         let row = 8 + 12 * request.columns.len() + record_bytes;
         // A block, and the ends of a chunk's cells, four bytes for each of its own at the most.
         let text = BLOCK.max(2 * record_bytes) + 4 * CHUNK.max(record_bytes);
-        // Dictionaries grow with the text; half of it is a guess, and their tables are as large again.
-        let categories = request.columns.iter().filter(|(_, read_as)| *read_as == ReadAs::Category);
-        let dictionaries = if categories.count() > 0 { rows * record_bytes } else { 0 };
-        text + rows * row + dictionaries + compression.memory()
+        text + rows * row + compression.memory()
     }
 }

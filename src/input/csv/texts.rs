@@ -17,7 +17,8 @@ pub(super) struct Room {
 /// Texts, the bytes of which are known to be UTF-8.
 #[derive(Debug)]
 pub(super) struct Texts {
-    /// The texts in a row, and behind them room to write to.
+    /// The texts in a row, and behind them room to write to. It stays from batch to batch: an array gets a
+    /// copy of just what it needs.
     bytes: Vec<u8>,
     used: usize,
     /// Where each text ends.
@@ -42,7 +43,7 @@ impl Texts {
     pub(super) fn make_room(&mut self, bytes: usize) {
         let needed = self.used + bytes + PADDING;
         if self.bytes.len() < needed {
-            self.bytes.resize(needed.max(self.bytes.len() * 3 / 2), 0);
+            self.bytes.resize(needed + needed / 2, 0);
         }
     }
 
@@ -79,14 +80,35 @@ impl Texts {
 
     /// The array of all texts; leaves none.
     pub(super) fn finish(&mut self) -> Result<StringArray, ArrowError> {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.truncate(self.used);
-        let ends = std::mem::replace(&mut self.ends, vec![0]);
+        let bytes = self.bytes[..self.used].to_vec();
         // The next batch will be about as large.
-        self.ends.reserve(ends.len());
-        self.bytes.reserve(bytes.len() + bytes.len() / 8);
+        let mut ends = Vec::with_capacity(self.ends.len());
+        ends.push(0);
+        let ends = std::mem::replace(&mut self.ends, ends);
         self.used = 0;
         let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
         StringArray::try_new(offsets, Buffer::from_vec(bytes), self.valid.finish_nulls())
+    }
+}
+
+/// The text of a quoted cell, without the first of each two quotes.
+pub(super) fn unescape(text: &[u8], to: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(quote) = rest.windows(2).position(|pair| pair == b"\"\"") {
+        to.extend_from_slice(&rest[..=quote]);
+        rest = &rest[quote + 2..];
+    }
+    to.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_come_in_pairs() {
+        let mut text = Vec::new();
+        unescape(b"\"\"a\"\"\"\"b\"\"", &mut text);
+        assert_eq!(text, b"\"a\"\"b\"");
     }
 }

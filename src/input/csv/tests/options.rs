@@ -121,32 +121,3 @@ fn utf_16_is_named() {
         assert!(error.to_string().ends_with(expected), "{error}");
     }
 }
-
-#[test]
-fn categories_grow_from_batch_to_batch() {
-    let mut text = "a,b\n".to_string();
-    for row in 0..5000 {
-        text += &format!("{},\"v \"\"{}\"\", longer\"\n", ["x", "", "yy", "é"][row % 4], row / 100);
-    }
-    let file = file(text.as_bytes());
-    let mut source = CsvSource::open(file.path(), &ReadOptions::default()).unwrap();
-    source.split_bytes = 1 << 30;
-    let category = read(&source, &every_column(&source, ReadAs::Category, 700)).unwrap();
-    let plain = read(&source, &every_column(&source, ReadAs::Text, 700)).unwrap();
-    assert_eq!(cells(&category), cells(&plain));
-    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let mut before: Option<Vec<Vec<String>>> = None;
-    for batch in category {
-        let values = |column: usize| {
-            assert_eq!(batch.column(column).data_type(), &dictionary);
-            let values = batch.column(column).as_dictionary::<arrow::datatypes::Int32Type>().values();
-            values.as_string::<i32>().iter().map(|value| value.unwrap().to_string()).collect::<Vec<_>>()
-        };
-        let now = vec![values(0), values(1)];
-        if let Some(before) = before {
-            assert!(now.iter().zip(&before).all(|(now, before)| now.starts_with(before)));
-        }
-        before = Some(now);
-    }
-    assert_eq!(before.unwrap()[0], ["x", "yy", "é"]);
-}

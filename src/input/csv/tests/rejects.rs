@@ -130,7 +130,7 @@ proptest! {
         let dialect = dialect.with_comment(comments.then_some(b'#'));
         let rows = |split_bytes, batch_rows| {
             let source = text_source(file.path(), dialect, 2, 0, split_bytes);
-            let columns = [("c1", ReadAs::Number), ("c0", ReadAs::Category), ("c1", ReadAs::Text)];
+            let columns = [("c1", ReadAs::Number), ("c0", ReadAs::Text), ("c1", ReadAs::Text)];
             sorted(&source, request(&columns, batch_rows))
         };
         let whole = rows(1 << 20, 100).unwrap();
