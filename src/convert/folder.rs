@@ -74,6 +74,9 @@ pub(super) struct Folder {
     _lock: File,
 }
 
+/// So many names of shards sort as their rows do.
+const MOST_SHARDS: usize = 100_000;
+
 const LOCK: &str = "lock";
 const RECORD: &str = "record.jsonl";
 
@@ -174,6 +177,12 @@ impl Folder {
         let mut placed = Vec::new();
         for (part, shard) in shards {
             let number = self.counts[part];
+            if number >= MOST_SHARDS {
+                return Err(Error::usage(format!(
+                    "there would be more than {MOST_SHARDS} shards in a folder"
+                ))
+                .remedy("give a larger --shard-size"));
+            }
             self.counts[part] += 1;
             let name = format!("part-{number:05}.{}", self.extension);
             let path = self.part(part).join(&name);

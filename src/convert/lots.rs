@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Place, Result};
-use crate::input::{BatchStream, Dataset, Extent, Reject};
+use crate::input::{BatchStream, Dataset, Extent, Reject, take_read};
 
 use super::shape::{Prepared, Shape};
 
@@ -43,7 +43,7 @@ pub(super) struct Sequel {
 pub(super) struct Account {
     /// Rows read, rejected ones not counted.
     pub(super) rows: u64,
-    /// Bytes of the splits that are done.
+    /// Bytes of input that are done.
     pub(super) bytes: u64,
     pub(super) rejects: Vec<Reject>,
     /// Rows that a filter left out.
@@ -212,6 +212,8 @@ impl Reader<'_> {
                 account.is_last = true;
             }
             LotRows::Next(sequel) => {
+                // What the lots before this one have read on this thread is theirs.
+                take_read();
                 // Held while the lot is read: the lots of a split follow one another.
                 let mut held = sequel.stream.lock().unwrap_or_else(PoisonError::into_inner);
                 if sequel.has_ended.load(Ordering::SeqCst) {
@@ -231,16 +233,32 @@ impl Reader<'_> {
                         &mut each,
                     )?;
                     if rows == 0 {
-                        account.bytes += self.dataset.splits()[sequel.split].bytes;
+                        account.bytes = take_read().0;
                         account.is_last = true;
                         account.is_void = account.rows == 0 && account.rejects.is_empty();
                         sequel.has_ended.store(true, Ordering::SeqCst);
                         return Ok(account);
                     }
                 }
+                account.bytes = take_read().0;
                 *held = Some(stream);
             }
         }
+        Ok(account)
+    }
+
+    /// Reads a split up to the batch that reaches `rows` rows.
+    pub(super) fn read_some(
+        &self,
+        split: usize,
+        rows: u64,
+        mut each: impl FnMut(Prepared, u64) -> Result<()>,
+    ) -> Result<Account> {
+        let (mut account, mut given, go_on) = (Account::default(), 0, AtomicBool::new(false));
+        let mut stream = self.open(split)?;
+        while account.rows < rows
+            && self.step(split, stream.as_mut(), &mut account, &mut given, &go_on, &mut each)? > 0
+        {}
         Ok(account)
     }
 

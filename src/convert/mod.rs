@@ -4,12 +4,13 @@
 //! - `config`: what to convert, and how
 //! - `shape`, `filter`, `words`: which rows and columns go over
 //! - `lots`: the pieces into which the input is cut, and how they are read
-//! - `shard`, `dictionary`, `statistics`: a shard under construction
+//! - `shard`, `writers`, `dictionary`, `statistics`: shards under construction
 //! - `division`, `hash`, `dedup`, `scatter`: which rows go where, which are left out, in which order
 //! - `folder`, `rejects`: the output, and what it is safe from
 //! - `size`: how large things will be
-//! - `run`: all of it together
+//! - `run`, `buckets`, `report`: all of it together
 
+mod buckets;
 mod config;
 mod dedup;
 mod dictionary;
@@ -19,6 +20,7 @@ mod folder;
 mod hash;
 mod lots;
 mod rejects;
+mod report;
 mod run;
 mod scatter;
 mod shape;
@@ -27,6 +29,7 @@ mod size;
 mod statistics;
 mod summary;
 mod words;
+mod writers;
 
 pub use config::{ConvertConfig, Division, Existing, IpcCompression, Recipe, RowOrder, ShardFormat};
 pub use run::convert;

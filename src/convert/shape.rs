@@ -107,7 +107,11 @@ impl Shape {
             categories.push(category);
         }
         let fill = |(name, value): &(String, String)| {
-            let place = place(known(name)?);
+            let index = known(name)?;
+            if !stored.contains(&index) {
+                return Err(Error::usage(format!("--fill: column `{name}` is not among those that go over")));
+            }
+            let place = place(index);
             let array = parsed(value, &types[place]).ok_or_else(|| {
                 Error::usage(format!("--fill: {value:?} is no {}", types[place])).in_column(name)
             })?;

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::config::ShardFormat;
-use super::lots::{Lot, LotRows, Reader};
+use super::lots::Reader;
 use super::shape::Shape;
 use super::shard::{Layout, ShardWriter};
 use crate::error::Result;
@@ -24,6 +23,8 @@ pub(super) struct Size {
 
 /// Bytes that a byte of compressed text stands for, about.
 const EXPANSION: f64 = 5.0;
+/// Rows that are looked at.
+const SAMPLE_ROWS: u64 = 1 << 14;
 /// In Parquet a row takes so much less.
 const PARQUET: f64 = 3.5;
 
@@ -39,27 +40,21 @@ impl Size {
         let layout =
             Layout { schema: shape.schema.clone(), format: ShardFormat::Ipc(None), shard_bytes: usize::MAX };
         let mut sample = ShardWriter::create(Arc::new(layout), PathBuf::new())?;
-        let reader = Reader { dataset, shape };
-        let lot = Lot { id: 0, rows: LotRows::Splits(middle..middle + 1) };
-        // An error in the data will be met again, and reported then; here it ends the sample.
-        let enough = AtomicBool::new(false);
+        // A range of text is read to its end: how many rows it has is what is to be found out.
+        let most = if matches!(split.extent, Extent::Bytes { .. }) { u64::MAX } else { SAMPLE_ROWS };
         let mut kept = 0;
-        let read = reader.read(&lot, &enough, |prepared, _| {
+        let read = Reader { dataset, shape }.read_some(middle, most, |prepared, _| {
             kept += prepared.batch.num_rows() as u64;
-            sample.push(&prepared.batch)?;
-            let is_text = matches!(split.extent, Extent::Bytes { .. });
-            enough.store(!is_text && kept > 1 << 15, Ordering::Relaxed);
-            Ok(())
+            sample.push(&prepared.batch)
         });
-        let row_bytes = sample.bytes() as f64 / kept.max(1) as f64;
-        let (rows_per_byte, share) = match read {
-            Ok(account) => {
-                let rows = account.rows.max(1) as f64;
-                (rows / split.bytes.max(1) as f64, (kept as f64 / rows).max(0.01))
-            }
-            Err(_) => (0.7 / row_bytes.max(1.0), 1.0),
+        // An error in the data will be met again, and reported then.
+        let rows = read.map_or(kept, |account| account.rows).max(1) as f64;
+        let size = Size {
+            row_bytes: (sample.bytes() as f64 / kept.max(1) as f64).max(1.0),
+            rows_per_byte: rows / split.bytes.max(1) as f64,
+            kept: (kept as f64 / rows).max(0.01),
         };
-        Ok((Size { row_bytes: row_bytes.max(1.0), rows_per_byte, kept: share }, sample.repeats()))
+        Ok((size, sample.repeats()))
     }
 
     /// Rows of a split that will be kept, about.

@@ -24,9 +24,9 @@ impl Division {
         self.below == 0
     }
 
-    /// The key of a held-out row; `None` for a row to learn from.
-    pub(crate) fn key(&self, split: usize, row: u64) -> Option<u64> {
-        let key = keyed(self.seed, (split as u64) << 40 ^ row);
+    /// The key of a held-out row, given the row's number; `None` for a row to learn from.
+    pub(crate) fn key(&self, row: u64) -> Option<u64> {
+        let key = keyed(self.seed, row);
         (key < self.below).then_some(key)
     }
 }

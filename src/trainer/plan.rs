@@ -29,6 +29,11 @@ pub(crate) struct Planned {
     pub(crate) plan: Arc<Plan>,
     /// Whether the target looks as if the rows were in random order.
     pub(crate) is_well_mixed: bool,
+    /// Rows of the dataset, if they have been counted.
+    pub(crate) rows: Option<u64>,
+    /// A number for the first row of each split, from which those of the others follow. Where rows have been
+    /// counted it is the row's place in the dataset, which is the same however that is cut into splits.
+    pub(crate) starts: Vec<u64>,
     pub(crate) stages: Stages,
     /// The smallest `--memory` that planning can do with.
     pub(crate) least_memory: usize,
@@ -71,8 +76,8 @@ pub(crate) fn make_plan(
     // Shards say themselves what a sample of their rows shows.
     let kept = Catalog::of(dataset).map(|catalog| catalog.profile);
     let kept = kept.filter(|profile| profile.serves(look.overrides, &config.target, look.weight));
-    let Surveyed { profile, stages, least_memory } = match kept {
-        Some(profile) => Surveyed { profile, stages: Stages::default(), least_memory: 0 },
+    let Surveyed { profile, rows, stages, least_memory } = match kept {
+        Some(profile) => Surveyed { profile, rows: None, stages: Stages::default(), least_memory: 0 },
         None => survey(dataset, look, stop)?,
     };
     let wishes = Wishes {
@@ -86,7 +91,27 @@ pub(crate) fn make_plan(
     };
     let plan = Arc::new(decide(&profile, &wishes)?);
     watch.plan(&plan, profile.rows);
-    Ok(Planned { plan, is_well_mixed: profile.is_well_mixed(&config.target), stages, least_memory })
+    let splits = dataset.splits();
+    let known: Option<Vec<u64>> = splits.iter().map(|split| split.rows).collect();
+    let rows = known.or(rows);
+    let starts = match &rows {
+        Some(rows) => rows
+            .iter()
+            .scan(0, |sum, rows| {
+                *sum += rows;
+                Some(*sum - rows)
+            })
+            .collect(),
+        None => (0..splits.len() as u64).map(|split| split << 40).collect(),
+    };
+    Ok(Planned {
+        plan,
+        is_well_mixed: profile.is_well_mixed(&config.target),
+        rows: rows.map(|rows| rows.iter().sum()),
+        starts,
+        stages,
+        least_memory,
+    })
 }
 
 /// What a sample is looked at for, and by what means.
@@ -105,6 +130,8 @@ pub(crate) struct Look<'a> {
 /// What looking at a sample gave.
 pub(crate) struct Surveyed {
     pub(crate) profile: Profile,
+    /// Rows of each split, if all were looked at.
+    pub(crate) rows: Option<Vec<u64>>,
     pub(crate) stages: Stages,
     /// The smallest `--memory` that it can do with.
     pub(crate) least_memory: usize,
@@ -155,24 +182,29 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         rows_of_each,
         stop,
     };
-    let mut rows_seen = 0;
+    let mut rows_seen = vec![0; all];
     let stages = stream(
         dataset,
         &Order::in_place(chosen.iter().copied()),
         flow,
         |batch: &RecordBatch, _: &mut crate::pipeline::SplitState<()>| Ok(Sample(batch.clone())),
         |item| {
-            rows_seen += item.value.0.num_rows() as u64;
+            rows_seen[item.split] += item.value.0.num_rows() as u64;
             survey.add(&item.value.0)
         },
     )?;
-    let whole = small && dataset.rows().is_none_or(|rows| rows_seen == rows);
+    let whole = small && dataset.rows().is_none_or(|rows| rows_seen.iter().sum::<u64>() == rows);
     if survey.rows() == 0 {
         let files: Vec<String> = dataset.files().map(|f| f.display().to_string()).collect();
         return Err(Error::data(format!("there are no rows in {}", files.join(", ")))
             .remedy("expected a table with a header and rows"));
     }
-    Ok(Surveyed { profile: survey.profile(whole), stages, least_memory: needs.least() })
+    Ok(Surveyed {
+        profile: survey.profile(whole),
+        rows: whole.then_some(rows_seen),
+        stages,
+        least_memory: needs.least(),
+    })
 }
 
 #[cfg(test)]

@@ -150,6 +150,10 @@ struct Run<'a> {
     shuffled: bool,
     shuffle_rows: usize,
     division: Division,
+    /// The number of each split's first row.
+    starts: Vec<u64>,
+    /// Whether all rows fit into the shuffle's buffer.
+    fits_buffer: bool,
     budget: Budget,
     /// What planning needed.
     least_memory: usize,
@@ -231,6 +235,7 @@ impl<'a> Run<'a> {
             .remedy("raise --max-model, or --ignore columns with many values"));
         }
         let row_bytes = plan.shape().row_bytes(LIST_LENGTH);
+        let shuffle_rows = (SHUFFLE_BYTES / row_bytes).clamp(FEWEST_SHUFFLED, SHUFFLE_ROWS);
         Ok(Run {
             config,
             dataset,
@@ -238,7 +243,9 @@ impl<'a> Run<'a> {
             loss,
             request,
             shuffled,
-            shuffle_rows: (SHUFFLE_BYTES / row_bytes).clamp(FEWEST_SHUFFLED, SHUFFLE_ROWS),
+            shuffle_rows,
+            starts: planned.starts.clone(),
+            fits_buffer: planned.rows.is_some_and(|rows| rows <= shuffle_rows as u64),
             holdout: (!division.is_empty()).then(|| Holdout::new(&division)),
             division,
             budget: config.plan.memory.map_or_else(Budget::from_machine, |total| Budget { total }),
@@ -278,8 +285,10 @@ impl<'a> Run<'a> {
     fn epoch(&mut self, epoch: u64, notes: &mut Notes<'_>) -> Result<()> {
         let seed = self.config.plan.seed;
         let splits = self.dataset.splits().len();
-        let order =
-            if self.shuffled { Order::shuffled(splits, seed, epoch) } else { Order::in_place(0..splits) };
+        // Rows that are permuted all together need no other order before that; and so it does not matter
+        // how the dataset is cut into splits.
+        let by_splits = self.shuffled && !self.fits_buffer;
+        let order = if by_splits { Order::shuffled(splits, seed, epoch) } else { Order::in_place(0..splits) };
         let needs = Needs {
             open: order.width(),
             open_bytes: self.dataset.open_bytes(&self.request),
@@ -306,7 +315,7 @@ impl<'a> Run<'a> {
         // After the first epoch rows are no longer new: their losses are not progressive ones.
         let mut later = Race::new(self.loss, self.plan.target.scale(), self.feed.learner.rates());
         let race = if epoch == 1 { &mut self.race } else { &mut later };
-        let (feed, encoder, division) = (&mut self.feed, &self.encoder, self.division);
+        let (feed, encoder, division) = (&mut self.feed, &self.encoder, (self.division, &self.starts[..]));
         let (holdout, skipped) = (&mut self.holdout, &mut self.skipped);
         let mut account = Account::new(self.dataset, epoch, self.config.epochs);
         let stages = stream(
@@ -450,7 +459,7 @@ fn iterates(config: &TrainConfig) -> &'static [Iterate] {
 /// Encodes a batch and parts its rows.
 fn encode(
     encoder: &Encoder,
-    division: Division,
+    (division, starts): (Division, &[u64]),
     spares: &Spares,
     batch: &RecordBatch,
     split: &mut SplitState<SplitCache>,
@@ -467,7 +476,7 @@ fn encode(
         if bad.next_if_eq(&row).is_some() {
             continue;
         }
-        match division.key(split.split, split.first_row + u64::from(row)) {
+        match division.key(starts[split.split] + split.first_row + u64::from(row)) {
             None => learn.push((0, row)),
             Some(key) => {
                 hold.push((0, row));

@@ -7,3 +7,4 @@ mod rows;
 mod safety;
 mod shards;
 mod training;
+mod ugly;

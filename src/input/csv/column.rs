@@ -151,8 +151,7 @@ impl Column {
         let cell = self.index.map_or(&[][..], |index| &cells.bytes[cells.tokens.cell(record, index)]);
         let cell = cells.dialect.text(cell);
         let found = shown(&cell);
-        let as_text =
-            "correct it or leave the cell empty; a feature may also be named in --categorical or --ignore";
+        let as_text = "correct it, leave the cell empty, or name the column's type, as in --type COLUMN=text";
         let error = match &self.builder {
             Builder::Text(..) | Builder::FlagText(_) => {
                 Error::data(format!("found {found}, which is not valid UTF-8"))
@@ -160,7 +159,7 @@ impl Column {
             }
             Builder::Integer(_) if matches!(cells.spelling.number(cell.as_bytes()), Value::Is(_)) => {
                 Error::data(format!("found {found}, expected a whole number as in the rows sampled before"))
-                    .remedy("name the column in --numeric")
+                    .remedy("name the column's type: --type COLUMN=float")
             }
             Builder::Integer(_) => {
                 Error::data(format!("found {found}, expected a whole number")).remedy(as_text)

@@ -237,8 +237,7 @@ fn booleans_as_text_are_spelt_in_one_way() {
 fn errors_name_line_and_column() {
     let rows = "a,b\n1,\"x\ny\"\n\n2,z\n";
     let after = |row: &str| format!("{rows}{row}").into_bytes();
-    let as_text =
-        "correct it or leave the cell empty; a feature may also be named in --categorical or --ignore";
+    let as_text = "correct it, leave the cell empty, or name the column's type, as in --type COLUMN=text";
     assert_eq!(
         error(&after("3x,\n"), "a", ReadAs::Number),
         format!(", line 6, column `a`: found \"3x\", expected a number; {as_text}")
@@ -277,7 +276,8 @@ fn a_column_of_integers_may_not_turn_into_one_of_floats() {
     let mut text = "a,b\n".to_string() + &"1,2\n".repeat(200_000);
     text.insert_str(350_000, "2.5,1\n");
     let line = text[..350_000].lines().count() + 1;
-    let expected = "expected a whole number as in the rows sampled before; name the column in --numeric";
+    let expected =
+        "expected a whole number as in the rows sampled before; name the column's type: --type COLUMN=float";
     let error = error(text.as_bytes(), "a", ReadAs::Native);
     assert_eq!(error, format!(", line {line}, column `a`: found \"2.5\", {expected}"));
 }
