@@ -34,7 +34,7 @@ impl Run<'_> {
         mut rejects: Rejects,
         watch: &mut dyn Watch,
     ) -> Result<(Read, usize)> {
-        let threads = self.workers(4)?;
+        let threads = self.workers(3)?;
         let spool = folder.work("scattered");
         let scattered = steps.iter().find_map(|step| match step {
             Step::Scattered { buckets, .. } => Some(buckets.clone()),
@@ -153,13 +153,14 @@ impl Run<'_> {
 
     /// Cuts a bucket until its parts fit into memory as planned.
     fn cut_down(&self, spool: &Path, bucket: Bucket, finished: &mut Vec<Bucket>) -> Result<()> {
-        let most = 2 * self.config.shard_bytes as u64;
-        if bucket.bytes <= most || bucket.is_uniform {
+        // With its texts a row takes about twice the room that it takes in a shard.
+        let most = 4 * self.config.shard_bytes as u64;
+        if bucket.memory <= most || bucket.is_uniform {
             finished.push(bucket);
             return Ok(());
         }
         let rows = bucket.rows;
-        for smaller in bucket.split(spool, 1 + bucket.bytes / self.config.shard_bytes as u64)? {
+        for smaller in bucket.split(spool, 1 + bucket.memory / (2 * self.config.shard_bytes as u64))? {
             if smaller.rows == rows {
                 finished.push(smaller);
             } else {

@@ -10,12 +10,13 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch};
 use arrow::buffer::{Buffer, OffsetBuffer};
-use arrow::compute::{cast, interleave_record_batch, take, take_record_batch};
+use arrow::compute::{cast, interleave, interleave_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::row::{RowConverter, SortField};
 use serde::{Deserialize, Serialize};
 
@@ -116,7 +117,10 @@ pub(super) struct Bucket {
     /// The part whose rows it holds.
     pub(super) part: usize,
     pub(super) name: String,
-    pub(super) bytes: u64,
+    /// Bytes of its file.
+    bytes: u64,
+    /// Bytes of its rows in memory.
+    pub(super) memory: u64,
     pub(super) rows: u64,
     /// Whether all of its keys are the same.
     pub(super) is_uniform: bool,
@@ -142,7 +146,10 @@ impl Scatter {
     pub(super) fn new(folder: &Path, part: usize, prefix: &str, bounds: Bounds) -> Self {
         let open = |number: usize| {
             let name = format!("{prefix}{number:05}");
-            Mutex::new(Open { bucket: Bucket { part, name, bytes: 0, rows: 0, is_uniform: true }, key: None })
+            Mutex::new(Open {
+                bucket: Bucket { part, name, bytes: 0, memory: 0, rows: 0, is_uniform: true },
+                key: None,
+            })
         };
         let buckets = (0..bounds.buckets()).map(open).collect();
         Scatter { folder: folder.to_path_buf(), bounds, buckets }
@@ -150,17 +157,18 @@ impl Scatter {
 
     /// Scatters the rows of a lot, all of them at once: a bucket's rows of one lot are one block.
     pub(super) fn add(&self, lot: u64, rows: &[Keyed]) -> Result<()> {
-        let mut places: Vec<Vec<(u32, u32)>> = vec![Vec::new(); self.bounds.buckets()];
+        let mut places: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.bounds.buckets()];
         for (index, (_, keys)) in rows.iter().enumerate() {
             for row in 0..keys.len() {
-                places[self.bounds.bucket(keys.value(row))].push((index as u32, row as u32));
+                places[self.bounds.bucket(keys.value(row))].push((index, row));
             }
         }
         for (bucket, places) in self.buckets.iter().zip(&places) {
             if !places.is_empty() {
-                let block = block(lot, rows, places)?;
+                let (block, memory) = block(lot, rows, places)?;
                 let mut open = bucket.lock().unwrap_or_else(PoisonError::into_inner);
                 open.append(&self.folder, &block, rows, places)?;
+                open.bucket.memory += memory;
             }
         }
         Ok(())
@@ -175,14 +183,20 @@ impl Scatter {
 }
 
 impl Open {
-    fn append(&mut self, folder: &Path, block: &[u8], rows: &[Keyed], places: &[(u32, u32)]) -> Result<()> {
+    fn append(
+        &mut self,
+        folder: &Path,
+        block: &[u8],
+        rows: &[Keyed],
+        places: &[(usize, usize)],
+    ) -> Result<()> {
         let path = folder.join(&self.bucket.name);
         let write = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(block);
         write().map_err(|e| Error::io("can't write", &path, &e))?;
         self.bucket.bytes += block.len() as u64;
         self.bucket.rows += places.len() as u64;
         if self.bucket.is_uniform {
-            let mut keys = places.iter().map(|&(index, row)| rows[index as usize].1.value(row as usize));
+            let mut keys = places.iter().map(|&(index, row)| rows[index].1.value(row));
             let first = match &self.key {
                 Some(first) => first,
                 None => self.key.insert(keys.clone().next().unwrap_or_default().to_vec()),
@@ -193,28 +207,29 @@ impl Open {
     }
 }
 
-/// Some rows with their keys as bytes: the lot's id, the length of what follows, an Arrow stream.
-fn block(lot: u64, rows: &[Keyed], places: &[(u32, u32)]) -> Result<Vec<u8>> {
-    let Some((first, _)) = rows.first() else { return Ok(Vec::new()) };
+/// Some rows with their keys as bytes: the lot's id, the length of what follows, an Arrow stream of one
+/// batch, and what the batch takes in memory. It is compressed: rows with all their texts take twice the room of the shards that come of them.
+fn block(lot: u64, rows: &[Keyed], places: &[(usize, usize)]) -> Result<(Vec<u8>, u64)> {
+    let Some((first, _)) = rows.first() else { return Ok((Vec::new(), 0)) };
     let mut fields: Vec<Arc<Field>> = first.schema_ref().fields().iter().cloned().collect();
     fields.push(Arc::new(Field::new(KEY, DataType::Binary, false)));
     let schema = Arc::new(Schema::new(fields));
+    let batches: Vec<&RecordBatch> = rows.iter().map(|(batch, _)| batch).collect();
+    let keys: Vec<&dyn Array> = rows.iter().map(|(_, keys)| keys as &dyn Array).collect();
+    let mut columns = interleave_record_batch(&batches, places).map_err(fault)?.columns().to_vec();
+    columns.push(interleave(&keys, places).map_err(fault)?);
+    let batch = RecordBatch::try_new(schema.clone(), columns).map_err(fault)?;
     let mut bytes = lot.to_le_bytes().to_vec();
     bytes.extend([0; 8]);
-    let mut writer = StreamWriter::try_new(&mut bytes, &schema).map_err(fault)?;
-    // The rows of one batch after another's.
-    for run in places.chunk_by(|a, b| a.0 == b.0) {
-        let (batch, keys) = &rows[run[0].0 as usize];
-        let indices: UInt32Array = run.iter().map(|(_, row)| *row).collect::<Vec<u32>>().into();
-        let mut columns = take_record_batch(batch, &indices).map_err(fault)?.columns().to_vec();
-        columns.push(take(keys, &indices, None).map_err(fault)?);
-        writer.write(&RecordBatch::try_new(schema.clone(), columns).map_err(fault)?).map_err(fault)?;
-    }
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME));
+    let options = options.map_err(fault)?;
+    let mut writer = StreamWriter::try_new_with_options(&mut bytes, &schema, options).map_err(fault)?;
+    writer.write(&batch).map_err(fault)?;
     writer.finish().map_err(fault)?;
     drop(writer);
     let length = (bytes.len() - 16) as u64;
     bytes[8..16].copy_from_slice(&length.to_le_bytes());
-    Ok(bytes)
+    Ok((bytes, batch.get_array_memory_size() as u64))
 }
 
 impl Bucket {

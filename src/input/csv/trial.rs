@@ -27,6 +27,9 @@ pub(super) struct Trial {
     pub(super) rest: usize,
     /// Whether line breaks lie inside quotes, or so it seems.
     quoted_lines: bool,
+    /// Cells that are quoted as they should be, and cells that begin with a quote and are not; of a trial in
+    /// which quotes have no meaning.
+    wrapped: (usize, usize),
 }
 
 impl Trial {
@@ -51,7 +54,8 @@ impl Trial {
         let Scanned { bytes: rest, flaw, .. } = scanned;
         let unsure = if flaw.is_some() { 0 } else { rest };
         let quoted_lines = whole || sample.bytes[unsure..].contains(&b'\n');
-        Trial { tokens, columns, usual, flaw, rest, quoted_lines }
+        let wrapped = if dialect == dialect.unquoted() { wrapped(&tokens, &sample.bytes) } else { (0, 0) };
+        Trial { tokens, columns, usual, flaw, rest, quoted_lines, wrapped }
     }
 
     /// Whether the dialect may be right at all: it splits the first record, and most records alike.
@@ -76,9 +80,32 @@ impl Trial {
 
     /// Whether the quotes of the sample are those of RFC 4180 rather than ordinary characters, given
     /// the same sample with quotes as such. Cells with line breaks tear lines apart when their quotes
-    /// are overlooked; where all lines are whole all the same, there are no such cells.
+    /// are overlooked; where all lines are whole all the same, there are no such cells. But where nearly all
+    /// cells that begin with a quote are quoted as they should be, the others are mistakes.
     pub(super) fn is_quoted(&self, plain: &Trial) -> bool {
         let whole_lines = plain.is_even() && (plain.columns > 1 || self.flaw.is_some());
-        !(whole_lines && (self.flaw.is_some() || self.quoted_lines))
+        let (right, wrong) = plain.wrapped;
+        !(whole_lines && (self.flaw.is_some() || self.quoted_lines)) || right > 10 * wrong
     }
+}
+
+/// Counts the cells that RFC 4180 would have quoted so, and those that begin with a quote all the same.
+fn wrapped(tokens: &Tokens, bytes: &[u8]) -> (usize, usize) {
+    let mut counts = (0, 0);
+    for record in 0..tokens.len() {
+        for column in 0..tokens.cells(record) {
+            let [b'"', rest @ ..] = &bytes[tokens.cell(record, column)] else { continue };
+            let is_right = rest.strip_suffix(b"\"").is_some_and(|inner| {
+                inner
+                    .chunk_by(|a, b| (*a == b'"') == (*b == b'"'))
+                    .all(|run| run[0] != b'"' || run.len() % 2 == 0)
+            });
+            if is_right {
+                counts.0 += 1;
+            } else {
+                counts.1 += 1;
+            }
+        }
+    }
+    counts
 }
