@@ -34,7 +34,7 @@ impl Run<'_> {
         mut rejects: Rejects,
         watch: &mut dyn Watch,
     ) -> Result<(Read, usize)> {
-        let threads = self.workers(3)?;
+        let threads = self.workers(5)?;
         let spool = folder.work("scattered");
         let scattered = steps.iter().find_map(|step| match step {
             Step::Scattered { buckets, .. } => Some(buckets.clone()),

@@ -73,7 +73,7 @@ pub(super) fn find_repeats(
             let mut entries: Vec<Vec<u8>> = vec![Vec::new(); files];
             reader.read(&lot, give_up, |prepared, first| {
                 for (row, hash) in (first..).zip(hash_rows(&prepared.batch)?) {
-                    let entries = &mut entries[((hash >> 64) * files as u128 >> 64) as usize];
+                    let entries = &mut entries[(((hash >> 64) * files as u128) >> 64) as usize];
                     entries.extend(hash.to_le_bytes());
                     entries.extend(lot.id.to_le_bytes());
                     entries.extend(row.to_le_bytes());

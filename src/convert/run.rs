@@ -174,7 +174,8 @@ impl Run<'_> {
         Reader { dataset: self.dataset, shape: self.shape }
     }
 
-    /// How many threads may work at a time if each holds `shards` shards or as many bytes.
+    /// How many threads may work at a time if each holds as many bytes as `shards` shards have. (Measured as peaks of
+    /// one and two threads on the click log: 2.8 where rows keep their order, 4.7 where they go by buckets.)
     pub(super) fn workers(&self, shards: usize) -> Result<usize> {
         let open = self.dataset.open_bytes(&self.shape.request);
         let batch = (self.shape.request.batch_rows as f64 * self.size.row_bytes * 3.0) as usize;
@@ -254,7 +255,7 @@ impl Run<'_> {
         mut rejects: Rejects,
         watch: &mut dyn Watch,
     ) -> Result<(Read, usize)> {
-        let threads = self.workers(2)?;
+        let threads = self.workers(3)?;
         let repeats = self.repeats(folder)?;
         let mut lots = self.lots();
         let finished = steps.iter().filter_map(|step| match step {

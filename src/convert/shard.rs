@@ -138,7 +138,7 @@ impl ShardWriter {
                 }
                 let keyed =
                     RecordBatch::try_new(rows.schema(), columns).map_err(|e| arrow_fault(path, &e))?;
-                *held += keyed.columns().iter().map(|c| slice_bytes(c)).sum::<usize>();
+                *held += keyed.columns().iter().map(slice_bytes).sum::<usize>();
                 rows.push_batch(keyed).map_err(|e| arrow_fault(path, &e))
             }
             Sink::Parquet(writer) => {

@@ -15,7 +15,10 @@ pub(super) type Dictionary = (ArrayRef, Arc<Vec<u32>>);
 /// The dictionaries of a column that were met last and are still in use, whichever split they came
 /// from: the splits of an Arrow file share theirs.
 #[derive(Debug, Default)]
-pub(super) struct Dictionaries(Mutex<Vec<(Weak<dyn Array>, Arc<Vec<u32>>)>>);
+pub(super) struct Dictionaries(Mutex<Vec<Met>>);
+
+/// The texts, as long as somebody uses them, and their codes.
+type Met = (Weak<dyn Array>, Arc<Vec<u32>>);
 
 impl Dictionaries {
     /// The codes of a dictionary. Threads that ask for the same one at the same time wait for the first.

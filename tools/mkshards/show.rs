@@ -1,5 +1,6 @@
 //! What a conversion has to say at its end.
 
+use indicatif::HumanCount;
 use millstream::convert::{ConvertConfig, Summary};
 
 /// A few lines for people.
@@ -10,7 +11,7 @@ pub(crate) fn outcome(summary: &Summary, config: &ConvertConfig) -> String {
         text.push_str(&format!(
             "{}: {} rows in {} {}, {}\n",
             folder.display(),
-            grouped(part.rows),
+            HumanCount(part.rows),
             part.shards,
             if part.shards == 1 { "shard" } else { "shards" },
             megabytes(part.bytes),
@@ -22,7 +23,7 @@ pub(crate) fn outcome(summary: &Summary, config: &ConvertConfig) -> String {
         (summary.rejects, "rejected"),
     ];
     for (rows, why) in left_out.into_iter().filter(|(rows, _)| *rows > 0) {
-        text.push_str(&format!("{} rows {why}", grouped(rows)));
+        text.push_str(&format!("{} rows {why}", HumanCount(rows)));
         match (&config.rejects, why) {
             (Some(path), "rejected") => text.push_str(&format!(", see {}\n", path.display())),
             _ => text.push('\n'),
@@ -30,7 +31,7 @@ pub(crate) fn outcome(summary: &Summary, config: &ConvertConfig) -> String {
     }
     text.push_str(&format!(
         "read {} rows, {} in {:.1} s: {}/s on {} {}\n",
-        grouped(summary.rows_read),
+        HumanCount(summary.rows_read),
         megabytes(summary.bytes_read),
         summary.seconds,
         megabytes(summary.bytes_per_second as u64),
@@ -46,17 +47,4 @@ fn megabytes(bytes: u64) -> String {
         100_000..10_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
-}
-
-/// A number with commas between its thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
