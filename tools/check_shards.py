@@ -26,7 +26,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-MKSHARDS = os.path.join(ROOT, "target", "release", "mkshards")
+MKSHARDS = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release", "mkshards")
 
 
 def tables(folder):
