@@ -239,7 +239,7 @@ fn text_in_a_column_of_numbers_is_named_with_its_line() {
     let folder = folder_with_model();
     with_line(&folder, "many,k1,1,0");
     let error = folder.fails(1, "evaluate b.csv --model m");
-    says(&error, &["b.csv, line 402, column `size`", "\"many\"", "number", "--categorical"]);
+    says(&error, &["b.csv, line 402, column `size`", "\"many\"", "number", "--type"]);
     // A sample can't see every line of a larger file.
     let mut text = "x,y\n".to_string();
     for i in 0..400_000u32 {
@@ -248,8 +248,8 @@ fn text_in_a_column_of_numbers_is_named_with_its_line() {
     }
     folder.write("large.csv", text);
     let error = folder.fails(1, "train large.csv --target y -o new");
-    says(&error, &["large.csv, line 170003, column `x`", "\"oops\"", "number", "--categorical"]);
-    folder.ok("train large.csv --target y -o new --categorical x --quiet");
+    says(&error, &["large.csv, line 170003, column `x`", "\"oops\"", "number", "--type"]);
+    folder.ok("train large.csv --target y -o new --type x=text --quiet");
     // In the target it is no class, which a row filter meets, and spaces are no matter.
     let text = folder.read("large.csv").replace("oops,", "1,oops");
     folder.write("large.csv", text.replacen(",0\n", ", 0\n", 99));
