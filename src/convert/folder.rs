@@ -71,6 +71,8 @@ pub(super) struct Folder {
     is_new: bool,
     /// Whether another run could make use of what is finished.
     is_worth_keeping: bool,
+    /// Whether shards of an earlier conversion may be there. They stay until there are new ones.
+    may_hold_earlier: bool,
     _lock: File,
 }
 
@@ -124,7 +126,7 @@ impl Folder {
         if config.existing == Existing::Resume {
             steps = read_record(&work.join(RECORD), identity)?;
         } else {
-            remove_shards(&root)?;
+            clear_work(&work)?;
         }
         // Where a line is incomplete its step is not finished.
         let lines: Vec<String> =
@@ -134,15 +136,23 @@ impl Folder {
         fs::rename(work.join("record.new"), &path).map_err(fault)?;
         let record = OpenOptions::new().append(true).open(&path).map_err(fault)?;
         let placed: Vec<Placed> = steps.iter().flat_map(|step| step.shards().iter().cloned()).collect();
-        for part in &parts {
-            fs::create_dir_all(root.join(part)).map_err(fault)?;
-        }
         let extension = config.format.extension();
         let mut counts = vec![0; parts.len()];
         placed.iter().for_each(|shard| counts[shard.part] += 1);
-        let is_worth_keeping = !steps.is_empty();
-        let folder =
-            Folder { root, parts, extension, record, placed, counts, is_new, is_worth_keeping, _lock: lock };
+        let (is_worth_keeping, may_hold_earlier) = (!steps.is_empty(), steps.is_empty());
+        let folder = Folder {
+            root,
+            parts,
+            extension,
+            record,
+            placed,
+            counts,
+            is_new,
+            is_worth_keeping,
+            may_hold_earlier,
+            _lock: lock,
+        };
+        folder.make_parts()?;
         folder.check_placed()?;
         folder.sweep()?;
         Ok((folder, steps))
@@ -174,6 +184,7 @@ impl Folder {
 
     /// Gives finished shards their names, and returns what the record should say of them.
     pub(super) fn place(&mut self, shards: Vec<(usize, Shard)>) -> Result<Vec<Placed>> {
+        self.remove_earlier()?;
         let mut placed = Vec::new();
         for (part, shard) in shards {
             let number = self.counts[part];
@@ -235,6 +246,20 @@ impl Folder {
         }
     }
 
+    /// Removes the shards of an earlier conversion, now that there are others to take their place.
+    pub(super) fn remove_earlier(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.may_hold_earlier) {
+            remove_shards(&self.root)?;
+            self.make_parts()?;
+        }
+        Ok(())
+    }
+
+    fn make_parts(&self) -> Result<()> {
+        let fault = |e: std::io::Error| Error::io("can't write", &self.root, &e);
+        self.parts.iter().try_for_each(|part| fs::create_dir_all(self.root.join(part)).map_err(fault))
+    }
+
     /// Removes what a run that broke off has left unfinished.
     fn sweep(&self) -> Result<()> {
         let work = self.root.join(WORK);
@@ -246,6 +271,9 @@ impl Folder {
             if is_shard {
                 fs::remove_file(entry.path()).map_err(fault)?;
             }
+        }
+        if self.may_hold_earlier {
+            return Ok(());
         }
         // A shard may have got its name just before the run ended, unnoted: it will be made again.
         for part in 0..self.parts.len() {
@@ -348,11 +376,10 @@ fn holds_other_files(root: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// Removes the shards and catalogs of earlier conversions, and nothing else.
-fn remove_shards(root: &Path) -> Result<()> {
-    let fault = |e: std::io::Error| Error::io("can't remove earlier shards in", root, &e);
-    let work = root.join(WORK);
-    for entry in fs::read_dir(&work).map_err(fault)? {
+/// Removes all that an earlier conversion left unfinished.
+fn clear_work(work: &Path) -> Result<()> {
+    let fault = |e: std::io::Error| Error::io("can't remove what is in", work, &e);
+    for entry in fs::read_dir(work).map_err(fault)? {
         let path = entry.map_err(fault)?.path();
         if path.is_dir() {
             fs::remove_dir_all(&path).map_err(fault)?;
@@ -360,6 +387,12 @@ fn remove_shards(root: &Path) -> Result<()> {
             fs::remove_file(&path).map_err(fault)?;
         }
     }
+    Ok(())
+}
+
+/// Removes the shards and catalogs of earlier conversions, and nothing else.
+fn remove_shards(root: &Path) -> Result<()> {
+    let fault = |e: std::io::Error| Error::io("can't remove earlier shards in", root, &e);
     let mut folders = vec![root.to_path_buf()];
     for entry in fs::read_dir(root).map_err(fault)? {
         let entry = entry.map_err(fault)?;

@@ -56,6 +56,7 @@ pub fn convert(config: &ConvertConfig, stop: &AtomicBool, watch: &mut dyn Watch)
     let look = || config.is_verbatim().then(|| look(config, &dataset, stop)).transpose();
     let (result, profile) = alongside(config.threads, || run.all(&mut folder, &steps, watch), look);
     let result = result.and_then(|(read, threads)| {
+        folder.remove_earlier()?;
         run.write_catalogs(&folder, profile?.map(|profile| run.own_profile(profile)))?;
         Ok(run.summary(&folder, read, threads))
     });

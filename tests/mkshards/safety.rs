@@ -2,7 +2,7 @@
 //! disks that are full.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::{Folder, Random, clicks, says};
 use crate::shards::{batches, bytes, names, rows};
@@ -64,6 +64,12 @@ fn a_folder_that_is_not_empty_is_refused_and_only_shards_are_overwritten() {
     assert!(names(&folder, "full").is_empty());
     folder.mkshards("t.csv -o full --overwrite");
     assert!(!folder.path("full/train").exists());
+    // A conversion that fails before it has anything to show leaves the earlier one.
+    let earlier = bytes(&folder, "full");
+    folder.write("bad.csv", "a,b\n1,2\n3\n");
+    folder.mkshards_fails(1, "bad.csv -o full --overwrite");
+    assert!(bytes(&folder, "full") == earlier && folder.path("full/_schema.json").exists());
+    assert!(!folder.path("full/.mkshards").exists());
     folder.write("file", "");
     says(&folder.mkshards_fails(2, "t.csv -o file"), &["file is a file, expected a folder"]);
     says(&folder.mkshards_fails(2, "t.csv -o none --resume"), &["holds no conversion", "--resume"]);
@@ -89,23 +95,25 @@ fn a_conversion_killed_at_any_moment_leaves_whole_shards_and_goes_on() {
     let mut random = Random(11);
     for options in ["", "--shuffle", "--sort-by user --split 0.6,0.4", "--dedup --rejects r.csv"] {
         let options = format!("t.csv --shard-size 64KB --threads 2 {options}");
+        let start = Instant::now();
         folder.mkshards(&format!("{options} -o whole --overwrite"));
+        let whole = start.elapsed();
         let parts = if options.contains("--split") { vec!["/train", "/test"] } else { vec![""] };
         let mut kills = 0;
-        for attempt in 0..5 {
+        for _ in 0..5 {
             let out = "broken";
             let mut resumed = false;
-            loop {
+            for last in [false, false, false, true] {
                 let how = if resumed { "--resume" } else { "--overwrite" };
                 let mut child = folder
                     .mkshards_command(&format!("{options} -o {out} --quiet {how}"))
                     .stderr(Stdio::piped())
                     .spawn()
                     .unwrap();
-                // The last attempts are left to end.
-                let wait = random.below(60 * (attempt + 1)) + kills * 20;
-                std::thread::sleep(Duration::from_millis(wait));
-                child.kill().unwrap();
+                if !last {
+                    std::thread::sleep(whole.mul_f64(random.unit() * 0.9));
+                    child.kill().unwrap();
+                }
                 let output = child.wait_with_output().unwrap();
                 if output.status.success() {
                     break;
@@ -124,7 +132,7 @@ fn a_conversion_killed_at_any_moment_leaves_whole_shards_and_goes_on() {
                 }
             }
         }
-        assert!(kills > 2, "{options}: {kills}");
+        assert!(kills > 4, "{options}: {kills}");
         for part in parts {
             let (whole, broken) = (format!("whole{part}"), format!("broken{part}"));
             assert!(bytes(&folder, &whole) == bytes(&folder, &broken), "{options}");
