@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, Scalar, 
 use arrow::compute::kernels::boolean::{and_kleene, is_not_null, is_null, not, or_kleene};
 use arrow::compute::kernels::cmp;
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema, TimeUnit};
 use arrow::error::ArrowError;
 
 use super::words::{Word, words};
@@ -159,10 +159,11 @@ impl Node {
                 compare_literal(b, &column(batch, b)?, comparison.mirrored(), a)?
             }
             Node::Compare(Side::Column(a), comparison, Side::Column(b)) => {
-                let (a, b) = (column(batch, a)?, column(batch, b)?);
+                let (a, b) = (comparable(column(batch, a)?), comparable(column(batch, b)?));
                 if a.data_type().is_numeric() && b.data_type().is_numeric() && a.data_type() != b.data_type()
                 {
                     let (a, b) = (cast(&a, &DataType::Float64)?, cast(&b, &DataType::Float64)?);
+                    let (a, b) = (comparable(a), comparable(b));
                     comparison.apply(&a, &b)?
                 } else {
                     comparison.apply(&a, &b)?
@@ -200,13 +201,17 @@ fn compare_literal(
     };
     let (column, scalar): (ArrayRef, ArrayRef) = match (column.data_type(), literal) {
         (t, Literal::Number(text)) if t.is_numeric() => {
-            // A whole number is compared as such, so that large ones stay exact.
-            let whole = t.is_integer() && text.parse::<i64>().is_ok();
-            let to = if whole { DataType::Int64 } else { DataType::Float64 };
-            if whole && *t == DataType::UInt64 {
-                (column.clone(), parsed(text, t).ok_or_else(|| mismatch(text))?)
-            } else {
-                (cast(column, &to)?, parsed(text, &to).ok_or_else(|| mismatch(text))?)
+            // Whole numbers and decimals are compared as such, so that large ones stay exact.
+            let is_exact =
+                t.is_integer() || matches!(t, DataType::Decimal128(_, scale) if *scale <= DECIMALS);
+            let exact = parsed(text, &DataType::Decimal128(38, DECIMALS)).filter(|_| is_exact);
+            match exact {
+                Some(scalar) => (cast(column, scalar.data_type())?, scalar),
+                None => {
+                    let to = if *t == DataType::Float32 { t } else { &DataType::Float64 };
+                    let scalar = parsed(text, to).ok_or_else(|| mismatch(text))?;
+                    (comparable(cast(column, to)?), comparable(scalar))
+                }
             }
         }
         (DataType::Utf8, Literal::Text(text)) => {
@@ -226,11 +231,35 @@ fn compare_literal(
     Ok(comparison.apply(&column, &Scalar::new(scalar))?)
 }
 
+/// Decimals with which whole numbers and decimals are compared.
+const DECIMALS: i8 = 10;
+
+/// Floats as they are compared: Arrow tells zeros of either sign apart and orders NaN, which here is
+/// neither less nor more than anything.
+fn comparable(column: ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Float64 => {
+            let floats = column.as_primitive::<Float64Type>();
+            Arc::new(floats.unary_opt::<_, Float64Type>(|x| (!x.is_nan()).then_some(x + 0.0)))
+        }
+        DataType::Float32 => {
+            let floats = column.as_primitive::<Float32Type>();
+            Arc::new(floats.unary_opt::<_, Float32Type>(|x| (!x.is_nan()).then_some(x + 0.0)))
+        }
+        _ => column,
+    }
+}
+
 /// A text as one value of a type.
 pub(super) fn parsed(text: &str, to: &DataType) -> Option<ArrayRef> {
     let options = CastOptions { safe: true, ..CastOptions::default() };
-    let value = cast_with_options(&StringArray::from(vec![text]), to, &options).ok()?;
-    value.is_valid(0).then_some(value)
+    let read = |text: &str| {
+        let value = cast_with_options(&StringArray::from(vec![text]), to, &options).ok()?;
+        value.is_valid(0).then_some(value)
+    };
+    // A time without seconds is read from text files, too.
+    let is_time = matches!(to, DataType::Timestamp(_, _));
+    read(text).or_else(|| read(&format!("{text}:00")).filter(|_| is_time))
 }
 
 impl Comparison {
@@ -394,7 +423,9 @@ pub(super) fn present(column: &ArrayRef) -> Result<BooleanArray> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{DictionaryArray, Float64Array, Int64Array, TimestampMicrosecondArray};
+    use arrow::array::{
+        DictionaryArray, Float32Array, Float64Array, Int64Array, TimestampMicrosecondArray, UInt64Array,
+    };
     use arrow::datatypes::Int32Type;
 
     use super::*;
@@ -408,6 +439,10 @@ mod tests {
             ("city", Arc::new(city)),
             ("paid", Arc::new(Float64Array::from(vec![1.0, 0.5, 2.5, -1.0]))),
             ("vip", Arc::new(BooleanArray::from(vec![true, false, true, false]))),
+            ("zero", Arc::new(Float64Array::from(vec![-0.0, 0.0, f64::NAN, -f64::NAN]))),
+            ("large", Arc::new(Int64Array::from(vec![(1 << 53) + 1, 1 << 53, 0, 1]))),
+            ("unsigned", Arc::new(UInt64Array::from(vec![u64::MAX, u64::MAX - 1, 9, 5]))),
+            ("single", Arc::new(Float32Array::from(vec![0.1, 0.2, 0.3, 0.4]))),
             ("at time", Arc::new(TimestampMicrosecondArray::from(vec![0, day, 2 * day, 3 * day]))),
         ])
         .unwrap()
@@ -440,6 +475,13 @@ mod tests {
             ("\"at time\" >= '1970-01-03'", vec![2, 3]),
             ("`at time` < '1970-01-01T12:00:00'", vec![0]),
             ("vip or age = 64 and paid = 0", vec![0, 2]),
+            ("zero = 0 and zero >= 0", vec![0, 1]),
+            ("zero < 0", vec![]),
+            ("large = 9007199254740992", vec![1]),
+            ("large > 9007199254740992.5", vec![0]),
+            ("unsigned = 18446744073709551614 or unsigned > -1 and unsigned < 6", vec![1, 3]),
+            ("single = 0.1", vec![0]),
+            ("`at time` = '1970-01-02 00:00'", vec![1]),
         ] {
             assert_eq!(kept(text), expected, "{text}");
         }

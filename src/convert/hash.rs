@@ -3,7 +3,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
@@ -52,6 +52,15 @@ fn hash_column(column: &ArrayRef, hashes: &mut [u128]) -> Result<()> {
         DataType::Boolean => {
             let flags = column.as_boolean();
             each(&|row| u128::from(flags.value(row)) + 1);
+        }
+        // Zeros are equal whatever their signs, and so are all that is no number.
+        DataType::Float64 => {
+            let floats = column.as_primitive::<Float64Type>();
+            each(&|row| float(floats.value(row)));
+        }
+        DataType::Float32 => {
+            let floats = column.as_primitive::<Float32Type>();
+            each(&|row| float(f64::from(floats.value(row))));
         }
         DataType::Null => each(&|_| NULL),
         DataType::Dictionary(_, _) => {
@@ -106,6 +115,10 @@ fn hash_column(column: &ArrayRef, hashes: &mut [u128]) -> Result<()> {
         },
     }
     Ok(())
+}
+
+fn float(x: f64) -> u128 {
+    u128::from(if x.is_nan() { f64::NAN.to_bits() } else { (x + 0.0).to_bits() })
 }
 
 /// The value that was folded into a hash of 0.

@@ -24,6 +24,12 @@ impl Rejects {
         let fault = |e: std::io::Error| Error::io("can't write", path, &e);
         let mut file =
             OpenOptions::new().create(true).write(true).truncate(false).open(path).map_err(fault)?;
+        let there = file.metadata().map_err(fault)?.len();
+        if there < bytes {
+            return Err(Error::data(format!("found {there} bytes, expected {bytes} as recorded"))
+                .remedy("the file of rejects was changed since: start anew with --overwrite")
+                .in_file(path));
+        }
         file.set_len(bytes).and_then(|()| file.seek(std::io::SeekFrom::End(0))).map_err(fault)?;
         let mut rejects =
             Rejects { file: Some((path.to_path_buf(), BufWriter::new(file))), most, count, bytes };

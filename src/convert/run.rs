@@ -26,6 +26,9 @@ use crate::input::Dataset;
 use crate::pipeline::{Budget, alongside, in_order};
 use crate::trainer::{Look, Progress, Watch, survey};
 
+/// Most bytes of a batch.
+const BATCH_BYTES: usize = 64 << 20;
+
 /// Converts tables to a folder of shards. What lies there under a final name is a whole shard at any
 /// time; the shards are the same for any number of threads and any budget of memory.
 ///
@@ -89,8 +92,22 @@ pub(super) fn look(config: &ConvertConfig, dataset: &Dataset, stop: &AtomicBool)
     Ok(survey(dataset, look, stop)?.profile)
 }
 
-/// Refuses an output folder that holds input.
+/// Refuses an output folder that holds input, and a file of rejects that is input or lies among the shards.
 fn check_places(config: &ConvertConfig, dataset: &Dataset) -> Result<()> {
+    let same = |a: &Path, b: &Path| a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
+    if let Some(rejects) = &config.rejects {
+        if dataset.files().any(|file| same(file, rejects)) {
+            return Err(Error::usage(format!(
+                "{} is an input, which would be overwritten",
+                rejects.display()
+            ))
+            .remedy("name another file in --rejects"));
+        }
+        if rejects.parent().is_some_and(|folder| same(folder, &config.output)) {
+            return Err(Error::usage("the file of rejects would lie among the shards")
+                .remedy("name a file in another folder in --rejects"));
+        }
+    }
     let Ok(output) = config.output.canonicalize() else { return Ok(()) };
     let inside = |file: &&Path| file.canonicalize().is_ok_and(|file| file.starts_with(&output));
     match dataset.files().find(inside) {
@@ -179,7 +196,9 @@ impl Run<'_> {
     /// one and two threads on the click log: 2.8 where rows keep their order, 4.7 where they go by buckets.)
     pub(super) fn workers(&self, shards: usize) -> Result<usize> {
         let open = self.dataset.open_bytes(&self.shape.request);
-        let batch = (self.shape.request.batch_rows as f64 * self.size.row_bytes * 3.0) as usize;
+        // Readers hand out no more than so many bytes of text at a time.
+        let batch = self.shape.request.batch_rows as f64 * self.size.row_bytes;
+        let batch = 3 * (batch as usize).min(BATCH_BYTES);
         let each = shards * self.config.shard_bytes + open + batch;
         let budget = self.config.memory.map_or_else(Budget::from_machine, |total| Budget { total });
         budget.workers(self.config.threads, each, 0).map_err(|e| e.and("or a smaller --shard-size"))

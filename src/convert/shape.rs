@@ -7,9 +7,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, Scalar};
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{CastOptions, cast_with_options, filter, filter_record_batch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use super::config::{ConvertConfig, RowOrder};
+use super::config::{ConvertConfig, RowOrder, ShardFormat};
 use super::filter::{Filter, parsed, present};
 use crate::error::{Error, Result};
 use crate::features::no_such_column;
@@ -22,8 +22,10 @@ pub(super) struct Shape {
     pub(super) request: Request,
     /// The columns as they are stored.
     pub(super) schema: SchemaRef,
-    /// Of each column that is read its type (dictionaries resolved).
+    /// Of each column that is read its type (dictionaries resolved), and whether it is a category, which may
+    /// keep its dictionary.
     types: Vec<DataType>,
+    categories: Vec<bool>,
     filter: Option<Filter>,
     /// Columns that are read, and what is put where they hold nothing.
     fills: Vec<(usize, ArrayRef)>,
@@ -94,7 +96,7 @@ impl Shape {
             let field = table.field(index);
             let said = config.read.types.get(field.name()).copied();
             let own = values(field.data_type());
-            let data_type = said.map_or(own.clone(), ColumnType::data_type);
+            let data_type = storable(said.map_or(own.clone(), ColumnType::data_type), config.format);
             let is_text = matches!(data_type, DataType::Utf8);
             let category = is_text
                 && match said {
@@ -133,7 +135,16 @@ impl Shape {
         check_names(config, &fields, &from)?;
         let (stored, by) = (stored.iter().map(|&index| place(index)).collect(), by.map(place));
         let request = Request { columns, batch_rows: BATCH_ROWS, rejects: config.rejects.is_some() };
-        Ok(Shape { request, schema: Arc::new(Schema::new(fields)), types, filter, fills, stored, by })
+        Ok(Shape {
+            request,
+            schema: Arc::new(Schema::new(fields)),
+            types,
+            categories,
+            filter,
+            fills,
+            stored,
+            by,
+        })
     }
 
     /// The names in the input of the stored columns.
@@ -145,10 +156,9 @@ impl Shape {
     pub(super) fn apply(&self, batch: RecordBatch) -> Result<Prepared> {
         let mut fields = Vec::with_capacity(batch.num_columns());
         let mut columns = Vec::with_capacity(batch.num_columns());
-        for ((column, (name, _)), data_type) in
-            batch.columns().iter().zip(&self.request.columns).zip(&self.types)
-        {
-            let column = resolved(column, data_type).map_err(|e| e.in_column(name))?;
+        let wanted = self.request.columns.iter().zip(&self.types).zip(&self.categories);
+        for (column, (((name, _), data_type), category)) in batch.columns().iter().zip(wanted) {
+            let column = resolved(column, data_type, *category).map_err(|e| e.in_column(name))?;
             fields.push(Field::new(name, column.data_type().clone(), true));
             columns.push(column);
         }
@@ -217,18 +227,43 @@ fn is_text_type(data_type: &DataType) -> bool {
     *data_type == DataType::Utf8
 }
 
-/// The column in the given type; texts may keep their dictionary.
-fn resolved(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+/// The column in the given type, value by value the same; texts that are categories may keep their
+/// dictionary.
+fn resolved(column: &ArrayRef, data_type: &DataType, is_category: bool) -> Result<ArrayRef> {
     let own = column.data_type();
     let coded_text = matches!(own, DataType::Dictionary(_, inner) if values(inner) == DataType::Utf8);
-    if own == data_type || *data_type == DataType::Utf8 && coded_text {
+    if own == data_type || is_category && coded_text {
         return Ok(column.clone());
     }
+    let remedy =
+        |error: Error| error.remedy("name another type in --type, or leave the column out with --drop");
     let options = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(column, data_type, &options).map_err(|e| {
-        Error::data(format!("can't read {own} as {data_type} ({e})"))
-            .remedy("name another type in --type, or leave the column out with --drop")
-    })
+    let cast = |column: &ArrayRef, to: &DataType| {
+        let error = |e| remedy(Error::data(format!("can't read {own} as {data_type} ({e})")));
+        cast_with_options(column, to, &options).map_err(error)
+    };
+    let plain = cast(column, &values(own))?;
+    let converted = cast(&plain, data_type)?;
+    // A cast cuts off what the other type has no room for; only floats of 32 bits are asked for to round.
+    let keeps_all = plain.data_type() == data_type
+        || matches!(data_type, DataType::Float32 | DataType::Utf8)
+        || cast(&converted, plain.data_type())? == plain;
+    if !keeps_all {
+        return Err(remedy(Error::data(format!("some values of type {own} are no {data_type}"))));
+    }
+    Ok(converted)
+}
+
+/// The type, or the nearest one that the format has: Parquet knows no seconds.
+fn storable(data_type: DataType, format: ShardFormat) -> DataType {
+    match (format, data_type) {
+        (ShardFormat::Parquet, DataType::Timestamp(TimeUnit::Second, zone)) => {
+            DataType::Timestamp(TimeUnit::Millisecond, zone)
+        }
+        (ShardFormat::Parquet, DataType::Time32(TimeUnit::Second)) => DataType::Time32(TimeUnit::Millisecond),
+        (ShardFormat::Parquet, DataType::Date64) => DataType::Timestamp(TimeUnit::Millisecond, None),
+        (_, data_type) => data_type,
+    }
 }
 
 /// The column with `value` where it holds nothing.

@@ -235,6 +235,10 @@ fn open_file(
         Ok(Box::new(IpcSource::open(path, recent.clone())?))
     } else if start.starts_with(&[0xff, 0xff, 0xff, 0xff]) {
         Ok(Box::new(IpcStreamSource::open(path)?))
+    } else if start.starts_with(b"BZh") {
+        Err(Error::data("the file is compressed with bzip2, expected gzip, zstd or none")
+            .remedy("unpack it, or pipe it in: bzcat FILE | ... -")
+            .in_file(path))
     } else if start.starts_with(b"FEA1") {
         Err(Error::data("the file has the old Feather format")
             .remedy("write it as Feather 2 or Parquet")

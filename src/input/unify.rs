@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
 use super::reject::Reject;
 use super::source::{BatchStream, Request, Source};
@@ -107,6 +107,32 @@ fn item(data_type: &DataType) -> Option<&DataType> {
     }
 }
 
+/// The decimal with the digits of both, if it has them.
+fn decimal(p: u8, s: i8, q: u8, t: i8) -> Option<DataType> {
+    let scale = s.max(t);
+    let whole = (i16::from(p) - i16::from(s)).max(i16::from(q) - i16::from(t));
+    let digits = u8::try_from(whole + i16::from(scale)).ok().filter(|digits| *digits <= 38)?;
+    Some(DataType::Decimal128(digits, scale))
+}
+
+/// The type of points in time that takes in both; those with a time zone and those without have none.
+fn finer(a: &DataType, b: &DataType) -> Option<DataType> {
+    use DataType as T;
+    match (a, b) {
+        (T::Timestamp(u, zone), T::Timestamp(v, other)) if zone.is_some() == other.is_some() => {
+            Some(T::Timestamp(*u.max(v), zone.clone()))
+        }
+        (T::Timestamp(_, _), T::Timestamp(_, _)) => None,
+        (T::Timestamp(unit, zone), T::Date32) | (T::Date32, T::Timestamp(unit, zone)) => {
+            Some(T::Timestamp(*unit, zone.clone()))
+        }
+        (T::Timestamp(unit, zone), T::Date64) | (T::Date64, T::Timestamp(unit, zone)) => {
+            Some(T::Timestamp(TimeUnit::Millisecond.max(*unit), zone.clone()))
+        }
+        _ => Some(T::Date64),
+    }
+}
+
 /// The type that takes in both, if they are alike.
 fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
     use DataType as T;
@@ -120,14 +146,18 @@ fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
         (a, b) if a == b => Some(a.clone()),
         (T::Null, _) => Some(b.clone()),
         (_, T::Null) => Some(a.clone()),
-        (T::UInt64, b) if b.is_signed_integer() => Some(T::Float64),
-        (a, T::UInt64) if a.is_signed_integer() => Some(T::Float64),
+        // Neither of these takes in the other; a decimal of twenty digits takes in both.
+        (T::UInt64, b) if b.is_signed_integer() => Some(T::Decimal128(20, 0)),
+        (a, T::UInt64) if a.is_signed_integer() => Some(T::Decimal128(20, 0)),
+        (T::Decimal128(p, s), T::Decimal128(q, t)) if decimal(*p, *s, *q, *t).is_some() => {
+            decimal(*p, *s, *q, *t)
+        }
         (a, b) if a.is_integer() && b.is_integer() => {
             Some(if *a == T::UInt64 || *b == T::UInt64 { T::UInt64 } else { T::Int64 })
         }
         (a, b) if a.is_numeric() && b.is_numeric() => Some(T::Float64),
         (a, b) if is_text(a) && is_text(b) => Some(if is_bytes(b) { b.clone() } else { a.clone() }),
-        (a, b) if is_time(a) && is_time(b) => Some(a.clone()),
+        (a, b) if is_time(a) && is_time(b) => finer(a, b),
         (a, b) => {
             let items = wider(item(a)?, item(b)?)?;
             Some(match (a, b) {
@@ -160,9 +190,10 @@ pub(super) fn widened(
     if types.iter().all(Option::is_none) { stream } else { Box::new(Widened { stream, types }) }
 }
 
-/// Whether they are numbers or lists of numbers.
+/// Whether they are numbers or points in time, or lists of them.
 fn has_numbers(data_type: &DataType) -> bool {
-    values(item(data_type).unwrap_or(data_type)).is_numeric()
+    let values = values(item(data_type).unwrap_or(data_type));
+    values.is_numeric() || matches!(values, DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, _))
 }
 
 struct Widened {
@@ -213,7 +244,19 @@ mod tests {
         let list = |item: DataType| DataType::List(Arc::new(Field::new("item", item, true)));
         let vector = |item: DataType, n| DataType::FixedSizeList(Arc::new(Field::new("item", item, true)), n);
         assert_eq!(wider(&DataType::Int32, &DataType::Int64), Some(DataType::Int64));
-        assert_eq!(wider(&DataType::UInt64, &DataType::Int64), Some(DataType::Float64));
+        assert_eq!(wider(&DataType::UInt64, &DataType::Int64), Some(DataType::Decimal128(20, 0)));
+        assert_eq!(
+            wider(&DataType::Decimal128(5, 1), &DataType::Decimal128(20, 2)),
+            Some(DataType::Decimal128(20, 2))
+        );
+        let time = |unit| DataType::Timestamp(unit, None);
+        assert_eq!(wider(&DataType::Date32, &time(TimeUnit::Second)), Some(time(TimeUnit::Second)));
+        assert_eq!(
+            wider(&time(TimeUnit::Nanosecond), &time(TimeUnit::Second)),
+            Some(time(TimeUnit::Nanosecond))
+        );
+        let zoned = DataType::Timestamp(TimeUnit::Second, Some("UTC".into()));
+        assert_eq!(wider(&zoned, &time(TimeUnit::Second)), None);
         assert_eq!(wider(&DataType::UInt64, &DataType::UInt8), Some(DataType::UInt64));
         assert_eq!(wider(&DataType::Int32, &DataType::Float32), Some(DataType::Float64));
         assert_eq!(wider(&DataType::Utf8, &DataType::LargeUtf8), Some(DataType::Utf8));

@@ -1,8 +1,11 @@
 //! Which rows and columns go over, in every format.
 
-use arrow::datatypes::DataType;
+use std::sync::Arc;
 
-use crate::common::{Folder, clicks, says};
+use arrow::array::{ArrayRef, DictionaryArray, TimestampSecondArray, UInt64Array};
+use arrow::datatypes::{DataType, Int16Type};
+
+use crate::common::{Folder, clicks, floats, integers, says, table};
 use crate::shards::{batches, columns, names, rows};
 
 const PEOPLE: &str = "name,age,city,paid\n\
@@ -153,6 +156,76 @@ fn types_are_found_or_named() {
     assert_eq!(batch.column(1).data_type(), &DataType::Utf8);
     let error = folder.mkshards_fails(1, "t.parquet -o x --type city=int");
     says(&error, &["t.parquet", "column `city`", "Int64", "--type"]);
+}
+
+#[test]
+fn values_are_never_changed_without_a_word() {
+    let folder = Folder::new();
+    // Digits with zeros before them, far behind the sample.
+    let line = |i: usize| {
+        format!("{i},{}\n", if i == 200_111 { "00123".into() } else { (i % 90_000 + 10_000).to_string() })
+    };
+    folder.write("late.csv", format!("id,zip\n{}", (0..300_000).map(line).collect::<String>()));
+    let error = folder.mkshards_fails(1, "late.csv -o late");
+    says(&error, &["line 200113", "column `zip`", "\"00123\"", "code", "--type"]);
+    let summary = folder.mkshards("late.csv -o late --rejects r.csv");
+    assert_eq!(summary["rejects"], 1);
+    folder.mkshards("late.csv -o late --overwrite --type zip=text --where id=200111");
+    assert_eq!(rows(&folder, "late")[0][1], "00123");
+    // Whole numbers that no integer holds.
+    folder.write("j.jsonl", "{\"a\":18446744073709551615}\n{\"a\":18446744073709551614}\n");
+    folder.mkshards("j.jsonl -o json --dedup");
+    assert_eq!(rows(&folder, "json"), [["18446744073709551615"], ["18446744073709551614"]]);
+    let unsigned: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX]));
+    folder.table("u.parquet", &table(vec![("a", unsigned)]));
+    folder.table("s.parquet", &table(vec![("a", integers([9_007_199_254_740_993]))]));
+    folder.mkshards("s.parquet u.parquet -o both");
+    assert_eq!(rows(&folder, "both"), [["9007199254740993"], ["18446744073709551615"]]);
+    // Types that have no room for a value.
+    folder.table("f.parquet", &table(vec![("x", floats([1.5, 2.0]))]));
+    says(
+        &folder.mkshards_fails(1, "f.parquet -o x --type x=int"),
+        &["column `x`", "Float64", "Int64", "--type"],
+    );
+    says(&folder.mkshards_fails(1, "f.parquet -o x --type x=bool"), &["column `x`", "Boolean"]);
+    // Dictionaries of texts that hardly repeat.
+    let texts: DictionaryArray<Int16Type> =
+        (0..300).map(|i| format!("v{i}")).collect::<Vec<_>>().iter().map(|t| Some(t.as_str())).collect();
+    folder.table("d.arrow", &table(vec![("x", Arc::new(texts))]));
+    for options in
+        ["", "--dedup", "--shuffle", "--format parquet", "--type x=text", "--type x=category", "--fill x=y"]
+    {
+        folder.mkshards(&format!("d.arrow -o dictionary --overwrite {options}"));
+        assert_eq!(rows(&folder, "dictionary").len(), 300, "{options}");
+    }
+    // Seconds, which Parquet does not know.
+    let seconds: ArrayRef = Arc::new(TimestampSecondArray::from(vec![1_577_836_800]));
+    folder.table("t.arrow", &table(vec![("t", seconds)]));
+    folder.mkshards("t.arrow -o seconds --format parquet");
+    assert_eq!(rows(&folder, "seconds"), [["2020-01-01T00:00:00"]]);
+}
+
+#[test]
+fn long_cells_take_no_more_memory_than_they_need() {
+    let folder = Folder::new();
+    let line = |i: usize| format!("{i},{}\n", "x".repeat(300_000));
+    folder.write("wide.csv", format!("id,text\n{}", (0..40).map(line).collect::<String>()));
+    folder.mkshards("wide.csv -o wide --memory 1GB");
+    assert_eq!(rows(&folder, "wide").len(), 40);
+}
+
+#[test]
+fn outputs_that_are_inputs_are_refused() {
+    let folder = folder();
+    says(&folder.mkshards_fails(2, "people.csv -o out --rejects people.csv"), &["people.csv is an input"]);
+    folder.mkshards("people.csv -o out");
+    says(
+        &folder.mkshards_fails(2, "people.csv -o out --overwrite --rejects out/r.csv"),
+        &["among the shards"],
+    );
+    says(&folder.mkshards_fails(2, "people.csv -o new --summary people.csv"), &["people.csv is an input"]);
+    says(&folder.mkshards_fails(2, "people.csv -o new --summary r.csv --rejects r.csv"), &["both", "r.csv"]);
+    assert_eq!(folder.read("people.csv"), PEOPLE);
 }
 
 #[test]

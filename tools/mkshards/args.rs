@@ -42,7 +42,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "OLD=NEW,...", value_delimiter = ',', help_heading = "Rows and columns")]
     rename: Vec<String>,
     /// Rows to keep: "age >= 18 and (country in ('AT', 'DE') or vip) and name is not null".
-    #[arg(long = "where", value_name = "CONDITION", help_heading = "Rows and columns")]
+    #[arg(
+        long = "where",
+        value_name = "CONDITION",
+        allow_hyphen_values = true,
+        help_heading = "Rows and columns"
+    )]
     condition: Option<String>,
     /// What to write where a column holds nothing.
     #[arg(long, value_name = "COLUMN=VALUE,...", value_delimiter = ',', help_heading = "Rows and columns")]

@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use super::bits::Bits;
 use super::cells::{CellText, Cells};
 use super::digits::short_integer;
-use super::kind::TIME;
+use super::kind::{TIME, is_code};
 use super::texts::{Room, Texts, unescape};
 use super::value::Value;
 use crate::error::Error;
@@ -21,6 +21,9 @@ pub(super) struct Column {
     name: String,
     /// Its place in the file's records; `None` for a column that the file lacks.
     index: Option<usize>,
+    /// Whether digits with zeros before them are no number: where they were met in the sample, the column is
+    /// text, and so it can't be that they are numbers only because they come later.
+    refuses_codes: bool,
     builder: Builder,
 }
 
@@ -66,7 +69,14 @@ impl<T: ArrowPrimitiveType> Values<T> {
 
 impl Column {
     /// A column of the given name and use, which is the field `index` of the file if it has it.
-    pub(super) fn new(name: &str, read_as: ReadAs, field: Option<(usize, &Field)>, room: Room) -> Self {
+    /// `is_declared` says that the user named its type.
+    pub(super) fn new(
+        name: &str,
+        read_as: ReadAs,
+        field: Option<(usize, &Field)>,
+        is_declared: bool,
+        room: Room,
+    ) -> Self {
         let native = field.map(|(_, field)| field.data_type());
         let builder = match (read_as, native) {
             (ReadAs::Number, None) => Builder::Nulls(DataType::Float64),
@@ -86,7 +96,8 @@ impl Column {
             (ReadAs::Text, Some(DataType::Boolean)) => Builder::FlagText(Texts::new(room)),
             (ReadAs::Text | ReadAs::Native, _) => Builder::Text(Texts::new(room)),
         };
-        Column { name: name.to_string(), index: field.map(|(index, _)| index), builder }
+        let refuses_codes = read_as == ReadAs::Native && !is_declared;
+        Column { name: name.to_string(), index: field.map(|(index, _)| index), refuses_codes, builder }
     }
 
     /// The field of the batches.
@@ -112,10 +123,10 @@ impl Column {
     /// are put into `bad`.
     pub(super) fn append(&mut self, cells: &Cells, bad: &mut Vec<usize>) -> Result<(), Error> {
         let Some(index) = self.index else { return Ok(()) };
-        let spelling = cells.spelling;
+        let (spelling, strict) = (cells.spelling, self.refuses_codes);
         match &mut self.builder {
             Builder::Number(values) if spelling.is_usual() => {
-                append_short(values, cells, index, bad, |number| number as f64, super::value::number);
+                append_short(values, cells, index, bad, strict, |number| number as f64, super::value::number);
             }
             Builder::Number(values) => append(values, cells, index, bad, |cell| spelling.number(cell)),
             Builder::Number32(values) => {
@@ -126,7 +137,7 @@ impl Column {
                 value => value.map(f64::from),
             }),
             Builder::Integer(values) if spelling.is_usual() => {
-                append_short(values, cells, index, bad, |number| number, super::value::integer);
+                append_short(values, cells, index, bad, strict, |number| number, super::value::integer);
             }
             Builder::Integer(values) => append(values, cells, index, bad, |cell| spelling.integer(cell)),
             Builder::Time(values) => append(values, cells, index, bad, |cell| spelling.time(cell)),
@@ -156,6 +167,14 @@ impl Column {
             Builder::Text(..) | Builder::FlagText(_) => {
                 Error::data(format!("found {found}, which is not valid UTF-8"))
                     .remedy("convert the file to UTF-8, for example with iconv")
+            }
+            Builder::Integer(_) | Builder::Number(_)
+                if self.refuses_codes && is_code(cell.trim().as_bytes(), false) =>
+            {
+                Error::data(format!(
+                    "found {found}, which is a code rather than a number as in the rows sampled before"
+                ))
+                .remedy("name the column's type: --type COLUMN=text, or int if zeros before it don't matter")
             }
             Builder::Integer(_) if matches!(cells.spelling.number(cell.as_bytes()), Value::Is(_)) => {
                 Error::data(format!("found {found}, expected a whole number as in the rows sampled before"))
@@ -223,6 +242,7 @@ fn append_short<T: ArrowPrimitiveType>(
     cells: &Cells,
     column: usize,
     bad: &mut Vec<usize>,
+    refuses_codes: bool,
     short: impl Fn(i64) -> T::Native,
     parse: impl Fn(&[u8]) -> Value<T::Native>,
 ) {
@@ -231,12 +251,17 @@ fn append_short<T: ArrowPrimitiveType>(
         let word = cells.bytes.get(range.start..).and_then(<[u8]>::first_chunk::<8>);
         if let (true, Some(word)) = (len <= 8, word)
             && let Some(number) = short_integer(*word, len)
+            && !(refuses_codes
+                && len > 1
+                && (word[0] == b'0' || number == 0 || word[1] == b'0' && word[0] == b'-'))
         {
             values.values.push(short(number));
             values.valid.push(len > 0);
             continue;
         }
-        let value = parse(cells.dialect.strip(&cells.bytes[range]));
+        let cell = cells.dialect.strip(&cells.bytes[range]);
+        let is_code = refuses_codes && is_code(cell, matches!(super::value::integer(cell), Value::Is(_)));
+        let value = if is_code { Value::Not } else { parse(cell) };
         note(&value, record, bad);
         values.push(value.is());
     }

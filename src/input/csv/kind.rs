@@ -62,7 +62,7 @@ impl Kind {
 
 /// Whether digits are a name rather than a number: `00123`, or more of them than an integer holds,
 /// as in hashed identifiers (a float would make distinct ones equal).
-fn is_code(cell: &[u8], is_integer: bool) -> bool {
+pub(super) fn is_code(cell: &[u8], is_integer: bool) -> bool {
     let digits = cell.strip_prefix(b"-").unwrap_or(cell);
     digits.len() > 1 && (digits[0] == b'0' || !is_integer) && digits.iter().all(u8::is_ascii_digit)
 }

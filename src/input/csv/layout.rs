@@ -48,6 +48,8 @@ pub(super) struct Layout {
     pub(super) record_bytes: usize,
     /// Lines, as far as they have been counted.
     pub(super) breaks: Breaks,
+    /// Columns whose types the user named.
+    pub(super) declared: HashSet<String>,
 }
 
 impl Layout {
@@ -93,6 +95,7 @@ impl Layout {
             schema: Arc::new(Schema::new(found.fields)),
             record_bytes: found.record_bytes,
             breaks: Breaks::default(),
+            declared: options.types.keys().cloned().collect(),
         })
     }
 

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::layout::Layout;
 use super::records::{BLOCK, CHUNK};
-use super::stream::CsvStream;
+use super::stream::{BATCH_BYTES, CsvStream};
 use crate::error::{Error, Result};
 use crate::input::bytes::Compression;
 use crate::input::{BatchStream, Extent, ReadOptions, Request, Source, Split};
@@ -95,6 +95,8 @@ impl Source for CsvSource {
             Extent::Bytes { .. } => request.batch_rows.min(split.bytes as usize / record_bytes + 1),
             _ => request.batch_rows,
         };
+        // A batch ends early where records are long.
+        let rows = rows.min(BATCH_BYTES as usize / record_bytes + 1);
         // Per row: the line number, and per column a value or, as text, about its share of a record.
         let row = 8 + 12 * request.columns.len() + record_bytes;
         // A block, and the ends of a chunk's cells, four bytes for each of its own at the most.

@@ -23,7 +23,7 @@ use crate::input::{BatchStream, Reject, Request};
 
 /// Bytes of text after which a batch is handed out early, so that long cells don't add up to more
 /// than memory or a text array can hold.
-const BATCH_BYTES: u64 = 64 << 20;
+pub(super) const BATCH_BYTES: u64 = 64 << 20;
 
 pub(super) struct CsvStream {
     path: PathBuf,
@@ -74,7 +74,8 @@ impl CsvStream {
         let bytes = Bytes::open(file.clone(), layout.compression, layout.len, start).map_err(failed)?;
         let room = room(&layout, end.saturating_sub(start), request.batch_rows);
         let column = |(name, read_as): &(String, _)| {
-            Column::new(name, *read_as, layout.schema.column_with_name(name), room)
+            let is_declared = layout.declared.contains(name);
+            Column::new(name, *read_as, layout.schema.column_with_name(name), is_declared, room)
         };
         let columns: Vec<Column> = request.columns.iter().map(column).collect();
         let fields: Vec<_> = columns.iter().map(Column::field).collect();

@@ -339,6 +339,7 @@ fn text_source(path: &Path, dialect: Dialect, columns: usize, start: u64, split_
         schema: Arc::new(Schema::new((0..columns).map(field).collect::<Vec<_>>())),
         record_bytes: 1,
         spelling: Spelling::default(),
+        declared: Default::default(),
         breaks: Breaks::default(),
     };
     CsvSource::new(path, layout, split_bytes)

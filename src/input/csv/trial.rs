@@ -27,9 +27,8 @@ pub(super) struct Trial {
     pub(super) rest: usize,
     /// Whether line breaks lie inside quotes, or so it seems.
     quoted_lines: bool,
-    /// Cells that are quoted as they should be, and cells that begin with a quote and are not; of a trial in
-    /// which quotes have no meaning.
-    wrapped: (usize, usize),
+    /// How cells that begin with a quote go on, in a trial in which quotes have no meaning.
+    wrapped: Wrapped,
 }
 
 impl Trial {
@@ -54,7 +53,11 @@ impl Trial {
         let Scanned { bytes: rest, flaw, .. } = scanned;
         let unsure = if flaw.is_some() { 0 } else { rest };
         let quoted_lines = whole || sample.bytes[unsure..].contains(&b'\n');
-        let wrapped = if dialect == dialect.unquoted() { wrapped(&tokens, &sample.bytes) } else { (0, 0) };
+        let wrapped = if dialect == dialect.unquoted() {
+            Wrapped::of(&tokens, &sample.bytes)
+        } else {
+            Wrapped::default()
+        };
         Trial { tokens, columns, usual, flaw, rest, quoted_lines, wrapped }
     }
 
@@ -84,28 +87,43 @@ impl Trial {
     /// cells that begin with a quote are quoted as they should be, the others are mistakes.
     pub(super) fn is_quoted(&self, plain: &Trial) -> bool {
         let whole_lines = plain.is_even() && (plain.columns > 1 || self.flaw.is_some());
-        let (right, wrong) = plain.wrapped;
-        !(whole_lines && (self.flaw.is_some() || self.quoted_lines)) || right > 10 * wrong
+        let Wrapped { right, doubled, wrong } = plain.wrapped;
+        // A text that is a quotation as a whole proves nothing, unless they all are; doubled quotes do.
+        let are_mistakes = doubled > 10 * wrong || right > 10 * wrong && 2 * right >= plain.tokens.len();
+        are_mistakes || !(whole_lines && (self.flaw.is_some() || self.quoted_lines))
     }
 }
 
-/// Counts the cells that RFC 4180 would have quoted so, and those that begin with a quote all the same.
-fn wrapped(tokens: &Tokens, bytes: &[u8]) -> (usize, usize) {
-    let mut counts = (0, 0);
-    for record in 0..tokens.len() {
-        for column in 0..tokens.cells(record) {
-            let [b'"', rest @ ..] = &bytes[tokens.cell(record, column)] else { continue };
-            let is_right = rest.strip_suffix(b"\"").is_some_and(|inner| {
-                inner
-                    .chunk_by(|a, b| (*a == b'"') == (*b == b'"'))
-                    .all(|run| run[0] != b'"' || run.len() % 2 == 0)
-            });
-            if is_right {
-                counts.0 += 1;
-            } else {
-                counts.1 += 1;
+/// Cells that begin with a quote.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wrapped {
+    /// Those that RFC 4180 would have quoted so.
+    right: usize,
+    /// Of these, those with doubled quotes inside.
+    doubled: usize,
+    /// The others.
+    wrong: usize,
+}
+
+impl Wrapped {
+    fn of(tokens: &Tokens, bytes: &[u8]) -> Self {
+        let mut counts = Wrapped::default();
+        for record in 0..tokens.len() {
+            for column in 0..tokens.cells(record) {
+                let [b'"', rest @ ..] = &bytes[tokens.cell(record, column)] else { continue };
+                let is_right = |inner: &&[u8]| {
+                    let runs = inner.chunk_by(|a, b| (*a == b'"') == (*b == b'"'));
+                    runs.filter(|run| run[0] == b'"').all(|run| run.len() % 2 == 0)
+                };
+                match rest.strip_suffix(b"\"").filter(is_right) {
+                    Some(inner) => {
+                        counts.right += 1;
+                        counts.doubled += usize::from(inner.contains(&b'"'));
+                    }
+                    None => counts.wrong += 1,
+                }
             }
         }
+        counts
     }
-    counts
 }

@@ -1,7 +1,7 @@
 //! JSON lines: an object in each line.
 //!
-//! Objects in objects are flattened to columns `a.b`. Whole numbers are `Int64`, other numbers (and whole
-//! ones beyond 64 bits) `Float64`; strings that are all dates or times become timestamps; where values of
+//! Objects in objects are flattened to columns `a.b`. Whole numbers are `Int64` (text, as written, where
+//! they have more digits than that holds), other numbers `Float64`; strings that are all dates or times become timestamps; where values of
 //! several scalar types mix, they are text, numbers as they are written. Arrays become lists, of structs too;
 //! arrays whose items have nothing in common, and what is an object here and a scalar or array there, are kept
 //! as JSON text. `null`, a missing key and (as Python writes it) `NaN` are nulls; `Infinity` is a number.

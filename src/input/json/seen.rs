@@ -65,6 +65,10 @@ impl Seen {
             Token::Null => {}
             Token::Boolean(_) => self.boolean = true,
             Token::Number(number) if number.parse::<i64>().is_ok() => self.whole = true,
+            // A float would make different ones of these equal: as texts they stay what they are.
+            Token::Number(number) if number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => {
+                self.text = true;
+            }
             Token::Number(_) => self.fraction = true,
             Token::Text(text) => {
                 let mut scratch = String::new();
