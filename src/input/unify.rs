@@ -58,7 +58,7 @@ pub(super) fn unify(sources: &[Box<dyn Source>]) -> Result<SchemaRef> {
                 path.display(),
                 source.path().display()
             ))
-            .remedy("train on files of one schema, or write one of them again"));
+            .remedy("read files of one schema together, or write one of them again"));
         }
     }
     Ok(Arc::new(Schema::new(columns.into_iter().map(|c| c.field).collect::<Vec<_>>())))
@@ -75,7 +75,7 @@ impl<'a> Column<'a> {
                 self.path.display(),
                 path.display()
             ))
-            .remedy("train on files of one schema, or write one of them again"));
+            .remedy("read files of one schema together, or write one of them again"));
         };
         let nullable = self.field.is_nullable() || field.is_nullable();
         if &data_type != mine || nullable != self.field.is_nullable() {

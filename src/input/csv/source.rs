@@ -41,11 +41,28 @@ pub(crate) struct CsvSource {
     pub(super) split_bytes: u64,
 }
 
+/// Files up to this size that hold quotes are not cut: where a cell in the middle of a file begins must be
+/// guessed then, and the guess may fail for the sake of very little.
+const SMALL: u64 = 8 << 20;
+
+/// Whether a plain file holds quotes that mean something.
+fn has_quotes(path: &Path, layout: &Layout) -> Result<bool> {
+    if layout.compression != Compression::None || layout.dialect == layout.dialect.unquoted() {
+        return Ok(false);
+    }
+    let text = std::fs::read(path).map_err(|error| Error::io("can't read", path, &error))?;
+    Ok(memchr::memchr(layout.dialect.quote, &text).is_some())
+}
+
 impl CsvSource {
     /// Opens a file and finds out from samples of it how to read it.
     pub(crate) fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
         let layout = Layout::sniff(path, options)?;
-        let split_bytes = (layout.len / 64).clamp(64 << 10, 4 << 20);
+        let split_bytes = if layout.len <= SMALL && has_quotes(path, &layout)? {
+            layout.len.max(1)
+        } else {
+            (layout.len / 64).clamp(64 << 10, 4 << 20)
+        };
         Ok(Self::new(path, layout, split_bytes))
     }
 

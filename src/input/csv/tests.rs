@@ -286,7 +286,8 @@ fn a_column_of_integers_may_not_turn_into_one_of_floats() {
 fn places_are_lines() {
     let text = "a,b\n".to_string() + &"1,\"x\ny\"\n".repeat(20_000);
     let file = file(text.as_bytes());
-    let source = CsvSource::open(file.path(), &ReadOptions::default()).unwrap();
+    let mut source = CsvSource::open(file.path(), &ReadOptions::default()).unwrap();
+    source.split_bytes = 64 << 10;
     let request = request(&[("a", ReadAs::Native)], 700);
     let mut row = 0;
     assert!(source.splits(0).len() > 1);

@@ -56,7 +56,7 @@ fn rows_are_read() {
     let time = "Timestamp(µs)";
     assert_eq!(types[..6], ["Int64", "Utf8", "Int64", time, "Float64", "Boolean"]);
     assert_eq!(types[6], "List(Utf8)");
-    assert_eq!(types[7..], ["Utf8", types[8].as_str(), "Utf8", "Float64"]);
+    assert_eq!(types[7..], ["Utf8", types[8].as_str(), "Utf8", "Utf8"]);
     let names: Vec<String> = columns(ROWS, &[]).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names[..4], ["id", "user.name", "user.age", "at"]);
 }

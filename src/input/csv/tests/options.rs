@@ -53,7 +53,8 @@ fn comments() {
         long += &format!("{row},\"t\n{row}\"\n# {row}, \"left\" out, \"\n");
     }
     let file = file(long.as_bytes());
-    let source = CsvSource::open(file.path(), &options).unwrap();
+    let mut source = CsvSource::open(file.path(), &options).unwrap();
+    source.split_bytes = 64 << 10;
     assert!(source.splits(0).len() > 10);
     let rows = cells(&read(&source, &every_column(&source, ReadAs::Native, 1000)).unwrap());
     assert_eq!(rows.len(), 30_000);
@@ -120,4 +121,18 @@ fn utf_16_is_named() {
         let error = crate::input::Dataset::open(&inputs, &ReadOptions::default()).map(|_| ()).unwrap_err();
         assert!(error.to_string().ends_with(expected), "{error}");
     }
+}
+
+#[test]
+fn small_files_with_stray_quotes_are_read_from_the_start() {
+    // A quote that seems to end a cell wherever one begins to read between it and the one before it.
+    let line = |i: usize| format!("ham\tno. {i} said \"{}\"\n", "yes and no ".repeat(i % 50));
+    let text = format!("label\ttext\n{}", (0..2000).map(line).collect::<String>());
+    let file = file(text.as_bytes());
+    let source = CsvSource::open(file.path(), &ReadOptions::default()).unwrap();
+    let batches = read(&source, &every_column(&source, ReadAs::Text, 700)).unwrap();
+    let expected: Vec<String> =
+        text.lines().skip(1).map(|line| line.split_once('\t').unwrap().1.into()).collect();
+    let found: Vec<String> = cells(&batches).into_iter().map(|row| row[1].clone()).collect();
+    assert_eq!(found, expected);
 }
