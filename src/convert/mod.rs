@@ -2,7 +2,7 @@
 //! of memory. See [`convert`].
 //!
 //! - `config`: what to convert, and how
-//! - `shape`, `filter`, `words`: which rows and columns go over
+//! - `shape`, `filter`, `grammar`, `words`: which rows and columns go over
 //! - `lots`: the pieces into which the input is cut, and how they are read
 //! - `shard`, `writers`, `dictionary`, `statistics`: shards under construction
 //! - `division`, `hash`, `dedup`, `scatter`: which rows go where, which are left out, in which order
@@ -17,6 +17,7 @@ mod dictionary;
 mod division;
 mod filter;
 mod folder;
+mod grammar;
 mod hash;
 mod lots;
 mod rejects;
