@@ -124,7 +124,7 @@ impl Run<'_> {
         let make = |lot: Lot, give_up: &AtomicBool| {
             let mut rows: Vec<Vec<Keyed>> = vec![Vec::new(); scatters.len()];
             let mut next = 0;
-            let (account, duplicates) = self.read(&lot, &repeats, give_up, |part, batch, _| {
+            let (account, duplicates) = self.read(&lot, &repeats, give_up, |part, batch| {
                 let keys = keys.of(&batch, lot.id, next)?;
                 next += batch.num_rows() as u64;
                 rows[part].push((plain(&batch)?, keys));

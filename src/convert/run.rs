@@ -201,7 +201,7 @@ impl Run<'_> {
         let batch = 3 * (batch as usize).min(BATCH_BYTES);
         let each = shards * self.config.shard_bytes + open + batch;
         let budget = self.config.memory.map_or_else(Budget::from_machine, |total| Budget { total });
-        budget.workers(self.config.threads, each, 0).map_err(|e| e.and("or a smaller --shard-size"))
+        budget.workers(self.config.threads, each).map_err(|e| e.and("or a smaller --shard-size"))
     }
 
     /// The rows that equal an earlier one.
@@ -219,7 +219,7 @@ impl Run<'_> {
         lot: &Lot,
         repeats: &Repeats,
         give_up: &AtomicBool,
-        mut each: impl FnMut(usize, RecordBatch, u64) -> Result<()>,
+        mut each: impl FnMut(usize, RecordBatch) -> Result<()>,
     ) -> Result<(Account, u64)> {
         let mut duplicates = 0;
         let account = self.reader().read(lot, give_up, |prepared, first| {
@@ -229,7 +229,7 @@ impl Run<'_> {
                 None => prepared,
             };
             duplicates += (rows - prepared.batch.num_rows()) as u64;
-            self.divider.divide(prepared)?.into_iter().try_for_each(|(part, batch)| each(part, batch, first))
+            self.divider.divide(prepared)?.into_iter().try_for_each(|(part, batch)| each(part, batch))
         })?;
         Ok((account, duplicates))
     }
@@ -287,7 +287,7 @@ impl Run<'_> {
         let make = |lot: Lot, give_up: &AtomicBool| {
             let mut writers = Writers::new(self, &work_folder, lot.id);
             let (account, duplicates) =
-                self.read(&lot, &repeats, give_up, |part, batch, _| writers.push(part, &batch))?;
+                self.read(&lot, &repeats, give_up, |part, batch| writers.push(part, &batch))?;
             Ok(Made { account, duplicates, shards: writers.finish()? })
         };
         in_order(

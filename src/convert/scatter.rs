@@ -270,7 +270,7 @@ impl Bucket {
         Ok(())
     }
 
-    /// Gives its rows in order, in batches of at most `batch_rows` rows, and removes it.
+    /// Gives its rows in order, in batches of at most `batch_rows` rows.
     pub(super) fn gather(
         &self,
         folder: &Path,

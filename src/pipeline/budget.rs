@@ -50,14 +50,13 @@ impl Budget {
         Ok(self.total - BASE - needs.held_bytes)
     }
 
-    /// How many workers may work at the same time, each of which takes `each` bytes, beside `held` bytes
-    /// for all of them: at the most `threads`.
+    /// How many workers may work at the same time, each of which takes `each` bytes: at the most `threads`.
     ///
     /// # Errors
     /// If there is not even room for one; the error says the smallest budget that there is.
-    pub fn workers(&self, threads: usize, each: usize, held: usize) -> Result<usize> {
-        self.check(BASE + held + each, false)?;
-        Ok(((self.total - BASE - held) / each.max(1)).min(threads).max(1))
+    pub fn workers(&self, threads: usize, each: usize) -> Result<usize> {
+        self.check(BASE + each, false)?;
+        Ok(((self.total - BASE) / each.max(1)).min(threads).max(1))
     }
 
     /// Refuses a budget of less than `least` bytes; `shuffled` says that shuffling takes a part of them.
