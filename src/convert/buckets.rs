@@ -203,7 +203,7 @@ impl Run<'_> {
     }
 }
 
-fn remove_folder(path: &Path) -> Result<()> {
+pub(super) fn remove_folder(path: &Path) -> Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("can't remove", path, &e)),
         _ => Ok(()),

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use arrow::array::BooleanArray;
 
+use super::buckets::remove_folder;
 use super::hash::hash_rows;
 use super::lots::{Lots, Reader};
 use crate::error::{Error, Result};
@@ -62,6 +63,8 @@ pub(super) fn find_repeats(
     stop: &AtomicBool,
 ) -> Result<Repeats> {
     let files = rows.div_ceil(ENTRIES).clamp(1, MOST_FILES) as usize;
+    // A run that was killed may have left hashes: with them every row would seem to be there twice.
+    remove_folder(folder)?;
     fs::create_dir_all(folder).map_err(|e| Error::io("can't write", folder, &e))?;
     let paths: Vec<Mutex<PathBuf>> =
         (0..files).map(|number| Mutex::new(folder.join(format!("hashes-{number:04}")))).collect();
