@@ -83,7 +83,7 @@ fn rows(shape: Shape, loss: Loss) -> (Chunk, Check) {
         }
         chunk.labels.push(match loss {
             Loss::Logistic => f32::from(u8::from(score > 0)),
-            Loss::Squared => score as f32 / 256.0,
+            _ => score as f32 / 256.0,
         });
         if shape.weighted {
             chunk.weights.push(weight as f32 / 4.0);

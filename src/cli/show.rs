@@ -24,6 +24,9 @@ pub(super) fn plan(plan: &Plan, most: usize) -> String {
                 100.0 * share
             );
         }
+        Target::Classes { column, classes, .. } => {
+            let _ = writeln!(text, "target: {column}; {} classes", classes.len());
+        }
         Target::Number { column, offset, scale } => {
             let _ = write!(text, "target: {column}, a number");
             let _ = match (offset, scale) {

@@ -7,7 +7,7 @@ use super::profile::{ColumnProfile, Findings, Numbers, Profile};
 use super::target::Target;
 use super::values::Sort;
 use crate::error::{Error, Result};
-use crate::learn::Loss;
+use crate::learn::{Loss, Task};
 use crate::suggest::no_such_column;
 
 /// What the user wishes of a plan.
@@ -92,8 +92,7 @@ fn understand_target(profile: &Profile, wishes: &Wishes) -> Result<Target> {
     let is_sign = |x: &str| matches!(x, "0" | "1" | "-1");
     let two_classes = classes.len() == 2 && !column.distinct_is_bound;
     let binary = match wishes.loss {
-        Some(Loss::Logistic) => true,
-        Some(Loss::Squared) => false,
+        Some(loss) => matches!(loss.task(), Task::Binary),
         None => !is_number || two_classes && classes.iter().all(|(x, _)| is_sign(x)),
     };
     if binary {

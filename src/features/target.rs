@@ -22,6 +22,15 @@ pub enum Target {
         /// The positive class's share of the sample.
         share: f64,
     },
+    /// Any number of classes; the label is a class's place.
+    Classes {
+        /// The column.
+        column: String,
+        /// The classes.
+        classes: Vec<String>,
+        /// Each one's share of the sample.
+        shares: Vec<f64>,
+    },
     /// A number; the label is `(value - offset) / scale`.
     Number {
         /// The column.
@@ -37,22 +46,32 @@ impl Target {
     /// The column's name.
     pub fn column(&self) -> &str {
         match self {
-            Target::Binary { column, .. } | Target::Number { column, .. } => column,
+            Target::Binary { column, .. }
+            | Target::Classes { column, .. }
+            | Target::Number { column, .. } => column,
         }
     }
 
     /// What one unit of the label is in the target's own unit.
     pub fn scale(&self) -> f64 {
         match self {
-            Target::Binary { .. } => 1.0,
+            Target::Binary { .. } | Target::Classes { .. } => 1.0,
             Target::Number { scale, .. } => *scale,
+        }
+    }
+
+    /// Margins of each row.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Target::Classes { classes, .. } => classes.len(),
+            Target::Binary { .. } | Target::Number { .. } => 1,
         }
     }
 
     /// The prediction, in the target's own unit, of a margin.
     pub fn unscale(&self, margin: f32) -> f64 {
         match self {
-            Target::Binary { .. } => f64::from(margin),
+            Target::Binary { .. } | Target::Classes { .. } => f64::from(margin),
             Target::Number { offset, scale, .. } => f64::from(margin) * scale + offset,
         }
     }
@@ -61,6 +80,7 @@ impl Target {
     pub fn default_loss(&self) -> Loss {
         match self {
             Target::Binary { .. } => Loss::Logistic,
+            Target::Classes { .. } => Loss::Softmax,
             Target::Number { .. } => Loss::Squared,
         }
     }
@@ -101,6 +121,7 @@ impl Target {
                     for_each_number(array, |row, x| push(row, x.ok_or_else(missing).and_then(label)))?;
                 }
             }
+            Target::Classes { .. } => return Err(Error::usage("several classes can't be learned yet")),
             Target::Binary { positive, negative, .. } => {
                 let other = |found: &str| {
                     Error::data(format!("found {found:?}, expected {negative:?} or {positive:?} as target"))

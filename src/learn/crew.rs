@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 
 /// A task of one hand.
-pub type Task<'a> = Box<dyn FnOnce() + Send + 'a>;
+pub type Job<'a> = Box<dyn FnOnce() + Send + 'a>;
 
 /// Whoever runs tasks at the same time, each in a thread of its own.
 pub trait Crew {
@@ -14,7 +14,7 @@ pub trait Crew {
     fn hands(&self) -> usize;
 
     /// Runs the tasks, at most as many as there are hands, and returns when all are done.
-    fn run(&self, tasks: Vec<Task<'_>>);
+    fn run(&self, tasks: Vec<Job<'_>>);
 }
 
 /// One hand: the caller's own thread.
@@ -26,7 +26,7 @@ impl Crew for Alone {
         1
     }
 
-    fn run(&self, tasks: Vec<Task<'_>>) {
+    fn run(&self, tasks: Vec<Job<'_>>) {
         tasks.into_iter().for_each(|task| task());
     }
 }
@@ -126,7 +126,7 @@ mod tests {
             self.0
         }
 
-        fn run(&self, tasks: Vec<Task<'_>>) {
+        fn run(&self, tasks: Vec<Job<'_>>) {
             thread::scope(|scope| tasks.into_iter().for_each(|task| drop(scope.spawn(task))));
         }
     }

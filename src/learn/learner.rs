@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::chunk::{Chunk, Shape};
-use super::crew::{Board, Crew, Task};
+use super::crew::{Board, Crew, Job};
 use super::linear::{Iterate, Linear, State, Weights};
 use super::loss::Loss;
 use super::optimizer::{AdaGradRule, Optimizer, RmsPropRule, Rule, SgdRule};
@@ -216,7 +216,7 @@ impl<R: Rule, const K: usize> Learn for Learner<R, K> {
             shards,
             hands,
         };
-        let mut tasks: Vec<Task<'_>> = Vec::with_capacity(hands);
+        let mut tasks: Vec<Job<'_>> = Vec::with_capacity(hands);
         let (mut rest, mut first) = (self.shards.as_mut_slice(), 0);
         // Every hand steps a copy of the bias, and all come out the same: the first one's is kept.
         let bias = self.bias;

@@ -97,7 +97,7 @@ impl Metrics {
             self.second += w * (output - y) * (output - y);
             self.first += w * match self.loss {
                 Loss::Logistic => f64::from(u8::from((margins[i] > 0.0) == (labels[i] > 0.5))),
-                Loss::Squared => (output - y).abs(),
+                _ => (output - y).abs(),
             };
             self.label_sum += w * y;
             self.label_squares += w * y * y;
@@ -140,7 +140,7 @@ impl Metrics {
                     (report.auc, report.auc_error) = (Some(auc), Some(error));
                 }
             }
-            Loss::Squared => {
+            _ => {
                 report.mean_loss = Some(mean(self.loss_sum) * self.scale * self.scale);
                 report.rmse = Some(mean(self.second).sqrt() * self.scale);
                 report.mae = Some(mean(self.first) * self.scale);

@@ -19,8 +19,8 @@ mod span;
 mod table;
 
 pub use chunk::{Chunk, HASHED, ListColumn, Shape};
-pub use crew::{Alone, Crew, Task};
+pub use crew::{Alone, Crew, Job};
 pub use learner::{Column, Learn, Settings, learner};
 pub use linear::{Iterate, Linear, State, Weights};
-pub use loss::Loss;
+pub use loss::{Loss, Task, softmax, softmax_gradient, softmax_loss};
 pub use optimizer::Optimizer;

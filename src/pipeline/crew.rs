@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::learn::{Crew, Task};
+use crate::learn::{Crew, Job};
 
 /// Threads that work on the columns of the same rows. They live for a few thousand rows at a time:
 /// starting them costs far less than that.
@@ -30,7 +30,7 @@ impl Crew for GradientWorkers {
         self.hands
     }
 
-    fn run(&self, tasks: Vec<Task<'_>>) {
+    fn run(&self, tasks: Vec<Job<'_>>) {
         let mut tasks = tasks.into_iter();
         let Some(mine) = tasks.next() else { return };
         thread::scope(|scope| {

@@ -142,7 +142,9 @@ fn output_schema(dataset: &Dataset, keep: &[String], target: &Target) -> Result<
             fields.push(Arc::new(Field::new("prediction", DataType::Utf8, false)));
             fields.push(Arc::new(Field::new("probability", DataType::Float64, false)));
         }
-        Target::Number { .. } => fields.push(Arc::new(Field::new("prediction", DataType::Float64, false))),
+        Target::Classes { .. } | Target::Number { .. } => {
+            fields.push(Arc::new(Field::new("prediction", DataType::Float64, false)));
+        }
     }
     for (i, field) in fields.iter().enumerate() {
         if fields[..i].iter().any(|f| f.name() == field.name()) {
@@ -156,7 +158,7 @@ fn output_schema(dataset: &Dataset, keep: &[String], target: &Target) -> Result<
 /// The prediction columns.
 fn outputs(target: &Target, mut margins: Vec<f32>) -> Vec<ArrayRef> {
     match target {
-        Target::Number { .. } => {
+        Target::Classes { .. } | Target::Number { .. } => {
             vec![Arc::new(Float64Array::from_iter_values(margins.iter().map(|&m| target.unscale(m))))]
         }
         Target::Binary { positive, negative, .. } => {
