@@ -7,7 +7,7 @@ use clap::{Args, Parser, ValueEnum};
 
 use super::{ReadArgs, size};
 use crate::error::{Error, Result};
-use crate::features::{ColumnUse, Overrides};
+use crate::features::{Clip, ColumnUse, Cross, Overrides};
 use crate::learn::{Loss, Optimizer};
 use crate::trainer::{ApplyConfig, PlanConfig, ShuffleMode, TrainConfig};
 
@@ -52,6 +52,21 @@ pub(super) struct DataArgs {
     /// Columns to use as categories.
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
     categorical: Vec<String>,
+    /// Columns of text whose words to use.
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    text: Vec<String>,
+    /// Words of a text that can be a feature together, at the most [default: 2].
+    #[arg(long, value_name = "WORDS")]
+    ngrams: Option<usize>,
+    /// Columns of numbers to cut into ranges with a weight each.
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    bin: Vec<String>,
+    /// Ranges of each such column [default: 20].
+    #[arg(long, value_name = "RANGES")]
+    bins: Option<usize>,
+    /// Columns to use together, with a weight for each combination of their values.
+    #[arg(long, value_name = "COLUMN*COLUMN,...", value_delimiter = ',')]
+    cross: Vec<String>,
     /// Columns to leave out.
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
     ignore: Vec<String>,
@@ -61,6 +76,9 @@ pub(super) struct DataArgs {
     /// Whether numbers (and a numeric target) are brought to mean 0 and deviation 1.
     #[arg(long, value_enum, default_value_t = ScaleArg::Auto)]
     scale: ScaleArg,
+    /// Whether numbers far outside the sample count as those at its edge.
+    #[arg(long, value_enum)]
+    clip: Option<ClipArg>,
     /// Seed of orders, hold-outs and hashes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -223,6 +241,12 @@ enum ScaleArg {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum ClipArg {
+    Auto,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum ShuffleArg {
     Auto,
     None,
@@ -269,7 +293,23 @@ impl DataArgs {
         let mut said = BTreeMap::new();
         overrides.set(&self.numeric, ColumnUse::Numeric, &mut said)?;
         overrides.set(&self.categorical, ColumnUse::Categorical, &mut said)?;
+        overrides.set(&self.text, ColumnUse::Text, &mut said)?;
+        overrides.set(&self.bin, ColumnUse::Bins, &mut said)?;
         overrides.set(&self.ignore, ColumnUse::Ignore, &mut said)?;
+        for cross in self.cross {
+            let cross = Cross::try_from(cross)?;
+            if !overrides.crosses.contains(&cross) {
+                overrides.crosses.push(cross);
+            }
+        }
+        overrides.ngrams = self.ngrams.or(overrides.ngrams);
+        overrides.bins = self.bins.or(overrides.bins);
+        overrides.clip = match self.clip {
+            Some(ClipArg::Auto) => Clip::Auto,
+            Some(ClipArg::None) => Clip::None,
+            None => overrides.clip,
+        };
+        overrides.check()?;
         for (name, role) in [(Some(&self.target), "the target"), (self.weight.as_ref(), "the weight")] {
             if let Some(name) = name
                 && said.contains_key(name)

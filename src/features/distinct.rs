@@ -43,18 +43,17 @@ impl<T: Default + Copy> Distinct<T> {
         self.count(place);
     }
 
-    /// Counts a text.
-    pub(super) fn add_text(&mut self, text: &[u8]) {
-        let place = self.place_of(text);
+    /// Counts a text, whose hash is returned.
+    pub(super) fn add_text(&mut self, text: &[u8]) -> u64 {
+        let hash = hash(0, text);
+        let place = self.place(hash, || name(text));
         self.count(place);
+        hash
     }
 
     /// The place of a text, which is the same for good.
     pub(super) fn place_of(&mut self, text: &[u8]) -> u32 {
-        self.place(hash(0, text), || {
-            let text = std::str::from_utf8(text).ok().filter(|t| t.len() <= LONGEST_NAME);
-            text.map(Box::from)
-        })
+        self.place(hash(0, text), || name(text))
     }
 
     fn place(&mut self, hash: u64, text: impl FnOnce() -> Option<Box<str>>) -> u32 {
@@ -97,11 +96,22 @@ impl<T: Default + Copy> Distinct<T> {
 
     /// Those of the texts that shall be known by name.
     pub(super) fn known(&self) -> Vec<(&str, u64, T)> {
+        self.frequent(SOME_KNOWN)
+    }
+
+    /// All texts, if they are not too many, else the `most` most frequent.
+    pub(super) fn frequent(&self, most: usize) -> Vec<(&str, u64, T)> {
         let all = self.len() <= ALL_KNOWN && !self.is_bound;
         let mut texts = self.texts();
         // Beyond what is known in full, a value seen once in the sample is not a frequent one.
         texts.retain(|(_, count, _)| all || *count > 1);
-        texts.truncate(if all { ALL_KNOWN } else { SOME_KNOWN });
+        texts.truncate(if all { ALL_KNOWN } else { most });
         texts
     }
+}
+
+/// The name of a text, if it is worth one.
+fn name(text: &[u8]) -> Option<Box<str>> {
+    let text = std::str::from_utf8(text).ok().filter(|t| t.len() <= LONGEST_NAME);
+    text.map(Box::from)
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use chrono::{DateTime, Datelike, Timelike};
 
+use super::bins;
 use super::codes::{Dictionaries, Dictionary, encode_categories};
+use super::cross::{CrossEncoder, Parent};
 use super::maps::{MapCache, MapEncoder};
 use super::plan::{Plan, TimePart, Use};
 use super::scale::Scale;
 use super::target::{parse, quoted};
+use super::text::{TextCache, TextEncoder};
 use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, numbers, plain};
 use super::vocabulary::{MISSING, Vocabulary, hash};
 use crate::error::{Error, Place, Result};
-use crate::learn::Chunk;
+use crate::learn::{Chunk, Shape};
 
 /// What to do with rows whose target or weight can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,20 +42,40 @@ pub struct Encoded {
 pub struct Encoder {
     plan: Arc<Plan>,
     filter: RowFilter,
-    /// The used columns, in the order of the batches; then target and weight.
+    /// What the batches hold, in order, before target and weight.
+    inputs: Vec<(String, Sort)>,
     columns: Vec<ColumnEncoder>,
+    /// Columns that are crossed as something that is no feature by itself: they fill slots of a chunk of
+    /// their own.
+    hidden: Vec<ColumnEncoder>,
+    crosses: Vec<CrossColumn>,
 }
 
 #[derive(Debug)]
 struct ColumnEncoder {
     name: String,
-    sort: Sort,
+    /// Its place in the batches.
+    input: usize,
     /// The first dense, slot and list column it fills.
     dense: usize,
     slot: usize,
     list: usize,
     dictionaries: Dictionaries,
     work: Work,
+}
+
+/// A cross, with the slot that it fills and those that it is made from: of the chunk, or of the hidden one.
+#[derive(Debug)]
+struct CrossColumn {
+    encoder: CrossEncoder,
+    slot: usize,
+    parents: Vec<ParentSlot>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ParentSlot {
+    Shown(usize),
+    Hidden(usize),
 }
 
 #[derive(Debug)]
@@ -63,6 +86,32 @@ enum Work {
     Map(MapEncoder),
     Embedding(Vec<Scale>),
     Time(Vec<TimePart>),
+    Bins(Vec<f64>),
+    Text(TextEncoder),
+}
+
+impl Work {
+    /// What is to be done for a use of a column, and what values it is done with; `None` where there is
+    /// nothing to do for a column by itself.
+    fn of(used: &Use, seed: u64) -> Option<(Work, Sort)> {
+        Some(match used {
+            Use::Ignore | Use::Cross { .. } => return None,
+            Use::Number { scale, flag_missing } => {
+                (Work::Number { scale: *scale, flag_missing: *flag_missing }, Sort::Number)
+            }
+            Use::Category { known, .. } => (Work::Category(Vocabulary::new(seed, known)), Sort::Text),
+            Use::List { known, .. } => (Work::List(Vocabulary::new(seed, known)), Sort::List),
+            Use::Map { known, units, unit, .. } => {
+                (Work::Map(MapEncoder::new(Vocabulary::new(seed, known), units, *unit)), Sort::Map)
+            }
+            Use::Embedding { scales } => (Work::Embedding(scales.clone()), Sort::Floats),
+            Use::Time { parts } => (Work::Time(parts.clone()), Sort::Time),
+            Use::Bins { edges } => (Work::Bins(edges.clone()), Sort::Number),
+            Use::Text { known, ngrams, style, .. } => {
+                (Work::Text(TextEncoder::new(Vocabulary::new(seed, known), *ngrams, style)), Sort::Text)
+            }
+        })
+    }
 }
 
 /// What is kept while a split is read.
@@ -72,53 +121,72 @@ pub struct SplitCache {
     /// dictionaries, so each distinct text is hashed once.
     dictionaries: Vec<Option<Dictionary>>,
     maps: Vec<MapCache>,
+    texts: Vec<TextCache>,
+    hidden: Option<Chunk>,
     scratch: Vec<u32>,
 }
 
 impl Encoder {
     /// An encoder for `plan`.
     pub fn new(plan: Arc<Plan>, filter: RowFilter) -> Self {
-        let (mut dense, mut slot, mut list) = (0, 0, 0);
-        let mut columns = Vec::new();
+        let mut encoder = Encoder {
+            filter,
+            inputs: Vec::new(),
+            columns: Vec::new(),
+            hidden: Vec::new(),
+            crosses: Vec::new(),
+            plan: plan.clone(),
+        };
+        let mut at = Shape::default();
+        let mut crosses = Vec::new();
         for column in plan.used() {
-            // Each column hashes with a seed of its own.
-            let seed = hash(plan.hash_seed, column.name.as_bytes());
-            let (work, sort) = match &column.used {
-                Use::Ignore => continue,
-                Use::Number { scale, flag_missing } => {
-                    (Work::Number { scale: *scale, flag_missing: *flag_missing }, Sort::Number)
-                }
-                Use::Category { known, .. } => (Work::Category(Vocabulary::new(seed, known)), Sort::Text),
-                Use::List { known, .. } => (Work::List(Vocabulary::new(seed, known)), Sort::List),
-                Use::Map { known, units, unit, .. } => {
-                    (Work::Map(MapEncoder::new(Vocabulary::new(seed, known), units, *unit)), Sort::Map)
-                }
-                Use::Embedding { scales } => (Work::Embedding(scales.clone()), Sort::Floats),
-                Use::Time { parts } => (Work::Time(parts.clone()), Sort::Time),
-            };
-            let (dense_now, slot_now, list_now) = (dense, slot, list);
-            match &work {
-                Work::Number { flag_missing, .. } => dense += 1 + usize::from(*flag_missing),
-                Work::Category(_) => slot += 1,
-                Work::List(_) | Work::Map(_) => list += 1,
-                Work::Embedding(scales) => dense += scales.len(),
-                Work::Time(parts) => {
-                    let slots = parts.iter().filter(|p| p.categories().is_some()).count();
-                    slot += slots;
-                    dense += parts.len() - slots;
-                }
+            if let Some(encoding) = encoder.column(&column.name, &column.used, at) {
+                encoder.columns.push(encoding);
             }
-            columns.push(ColumnEncoder {
-                name: column.name.clone(),
-                sort,
-                dense: dense_now,
-                slot: slot_now,
-                list: list_now,
-                dictionaries: Dictionaries::default(),
-                work,
-            });
+            if let Use::Cross { parents, .. } = &column.used {
+                crosses.push((column, parents, at.slots));
+            }
+            let shape = column.used.shape();
+            at.dense += shape.dense;
+            at.slots += shape.slots;
+            at.lists += shape.lists;
         }
-        Encoder { plan, filter, columns }
+        for (column, parents, slot) in crosses {
+            let seed = hash(plan.hash_seed, column.name.as_bytes());
+            let parents_at = parents.iter().map(|parent| encoder.parent(parent)).collect();
+            let cross = CrossEncoder::new(seed, parents);
+            encoder.crosses.push(CrossColumn { encoder: cross, slot, parents: parents_at });
+        }
+        encoder
+    }
+
+    /// How a column is encoded that fills the chunk's columns from `at` on.
+    fn column(&mut self, name: &str, used: &Use, at: Shape) -> Option<ColumnEncoder> {
+        // Each column hashes with a seed of its own.
+        let (work, sort) = Work::of(used, hash(self.plan.hash_seed, name.as_bytes()))?;
+        let input = self.inputs.iter().position(|input| input.0 == name && input.1 == sort);
+        let input = input.unwrap_or_else(|| {
+            self.inputs.push((name.to_string(), sort));
+            self.inputs.len() - 1
+        });
+        let name = name.to_string();
+        let (dense, slot, list) = (at.dense, at.slots, at.lists);
+        Some(ColumnEncoder { name, input, dense, slot, list, dictionaries: Dictionaries::default(), work })
+    }
+
+    /// Where the codes of a cross's column are found.
+    fn parent(&mut self, parent: &Parent) -> ParentSlot {
+        let mut slot = 0;
+        for column in self.plan.used() {
+            if column.name == parent.column && column.used == parent.used {
+                return ParentSlot::Shown(slot);
+            }
+            slot += column.used.shape().slots;
+        }
+        let at = Shape { slots: self.hidden.len(), ..Shape::default() };
+        let hidden = self.column(&parent.column, &parent.used, at);
+        self.hidden.extend(hidden);
+        ParentSlot::Hidden(at.slots)
     }
 
     /// The plan.
@@ -130,16 +198,16 @@ impl Encoder {
     /// as a number (`Some(true)`), as a point in time (`Some(false)`) or as text (`None`).
     pub fn columns(&self) -> Vec<(String, ReadHint)> {
         let mut columns: Vec<(String, ReadHint)> = self
-            .columns
+            .inputs
             .iter()
-            .map(|c| {
-                let hint = match c.sort {
+            .map(|(name, sort)| {
+                let hint = match sort {
                     Sort::Number => ReadHint::Number,
                     Sort::Time => ReadHint::Time,
                     Sort::Text | Sort::Bool => ReadHint::Text,
                     Sort::List | Sort::Floats | Sort::Map | Sort::Other => ReadHint::Native,
                 };
-                (c.name.clone(), hint)
+                (name.clone(), hint)
             })
             .collect();
         if self.filter != RowFilter::Unlabelled {
@@ -158,10 +226,25 @@ impl Encoder {
     pub fn encode(&self, batch: &RecordBatch, cache: &mut SplitCache, chunk: &mut Chunk) -> Result<Encoded> {
         let rows = batch.num_rows();
         chunk.reset(rows);
-        cache.dictionaries.resize_with(self.columns.len(), || None);
-        cache.maps.resize_with(self.columns.len(), MapCache::default);
+        let columns = self.columns.len() + self.hidden.len();
+        cache.dictionaries.resize_with(columns, || None);
+        cache.maps.resize_with(columns, MapCache::default);
+        cache.texts.resize_with(columns, TextCache::default);
+        let encode = |column: &ColumnEncoder, i: usize, cache: &mut SplitCache, chunk: &mut Chunk| {
+            column.encode(batch.column(column.input), i, cache, chunk).map_err(|e| e.in_column(&column.name))
+        };
         for (i, column) in self.columns.iter().enumerate() {
-            column.encode(batch.column(i), i, cache, chunk).map_err(|e| e.in_column(&column.name))?;
+            encode(column, i, cache, chunk)?;
+        }
+        if !self.crosses.is_empty() {
+            let shape = Shape { slots: self.hidden.len(), ..Shape::default() };
+            let mut hidden = cache.hidden.take().unwrap_or_else(|| Chunk::new(shape, rows));
+            hidden.reset(rows);
+            for (i, column) in self.hidden.iter().enumerate() {
+                encode(column, self.columns.len() + i, cache, &mut hidden)?;
+            }
+            self.crosses.iter().for_each(|cross| cross.encode(chunk, &hidden));
+            cache.hidden = Some(hidden);
         }
         let mut skipped = Vec::new();
         if self.filter == RowFilter::Unlabelled {
@@ -174,13 +257,13 @@ impl Encoder {
                 }
                 RowFilter::Fail | RowFilter::Unlabelled => Err(at_row(error, row)),
             };
-            let target = batch.column(self.columns.len());
+            let target = batch.column(self.inputs.len());
             self.plan
                 .target
                 .encode(target, &mut chunk.labels, &mut bad)
                 .map_err(|e| e.in_column(self.plan.target.column()))?;
             if let Some(weight) = &self.plan.weight {
-                encode_weights(batch.column(self.columns.len() + 1), &mut chunk.weights, &mut bad)
+                encode_weights(batch.column(self.inputs.len() + 1), &mut chunk.weights, &mut bad)
                     .map_err(|e| e.in_column(weight))?;
             }
             skipped.sort_unstable();
@@ -233,6 +316,22 @@ fn encode_weights(
     result
 }
 
+impl CrossColumn {
+    fn encode(&self, chunk: &mut Chunk, hidden: &Chunk) {
+        let mut codes = std::mem::take(&mut chunk.slots[self.slot]);
+        let parents: Vec<&[u32]> = self
+            .parents
+            .iter()
+            .map(|parent| match parent {
+                ParentSlot::Shown(slot) => chunk.slots[*slot].as_slice(),
+                ParentSlot::Hidden(slot) => hidden.slots[*slot].as_slice(),
+            })
+            .collect();
+        self.encoder.encode(&parents, &mut codes);
+        chunk.slots[self.slot] = codes;
+    }
+}
+
 impl ColumnEncoder {
     fn encode(
         &self,
@@ -243,9 +342,7 @@ impl ColumnEncoder {
     ) -> Result<()> {
         match &self.work {
             Work::Number { scale, flag_missing } => {
-                if is_text(plain(&array.slice(0, 0))?.data_type()) {
-                    return Err(Error::data("found text, expected numbers, as in the data of the plan"));
-                }
+                expect_numbers(array)?;
                 let (origin, factor) = scale.linear_step();
                 let rows = array.len();
                 let target = &mut chunk.dense_mut(self.dense)[..rows];
@@ -320,6 +417,19 @@ impl ColumnEncoder {
                 Ok(())
             }
             Work::Time(parts) => self.encode_time(array, parts, chunk),
+            Work::Bins(edges) => {
+                expect_numbers(array)?;
+                let codes = &mut chunk.slots[self.slot];
+                for_each_number(array, |_, x| codes.push(bins::code(edges, x)))
+            }
+            Work::Text(encoder) => {
+                let text = &mut cache.texts[index];
+                encoder.encode(array, text, &mut chunk.lists[self.list])?;
+                for (i, numbers) in text.style.iter().enumerate() {
+                    chunk.dense_mut(self.dense + i)[..numbers.len()].copy_from_slice(numbers);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -353,6 +463,13 @@ impl ColumnEncoder {
         }
         Ok(())
     }
+}
+
+fn expect_numbers(array: &ArrayRef) -> Result<()> {
+    if is_text(plain(&array.slice(0, 0))?.data_type()) {
+        return Err(Error::data("found text, expected numbers, as in the data of the plan"));
+    }
+    Ok(())
 }
 
 /// Removes repeats of neighbours from `codes[start..]`.

@@ -4,11 +4,16 @@
 //! with the user's [`Overrides`], into a [`Plan`]; an [`Encoder`] carries the plan out on record
 //! batches. The plan travels inside the model, so that predicting needs nothing else.
 
+mod bins;
+mod choose;
 mod codes;
+mod cross;
 mod decide;
+mod digest;
 mod distinct;
 mod encode;
 mod keys;
+mod limits;
 mod maps;
 mod mixing;
 mod overrides;
@@ -17,15 +22,20 @@ mod profile;
 mod scale;
 mod survey;
 mod target;
+mod text;
+mod thinned;
+mod tokens;
 mod values;
 mod vocabulary;
 
 pub(crate) use crate::suggest::no_such_column;
-pub use decide::{Wishes, decide};
+pub use cross::{Cross, Parent};
+pub use decide::{Wishes, decide, dropped};
 pub use encode::{Encoded, Encoder, ReadHint, RowFilter, SplitCache};
-pub use overrides::{ColumnUse, Overrides};
+pub use limits::Limits;
+pub use overrides::{Clip, ColumnUse, Overrides};
 pub use plan::{FeatureRef, Plan, PlannedColumn, TimePart, Use};
 pub use profile::Profile;
-pub use scale::Scale;
+pub use scale::{Form, Scale};
 pub use survey::Survey;
 pub use target::Target;

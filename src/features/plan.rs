@@ -1,9 +1,14 @@
 //! The plan: what becomes of each column.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
+use super::bins;
+use super::cross::{self, Parent};
 use super::scale::Scale;
 use super::target::Target;
+use super::tokens::STYLE;
 use crate::learn::{Column, Shape};
 
 /// What becomes of every column of a table; part of the model.
@@ -15,7 +20,7 @@ pub struct Plan {
     pub weight: Option<String>,
     /// Seed of the hashes of categories.
     pub hash_seed: u64,
-    /// All other columns, in the table's order.
+    /// All other columns, in the table's order, and then the crosses.
     pub columns: Vec<PlannedColumn>,
 }
 
@@ -83,6 +88,32 @@ pub enum Use {
         /// Each place's scale.
         scales: Vec<Scale>,
     },
+    /// One slot for each row: null, or one of the ranges between the edges.
+    Bins {
+        /// Where the ranges meet; each edge belongs to the range above it.
+        edges: Vec<f64>,
+    },
+    /// Any number of slots for each row, one for each n-gram of words, and dense columns for how it is
+    /// written.
+    Text {
+        /// N-grams with a slot of their own.
+        known: Vec<String>,
+        /// log2 of the slots that the others share at the start.
+        bits: u32,
+        /// Up to how many words make an n-gram.
+        ngrams: usize,
+        /// N-grams that a row has, about.
+        length: usize,
+        /// The scales of length, digits, capitals and marks.
+        style: Vec<Scale>,
+    },
+    /// One slot for each row: a combination of the values of several columns.
+    Cross {
+        /// The columns.
+        parents: Vec<Parent>,
+        /// log2 of the slots that combinations without a name share at the start.
+        bits: u32,
+    },
     /// Parts of a date or timestamp.
     Time {
         /// Which.
@@ -128,9 +159,13 @@ impl TimePart {
         }
     }
 
-    /// The first category's number, for names.
-    fn first(&self) -> usize {
-        usize::from(!matches!(self, TimePart::Hour))
+    /// The names of its slots, that of missing ones first; none for a number.
+    fn code_names(&self, column: &str) -> Vec<String> {
+        let Some(categories) = self.categories() else { return Vec::new() };
+        let name = format!("{column}.{}", self.name());
+        let first = usize::from(!matches!(self, TimePart::Hour));
+        let missing = std::iter::once(format!("{name} is missing"));
+        missing.chain((first..first + categories).map(|i| format!("{name}={i}"))).collect()
     }
 }
 
@@ -144,24 +179,61 @@ impl Use {
             Use::List { .. } => "list",
             Use::Map { .. } => "map",
             Use::Embedding { .. } => "embedding",
+            Use::Bins { .. } => "bins",
+            Use::Text { .. } => "text",
+            Use::Cross { .. } => "cross",
             Use::Time { .. } => "time",
         }
     }
 
     /// Dense, slot and list columns that it makes.
-    fn shape(&self) -> Shape {
+    pub(super) fn shape(&self) -> Shape {
         let none = Shape::default();
         match self {
             Use::Ignore => none,
             Use::Number { flag_missing, .. } => Shape { dense: 1 + usize::from(*flag_missing), ..none },
-            Use::Category { .. } => Shape { slots: 1, ..none },
+            Use::Category { .. } | Use::Bins { .. } | Use::Cross { .. } => Shape { slots: 1, ..none },
             Use::List { .. } => Shape { lists: 1, ..none },
             Use::Map { length, .. } => Shape { lists: 1, valued: *length, ..none },
+            Use::Text { length, .. } => Shape { dense: STYLE.len(), lists: 1, valued: *length, ..none },
             Use::Embedding { scales } => Shape { dense: scales.len(), ..none },
             Use::Time { parts } => {
                 let slots = parts.iter().filter(|p| p.categories().is_some()).count();
                 Shape { dense: parts.len() - slots, slots, ..none }
             }
+        }
+    }
+
+    /// Slots of known values, null included, of a use that makes one slot for each row; 0 for others.
+    pub(crate) fn codes(&self) -> usize {
+        match self {
+            Use::Category { known, .. } => known.len() + 1,
+            Use::Bins { edges } => edges.len() + 2,
+            Use::Time { parts } => match &parts[..] {
+                [part] => part.categories().map_or(0, |categories| categories + 1),
+                _ => 0,
+            },
+            Use::Cross { parents, .. } => cross::named(parents),
+            Use::Ignore
+            | Use::Number { .. }
+            | Use::List { .. }
+            | Use::Map { .. }
+            | Use::Embedding { .. }
+            | Use::Text { .. } => 0,
+        }
+    }
+
+    /// The names of these slots of a column.
+    pub(super) fn code_names(&self, column: &str) -> Vec<String> {
+        let missing = |column: &str| std::iter::once(format!("{column} is missing"));
+        match self {
+            Use::Category { known, .. } => {
+                missing(column).chain(known.iter().map(|value| format!("{column}={value}"))).collect()
+            }
+            Use::Bins { edges } => missing(column).chain(bins::names(column, edges)).collect(),
+            Use::Time { parts } => parts.iter().flat_map(|part| part.code_names(column)).collect(),
+            Use::Cross { parents, .. } if cross::named(parents) > 0 => cross::names(parents),
+            _ => Vec::new(),
         }
     }
 }
@@ -195,8 +267,11 @@ impl Plan {
         let (mut slots, mut lists) = (Vec::new(), Vec::new());
         for column in &self.columns {
             match &column.used {
-                Use::Category { known, bits } => slots.push((known.len() + 1, *bits)),
-                Use::List { known, bits } | Use::Map { known, bits, .. } => {
+                Use::Category { bits, .. } | Use::Cross { bits, .. } => {
+                    slots.push((column.used.codes(), *bits));
+                }
+                Use::Bins { .. } => slots.push((column.used.codes(), 0)),
+                Use::List { known, bits } | Use::Map { known, bits, .. } | Use::Text { known, bits, .. } => {
                     lists.push((known.len() + 1, *bits));
                 }
                 Use::Time { parts } => {
@@ -236,7 +311,21 @@ impl Plan {
         }
     }
 
-    /// The columns that are used, target and weight aside.
+    /// The table's columns that are used, alone or in crosses, target and weight aside.
+    pub fn inputs(&self) -> Vec<&str> {
+        let mut inputs: Vec<&str> = Vec::new();
+        for column in self.used() {
+            match &column.used {
+                Use::Cross { parents, .. } => inputs.extend(parents.iter().map(|p| p.column.as_str())),
+                _ => inputs.push(&column.name),
+            }
+        }
+        let mut seen = HashSet::new();
+        inputs.retain(|name| seen.insert(*name));
+        inputs
+    }
+
+    /// The columns and crosses that are used, target and weight aside.
     pub fn used(&self) -> impl Iterator<Item = &PlannedColumn> {
         self.columns.iter().filter(|c| c.used != Use::Ignore)
     }
@@ -260,26 +349,32 @@ impl Plan {
                         f(FeatureRef::Dense(dense + i), &format!("{name}[{i}]"));
                     }
                 }
-                Use::Category { known, .. } => name_slots(name, slot, known, &mut f),
+                Use::Category { .. } | Use::Bins { .. } | Use::Cross { .. } => {
+                    for (i, name) in column.used.code_names(name).iter().enumerate() {
+                        f(FeatureRef::Slot(slot, i), name);
+                    }
+                }
+                Use::Text { known, .. } => {
+                    for (i, style) in STYLE.iter().enumerate() {
+                        f(FeatureRef::Dense(dense + i), &format!("{name}.{style}"));
+                    }
+                    name_slots(name, list, known, &mut f);
+                }
                 Use::List { known, .. } => name_slots(name, list, known, &mut f),
                 // A row without a map is a row without keys.
                 Use::Map { known, .. } => name_known(name, list, known, &mut f),
                 Use::Time { parts } => {
                     let (mut d, mut s) = (dense, slot);
                     for part in parts {
-                        let prefix = format!("{name}.{}", part.name());
-                        match part.categories() {
-                            None => {
-                                f(FeatureRef::Dense(d), &prefix);
-                                d += 1;
-                            }
-                            Some(n) => {
-                                let names: Vec<String> =
-                                    (0..n).map(|i| (i + part.first()).to_string()).collect();
-                                name_slots(&prefix, s, &names, &mut f);
-                                s += 1;
-                            }
+                        if part.categories().is_none() {
+                            f(FeatureRef::Dense(d), &format!("{name}.{}", part.name()));
+                            d += 1;
+                            continue;
                         }
+                        for (i, name) in part.code_names(name).iter().enumerate() {
+                            f(FeatureRef::Slot(s, i), name);
+                        }
+                        s += 1;
                     }
                 }
             }

@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::overrides::{ColumnUse, Overrides};
+use super::overrides::Overrides;
+use super::bins::{levels, quantiles};
 use super::scale::{Moments, Scale, is_heavy_tailed};
+use super::text::Words;
 use super::values::Sort;
 
 /// What a survey found.
@@ -37,6 +39,8 @@ pub(super) struct ColumnProfile {
     pub(super) classes: Vec<(String, u64)>,
     /// Whether neighbouring rows are no more alike than chance has it; only of what may be the target.
     pub(super) is_random: Option<bool>,
+    /// A hash of the values in their order; of numbers, texts and points in time.
+    pub(super) digest: Option<u64>,
     pub(super) found: Findings,
 }
 
@@ -50,10 +54,12 @@ pub(super) enum Findings {
         /// Bytes of all texts together.
         bytes: u64,
         known: Vec<String>,
+        /// What their words say, if these were looked at.
+        words: Option<Words>,
     },
     Times {
         /// The days since 1970.
-        days: Moments,
+        days: Fitted,
         /// Days from the first to the last.
         span: f64,
         /// Whether some have a time of day.
@@ -75,18 +81,36 @@ pub(super) enum Findings {
         /// Shortest and longest list.
         lengths: Option<(usize, usize)>,
         /// Each place's numbers, where all lists have one length.
-        places: Vec<Moments>,
+        places: Vec<Fitted>,
     },
+}
+
+/// The scales that numbers may have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Fitted {
+    pub(super) moments: Moments,
+    pub(super) standard: Scale,
+}
+
+impl Fitted {
+    pub(super) fn of(mut sample: Vec<f64>) -> Self {
+        sample.sort_by(f64::total_cmp);
+        Fitted { moments: Moments::of(sample.iter().copied()), standard: Scale::standard(&sample) }
+    }
 }
 
 /// What was found of numbers: the scales that may be chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Numbers {
     pub(super) moments: Moments,
+    pub(super) standard: Scale,
     pub(super) signed_log: Option<Scale>,
     pub(super) is_heavy_tailed: bool,
     /// Whether all are 0 or 1.
     pub(super) is_flag: bool,
+    /// Evenly spaced quantiles, and the values where they are few, between which bins may end.
+    pub(super) quantiles: Vec<f64>,
+    pub(super) levels: Vec<f64>,
 }
 
 impl Numbers {
@@ -96,9 +120,12 @@ impl Numbers {
         sorted.sort_by(f64::total_cmp);
         Numbers {
             moments: Moments::of(sorted.iter().copied()),
+            standard: Scale::standard(&sorted),
             signed_log: Scale::signed_log(&sorted),
             is_heavy_tailed: is_heavy_tailed(&sorted),
             is_flag: distinct <= 2 && sorted.iter().all(|&x| x == 0.0 || x == 1.0),
+            quantiles: quantiles(&sorted),
+            levels: levels(&sorted),
         }
     }
 }
@@ -110,7 +137,18 @@ impl Findings {
         let first = days.clone().fold(f64::INFINITY, f64::min);
         let last = days.clone().fold(f64::NEG_INFINITY, f64::max);
         let span = if seconds.is_empty() { 0.0 } else { last - first };
-        Findings::Times { days: Moments::of(days), span, has_hours }
+        Findings::Times { days: Fitted::of(days.collect()), span, has_hours }
+    }
+}
+
+impl ColumnProfile {
+    /// Whether words were looked at, up to so many together.
+    fn has_words(&self, ngrams: usize) -> bool {
+        match &self.found {
+            Findings::Texts { words: Some(words), .. } => words.ngrams == ngrams,
+            // Nothing but texts has words: the plan will say so.
+            found => !matches!(found, Findings::Texts { .. }),
+        }
     }
 }
 
@@ -121,8 +159,9 @@ impl Profile {
         self.columns.iter().all(|column| {
             let name = column.name.as_str();
             let is_label = name == target || Some(name) == weight;
-            let is_ignored = overrides.columns.get(name) == Some(&ColumnUse::Ignore);
-            let as_wanted = overrides.sort(name, column.natural) == column.sort;
+            let is_ignored = overrides.ignores(name);
+            let as_wanted = overrides.sort(name, column.natural) == column.sort
+                && overrides.ngrams_of(name).is_none_or(|ngrams| column.has_words(ngrams));
             (as_wanted || is_ignored && !is_label) && (name != target || column.is_random.is_some())
         })
     }

@@ -2,12 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::{Limits, limits};
 use crate::learn::kernels;
 
 /// How a number becomes a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    /// The formula.
+    #[serde(flatten)]
+    pub form: Form,
+    /// Where features end, so that a number far outside the sample weighs no more than one at its edge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+}
+
+/// The formula of a scale.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "scale", rename_all = "snake_case")]
-pub enum Scale {
+pub enum Form {
     /// As it is; a missing one counts as `fill`.
     None {
         /// The sample's mean.
@@ -35,6 +47,20 @@ pub enum Scale {
 }
 
 impl Scale {
+    /// A scale that standardises the numbers of a sorted sample, with limits; as they are if all are equal.
+    pub(super) fn standard(sorted: &[f64]) -> Scale {
+        let form = |Moments { mean, deviation }| Form::Standard { mean, deviation };
+        fit(sorted.to_vec(), form).unwrap_or(Moments::of(sorted.iter().copied()).raw())
+    }
+
+    /// A scale for counts, `ln(1 + x)` standardised, for those of a sorted sample; as they are if all are
+    /// equal.
+    pub(super) fn log_of_counts(sorted: &[f64]) -> Scale {
+        let form = |Moments { mean, deviation }| Form::SignedLog { center: 0.0, spread: 1.0, mean, deviation };
+        let logs = sorted.iter().map(|&x| signed_log(x, 0.0, 1.0)).collect();
+        fit(logs, form).unwrap_or(Moments::of(sorted.iter().copied()).raw())
+    }
+
     /// A signed log for the numbers of a sorted sample; `None` if they are all equal.
     pub(super) fn signed_log(sorted: &[f64]) -> Option<Scale> {
         if sorted.is_empty() {
@@ -54,21 +80,21 @@ impl Scale {
             }
             quantile(&distances, 0.5)
         };
-        let Moments { mean, deviation } = Moments::of(sorted.iter().map(|&x| signed_log(x, center, spread)));
-        (deviation > 0.0 && deviation.is_finite()).then_some(Scale::SignedLog {
-            center,
-            spread,
-            mean,
-            deviation,
-        })
+        let form = |Moments { mean, deviation }| Form::SignedLog { center, spread, mean, deviation };
+        fit(sorted.iter().map(|&x| signed_log(x, center, spread)).collect(), form)
+    }
+
+    /// The numbers 0 and 1 as they are, with limits.
+    pub(super) fn flag(fill: f64) -> Scale {
+        Scale { form: Form::None { fill }, limits: limits(&[0.0, 1.0]).map(|(low, high)| Limits::new(low, high)) }
     }
 
     /// Origin and factor of the linear step that comes first: `(x - origin) * factor`.
     pub(crate) fn linear_step(&self) -> (f64, f64) {
-        match *self {
-            Scale::None { .. } => (0.0, 1.0),
-            Scale::Standard { mean, deviation } => (mean, 1.0 / deviation),
-            Scale::SignedLog { center, spread, .. } => (center, 1.0 / spread),
+        match self.form {
+            Form::None { .. } => (0.0, 1.0),
+            Form::Standard { mean, deviation } => (mean, 1.0 / deviation),
+            Form::SignedLog { center, spread, .. } => (center, 1.0 / spread),
         }
     }
 
@@ -76,33 +102,49 @@ impl Scale {
     /// feature whether its number was missing; NaN, infinities and what is too large for a feature
     /// count as missing.
     pub(crate) fn finish(&self, values: &mut [f32], mut flag: impl FnMut(usize, bool)) {
-        if let Scale::SignedLog { mean, deviation, .. } = *self {
+        if let Form::SignedLog { mean, deviation, .. } = self.form {
             kernels::signed_log(values, mean as f32, (1.0 / deviation) as f32);
         }
         let fill = self.missing();
+        let Limits { low, high } = self.limits.unwrap_or(Limits::NONE);
         for (row, value) in values.iter_mut().enumerate() {
             let missing = !value.is_finite();
             flag(row, missing);
-            *value = if missing { fill } else { *value };
+            *value = if missing { fill } else { value.max(low).min(high) };
         }
     }
 
     /// The feature of a missing number.
     pub fn missing(&self) -> f32 {
-        match *self {
-            Scale::None { fill } => fill as f32,
-            Scale::Standard { .. } | Scale::SignedLog { .. } => 0.0,
+        match self.form {
+            Form::None { fill } => fill as f32,
+            Form::Standard { .. } | Form::SignedLog { .. } => 0.0,
         }
     }
 
     /// The words for it.
     pub fn describe(&self) -> &'static str {
-        match self {
-            Scale::None { .. } => "as it is",
-            Scale::Standard { .. } => "standardised",
-            Scale::SignedLog { .. } => "signed log, standardised",
+        match self.form {
+            Form::None { .. } => "as it is",
+            Form::Standard { .. } => "standardised",
+            Form::SignedLog { .. } => "signed log, standardised",
         }
     }
+}
+
+/// A scale with limits for sorted numbers, whose moments those beyond the limits do not carry away; `None` if
+/// the numbers are all equal.
+fn fit(mut sorted: Vec<f64>, form: impl FnOnce(Moments) -> Form) -> Option<Scale> {
+    let ends = limits(&sorted);
+    if let Some((low, high)) = ends {
+        sorted.iter_mut().for_each(|x| *x = x.clamp(low, high));
+    }
+    let moments = Moments::of(sorted.iter().copied());
+    let Moments { mean, deviation } = moments;
+    (deviation > 0.0 && deviation.is_finite()).then(|| Scale {
+        form: form(moments),
+        limits: ends.map(|(low, high)| Limits::new((low - mean) / deviation, (high - mean) / deviation)),
+    })
 }
 
 fn signed_log(x: f64, center: f64, spread: f64) -> f64 {
@@ -125,15 +167,9 @@ impl Moments {
         Moments { mean, deviation: (squares / n.max(1) as f64).sqrt() }
     }
 
-    /// The scale that standardises; `None` if all numbers are equal.
-    pub(super) fn standard(self) -> Option<Scale> {
-        let Moments { mean, deviation } = self;
-        (deviation > 0.0 && deviation.is_finite()).then_some(Scale::Standard { mean, deviation })
-    }
-
     /// The scale that leaves numbers as they are.
     pub(super) fn raw(self) -> Scale {
-        Scale::None { fill: self.mean }
+        Scale { form: Form::None { fill: self.mean }, limits: None }
     }
 }
 
@@ -183,7 +219,7 @@ mod tests {
     fn a_straight_or_bell_shaped_sample_is_not_heavy_tailed() {
         let uniform: Vec<f64> = (0..1000).map(f64::from).collect();
         assert!(!is_heavy_tailed(&uniform));
-        assert_eq!(Moments::of([3.0; 10].into_iter()).standard(), None);
+        assert_eq!(Scale::standard(&[3.0; 10]), Moments { mean: 3.0, deviation: 0.0 }.raw());
         assert_eq!(Scale::signed_log(&[3.0; 10]), None);
     }
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 
+use super::digest::Digest;
 use super::distinct::Distinct;
 use super::keys::{SmallKeys, integers};
 use super::maps::Maps;
 use super::mixing::Mixing;
 use super::overrides::Overrides;
-use super::profile::{ColumnProfile, Findings, Numbers, Profile};
-use super::scale::Moments;
+use super::profile::{ColumnProfile, Findings, Fitted, Numbers, Profile};
 use super::target::parse;
+use super::text::{DEFAULT_NGRAMS, WordSurvey};
+use super::thinned::Thinned;
 use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, logical, numbers};
 use super::vocabulary::hash;
 use crate::error::Result;
@@ -38,6 +40,11 @@ struct ColumnSurvey {
     numbers: Thinned<f64>,
     distinct: Distinct,
     text_bytes: u64,
+    /// Of texts whose words are used, or might be.
+    words: Option<WordSurvey>,
+    /// Whether the words are looked at just in case.
+    words_on_trial: bool,
+    digest: Digest,
     /// Shortest and longest list.
     lengths: Option<(usize, usize)>,
     /// Whether a timestamp has a time of day.
@@ -56,6 +63,8 @@ struct ColumnSurvey {
 
 /// Most numbers and distinct values kept of all columns together.
 const MOST_KEPT: usize = 16 << 20;
+/// Where nobody said what is to be used, words are looked at of texts that have more bytes than this.
+const WORDY_BYTES: u64 = 30;
 
 impl Survey {
     /// An empty survey of tables with this schema. Without a target every column is looked at as if it
@@ -64,6 +73,10 @@ impl Survey {
         let each = (MOST_KEPT / schema.fields().len().max(1)).clamp(512, 1 << 16);
         let columns = schema.fields().iter().map(|field| {
             let sort = overrides.sort(field.name(), Sort::of(field.data_type()));
+            let asked = overrides.ngrams_of(field.name());
+            // A profile that is kept shall serve whoever uses words later.
+            let words_on_trial = asked.is_none() && target.is_none() && sort == Sort::Text;
+            let ngrams = asked.or(words_on_trial.then_some(DEFAULT_NGRAMS));
             let is_label = target.is_none_or(|target| target == field.name()) && sort.suits_a_target();
             ColumnSurvey {
                 name: field.name().clone(),
@@ -74,6 +87,9 @@ impl Survey {
                 numbers: Thinned::new(each),
                 distinct: Distinct::new(each),
                 text_bytes: 0,
+                words: ngrams.filter(|_| sort == Sort::Text).map(|ngrams| WordSurvey::new(ngrams, each)),
+                words_on_trial,
+                digest: Digest::default(),
                 lengths: None,
                 has_hours: false,
                 places: Vec::new(),
@@ -99,6 +115,10 @@ impl Survey {
                 _ => array,
             };
             column.add(array).map_err(|e| e.in_column(&column.name))?;
+            let present = self.rows - column.missing;
+            if column.words_on_trial && column.text_bytes <= WORDY_BYTES * present {
+                column.words = None;
+            }
         }
         Ok(())
     }
@@ -135,35 +155,50 @@ impl ColumnSurvey {
                 Some(x) if (x as f32).is_finite() => {
                     self.numbers.push(x);
                     // Minus zero is zero.
-                    self.distinct.add(hash(0, &(x + 0.0).to_le_bytes()));
+                    let hash = hash(0, &(x + 0.0).to_le_bytes());
+                    self.distinct.add(hash);
+                    self.digest.add(Some(hash));
                 }
-                Some(_) => {
-                    self.not_finite += 1;
+                other => {
+                    self.not_finite += u64::from(other.is_some());
                     self.missing += 1;
+                    self.digest.add(None);
                 }
-                None => self.missing += 1,
             }),
             Sort::Time => for_each_time(array, |_, t| match t {
                 Some(t) => {
                     self.numbers.push(t as f64);
                     self.has_hours |= t.rem_euclid(86_400) != 0;
-                    self.distinct.add(hash(0, &t.to_le_bytes()));
+                    let hash = hash(0, &t.to_le_bytes());
+                    self.distinct.add(hash);
+                    self.digest.add(Some(hash));
                 }
-                None => self.missing += 1,
+                None => {
+                    self.missing += 1;
+                    self.digest.add(None);
+                }
             }),
             Sort::Text | Sort::Bool => for_each_text(array, |_, text| match text {
                 Some(text) => {
                     self.text_bytes += text.len() as u64;
-                    self.distinct.add_text(text);
+                    self.digest.add(Some(self.distinct.add_text(text)));
+                    if let Some(words) = &mut self.words {
+                        words.add(text);
+                    }
                 }
-                None => self.missing += 1,
+                None => {
+                    self.missing += 1;
+                    self.digest.add(None);
+                }
             }),
             Sort::List => {
                 let lists = Lists::of(array)?;
                 self.add_lengths(&lists, array.len());
                 let hidden = lists.hidden();
                 for_each_text(&lists.items, |i, text| match text {
-                    Some(text) if !hidden.as_ref().is_some_and(|h| h[i]) => self.distinct.add_text(text),
+                    Some(text) if !hidden.as_ref().is_some_and(|h| h[i]) => {
+                        self.distinct.add_text(text);
+                    }
                     _ => {}
                 })
             }
@@ -249,11 +284,15 @@ impl ColumnSurvey {
         let known = || self.distinct.known().into_iter().map(|(text, _, _)| text.to_string()).collect();
         let found = match self.sort {
             Sort::Number => Findings::Numbers(Numbers::of(self.numbers.values(), self.distinct.len())),
-            Sort::Text | Sort::Bool => Findings::Texts { bytes: self.text_bytes, known: known() },
+            Sort::Text | Sort::Bool => Findings::Texts {
+                bytes: self.text_bytes,
+                known: known(),
+                words: self.words.as_ref().map(WordSurvey::words),
+            },
             Sort::List => Findings::Lists { known: known() },
             Sort::Floats => Findings::Floats {
                 lengths: self.lengths,
-                places: self.places.iter().map(|p| Moments::of(p.values().iter().copied())).collect(),
+                places: self.places.iter().map(|p| Fitted::of(p.values().to_vec())).collect(),
             },
             Sort::Map => self.maps(rows),
             Sort::Time => Findings::times(self.numbers.values(), self.has_hours),
@@ -274,6 +313,10 @@ impl ColumnSurvey {
             distinct_is_bound,
             classes: self.classes(),
             is_random: self.mixing.as_ref().map(Mixing::is_random),
+            digest: match self.sort {
+                Sort::Number | Sort::Time | Sort::Text | Sort::Bool => Some(self.digest.value()),
+                Sort::List | Sort::Floats | Sort::Map | Sort::Other => None,
+            },
             found,
         }
     }
@@ -311,41 +354,5 @@ impl ColumnSurvey {
             }
             Sort::List | Sort::Floats | Sort::Map | Sort::Time | Sort::Other => Vec::new(),
         }
-    }
-}
-
-/// Every n-th of the values pushed, n doubling whenever too many are kept.
-#[derive(Debug)]
-struct Thinned<T> {
-    kept: Vec<T>,
-    most: usize,
-    stride: u64,
-    seen: u64,
-}
-
-impl<T: Copy> Thinned<T> {
-    fn new(most: usize) -> Self {
-        Thinned { kept: Vec::new(), most, stride: 1, seen: 0 }
-    }
-
-    fn push(&mut self, value: T) {
-        if self.seen.is_multiple_of(self.stride) {
-            if self.kept.len() == self.most {
-                let mut index = 0;
-                self.kept.retain(|_| {
-                    index += 1;
-                    index % 2 == 1
-                });
-                self.stride *= 2;
-            }
-            if self.seen.is_multiple_of(self.stride) {
-                self.kept.push(value);
-            }
-        }
-        self.seen += 1;
-    }
-
-    fn values(&self) -> &[T] {
-        &self.kept
     }
 }

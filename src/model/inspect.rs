@@ -26,9 +26,9 @@ pub fn features(model: &Model) -> (f64, Vec<Feature>) {
             FeatureRef::Dense(i) => weights.dense[i],
             FeatureRef::Slot(table, slot) => weights.tables[table][slot],
         };
-        // A slot for missing values that never occurred is no feature.
-        let unused = matches!(feature, FeatureRef::Slot(table, 0)
-            if weight == 0.0 && model.state.accumulators.tables[table][0] == 0.0);
+        // A slot for missing values, or for a combination of values, that never occurred is no feature.
+        let unused = matches!(feature, FeatureRef::Slot(table, slot)
+            if weight == 0.0 && model.state.accumulators.tables[table][slot] == 0.0);
         if !unused {
             features.push(Feature { name: name.to_string(), weight: f64::from(weight) * scale });
         }

@@ -41,7 +41,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     let dataset = Dataset::open(&config.inputs, &config.read)?;
     dataset.notes().iter().for_each(|note| watch.note(note));
     let plan = Arc::new(model.about.plan.clone());
-    check_columns(&dataset, &plan.used().map(|c| c.name.as_str()).collect::<Vec<_>>(), watch);
+    check_columns(&dataset, &plan.inputs(), watch);
     for needed in [Some(plan.target.column()), plan.weight.as_deref()].into_iter().flatten() {
         if dataset.schema().index_of(needed).is_err() {
             return Err(Error::usage(format!(

@@ -11,7 +11,7 @@ use super::reading::read_as;
 use super::watch::Watch;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::features::{Overrides, Plan, Profile, ReadHint, Survey, Wishes, decide};
+use crate::features::{Overrides, Plan, Profile, ReadHint, Survey, Wishes, decide, dropped};
 use crate::input::{Dataset, Request};
 use crate::pipeline::{Budget, Flow, Needs, Order, Stages, Weigh, stream};
 
@@ -37,6 +37,8 @@ pub(crate) struct Planned {
     pub(crate) stages: Stages,
     /// The smallest `--memory` that planning can do with.
     pub(crate) least_memory: usize,
+    /// What the user should know of the plan.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Makes the plan for a dataset and shows it to `watch`.
@@ -47,6 +49,7 @@ pub fn plan(config: &PlanConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> Re
     let dataset = Dataset::open(&config.inputs, &config.read)?;
     dataset.notes().iter().for_each(|note| watch.note(note));
     let planned = make_plan(config, &dataset, stop, watch)?;
+    planned.notes.iter().for_each(|note| watch.note(note));
     config.memory.map_or(Ok(()), |total| Budget { total }.check(planned.least_memory, false))?;
     Ok(planned.plan)
 }
@@ -105,12 +108,13 @@ pub(crate) fn make_plan(
         None => (0..splits.len() as u64).map(|split| split << 40).collect(),
     };
     Ok(Planned {
-        plan,
+        notes: dropped(&plan).into_iter().collect(),
         is_well_mixed: profile.is_well_mixed(&config.target),
         rows: rows.map(|rows| rows.iter().sum()),
         starts,
         stages,
         least_memory,
+        plan,
     })
 }
 

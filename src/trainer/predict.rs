@@ -56,7 +56,7 @@ pub fn predict(
     output.map_or(Ok(()), |output| check_output(output, &dataset))?;
     dataset.notes().iter().for_each(|note| watch.note(note));
     let plan = Arc::new(model.about.plan.clone());
-    check_columns(&dataset, &plan.used().map(|c| c.name.as_str()).collect::<Vec<_>>(), watch);
+    check_columns(&dataset, &plan.inputs(), watch);
     let encoder = Encoder::new(plan.clone(), RowFilter::Unlabelled);
     let request = request(&encoder, keep);
     let schema = output_schema(&dataset, keep, &plan.target)?;

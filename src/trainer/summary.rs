@@ -125,6 +125,9 @@ pub(crate) fn plan_lines(plan: &Plan) -> Vec<PlanLine> {
             Use::Number { flag_missing, .. } => 1 + usize::from(*flag_missing),
             Use::Category { known, .. } | Use::List { known, .. } | Use::Map { known, .. } => known.len(),
             Use::Embedding { scales } => scales.len(),
+            Use::Text { known, style, .. } => known.len() + style.len(),
+            Use::Bins { edges } => edges.len() + 1,
+            Use::Cross { .. } => c.used.codes(),
             Use::Time { parts } => parts.iter().map(|p| p.categories().unwrap_or(1)).sum(),
         },
     });

@@ -51,6 +51,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let mut notes = Notes { watch, notes: Vec::new() };
     dataset.notes().iter().for_each(|note| notes.say(note.clone()));
     let planned = make_plan(&config.plan, &dataset, stop, notes.watch)?;
+    planned.notes.iter().for_each(|note| notes.say(note.clone()));
     let mut run = Run::new(config, &dataset, &planned, stop, &mut notes)?;
     let learning = Instant::now();
     run.epochs(&mut notes)?;
