@@ -143,7 +143,9 @@ mod tests {
 
     #[test]
     fn edges_lie_between_the_quantiles_at_any_size() {
-        for (lower, upper) in [(0.0, 1e-9), (1e4, 1e4 + 3e-6), (-5.2, -5.1), (1e20, 3e20), (-1.0, 0.0), (7.0, 8.0)] {
+        for (lower, upper) in
+            [(0.0, 1e-9), (1e4, 1e4 + 3e-6), (-5.2, -5.1), (1e20, 3e20), (-1.0, 0.0), (7.0, 8.0)]
+        {
             let edge = shortest_between(lower, upper);
             assert!(lower < edge && edge <= upper, "{lower} {edge} {upper}");
         }

@@ -92,13 +92,18 @@ fn choose_freely(column: &ColumnProfile, profile: &Profile, wishes: &Wishes) -> 
             Ok((Use::Bins { edges }, why))
         }
         Findings::Numbers(numbers) => Ok(choose_scale(numbers, column.missing > 0, word, scale)),
-        Findings::Texts { words: Some(words), .. } if word == Some(ColumnUse::Text) => Ok(choose_words(words)),
+        Findings::Texts { words: Some(words), .. } if word == Some(ColumnUse::Text) => {
+            Ok(choose_words(words))
+        }
         Findings::Texts { bytes, known, .. } => {
             let present = rows - column.missing;
             let distinct = column.distinct;
             if word.is_none() && present > 100 && 10 * distinct >= 9 * present {
                 if *bytes > PROSE_BYTES * present {
-                    return because(Use::Ignore, "prose: long texts, hardly one twice; --text uses its words");
+                    return because(
+                        Use::Ignore,
+                        "prose: long texts, hardly one twice; --text uses its words",
+                    );
                 }
                 if profile.whole && distinct == present {
                     return because(Use::Ignore, "an identifier: no value occurs twice");
@@ -132,9 +137,8 @@ fn choose_freely(column: &ColumnProfile, profile: &Profile, wishes: &Wishes) -> 
         }
         Findings::Floats { lengths, places } => match *lengths {
             Some((length, longest)) if length == longest && places.len() == length => {
-                let scales = places.iter().map(|place| {
-                    if scale { place.standard } else { place.moments.raw() }
-                });
+                let scales =
+                    places.iter().map(|place| if scale { place.standard } else { place.moments.raw() });
                 Ok((Use::Embedding { scales: scales.collect() }, format!("lists of {length} numbers each")))
             }
             _ => because(Use::Ignore, "lists of floats of different lengths"),
@@ -243,15 +247,22 @@ fn parent(name: &str, profile: &Profile, wishes: &Wishes, columns: &[PlannedColu
         (None, None) => return Err(no_such_column(name, profile.columns.iter().map(|c| c.name.as_str()))),
     };
     if column.name == wishes.target || Some(&column.name) == wishes.weight.as_ref() {
-        return Err(Error::usage(format!("column `{}` is target or weight and can't be crossed", column.name)));
+        return Err(Error::usage(format!(
+            "column `{}` is target or weight and can't be crossed",
+            column.name
+        )));
     }
-    let fault = |message: String, remedy: &str| Err(Error::usage(message).in_column(&column.name).remedy(remedy));
+    let fault =
+        |message: String, remedy: &str| Err(Error::usage(message).in_column(&column.name).remedy(remedy));
     if let Some(part) = part {
         let parts = [TimePart::Month, TimePart::Weekday, TimePart::Hour];
         let named = parts.iter().find(|known| known.name() == part && column.sort == Sort::Time);
         return match named {
             Some(part) => Ok(of(&column.name, Use::Time { parts: vec![part.clone()] })),
-            None => fault(format!("there is no `{part}` in it"), "cross month, weekday or hour of a point in time"),
+            None => fault(
+                format!("there is no `{part}` in it"),
+                "cross month, weekday or hour of a point in time",
+            ),
         };
     }
     // A column that is a category or has bins takes part as such.

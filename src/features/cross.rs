@@ -85,7 +85,8 @@ pub(super) fn names(parents: &[Parent]) -> Vec<String> {
     for parent in parents {
         let values = parent.used.code_names(&parent.column);
         let star = if names.len() == 1 && names[0].is_empty() { "" } else { " * " };
-        names = names.iter().flat_map(|name| values.iter().map(move |v| format!("{name}{star}{v}"))).collect();
+        names =
+            names.iter().flat_map(|name| values.iter().map(move |v| format!("{name}{star}{v}"))).collect();
     }
     names
 }

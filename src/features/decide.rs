@@ -83,9 +83,8 @@ pub fn decide(profile: &Profile, wishes: &Wishes) -> Result<Plan> {
 
 /// A line on the columns that are left out because they say nothing, or nothing new; `None` if there are none.
 pub fn dropped(plan: &Plan) -> Option<String> {
-    let is_dropped = |c: &&PlannedColumn| {
-        c.used == Use::Ignore && (c.why == CONSTANT || c.why.starts_with(SAME_AS))
-    };
+    let is_dropped =
+        |c: &&PlannedColumn| c.used == Use::Ignore && (c.why == CONSTANT || c.why.starts_with(SAME_AS));
     let dropped: Vec<&PlannedColumn> = plan.columns.iter().filter(is_dropped).collect();
     let named = dropped.iter().take(MOST_TOLD).map(|c| format!("`{}` ({})", c.name, c.why));
     let named = named.collect::<Vec<_>>().join(", ");

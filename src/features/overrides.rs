@@ -155,11 +155,9 @@ impl Overrides {
             _ if field.data_type().is_nested() => ReadHint::Native,
             Some(ColumnUse::Ignore) if !self.ignores(field.name()) => ReadHint::Native,
             Some(ColumnUse::Categorical | ColumnUse::Text | ColumnUse::Ignore) => ReadHint::Text,
-            Some(ColumnUse::Numeric | ColumnUse::Standard | ColumnUse::Log | ColumnUse::Raw | ColumnUse::Bins)
-                if !is_text(field.data_type()) =>
-            {
-                ReadHint::Number
-            }
+            Some(
+                ColumnUse::Numeric | ColumnUse::Standard | ColumnUse::Log | ColumnUse::Raw | ColumnUse::Bins,
+            ) if !is_text(field.data_type()) => ReadHint::Number,
             _ => ReadHint::Native,
         }
     }

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::overrides::Overrides;
 use super::bins::{levels, quantiles};
+use super::overrides::Overrides;
 use super::scale::{Moments, Scale, is_heavy_tailed};
 use super::text::Words;
 use super::values::Sort;

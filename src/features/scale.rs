@@ -56,7 +56,8 @@ impl Scale {
     /// A scale for counts, `ln(1 + x)` standardised, for those of a sorted sample; as they are if all are
     /// equal.
     pub(super) fn log_of_counts(sorted: &[f64]) -> Scale {
-        let form = |Moments { mean, deviation }| Form::SignedLog { center: 0.0, spread: 1.0, mean, deviation };
+        let form =
+            |Moments { mean, deviation }| Form::SignedLog { center: 0.0, spread: 1.0, mean, deviation };
         let logs = sorted.iter().map(|&x| signed_log(x, 0.0, 1.0)).collect();
         fit(logs, form).unwrap_or(Moments::of(sorted.iter().copied()).raw())
     }
@@ -86,7 +87,10 @@ impl Scale {
 
     /// The numbers 0 and 1 as they are, with limits.
     pub(super) fn flag(fill: f64) -> Scale {
-        Scale { form: Form::None { fill }, limits: limits(&[0.0, 1.0]).map(|(low, high)| Limits::new(low, high)) }
+        Scale {
+            form: Form::None { fill },
+            limits: limits(&[0.0, 1.0]).map(|(low, high)| Limits::new(low, high)),
+        }
     }
 
     /// Origin and factor of the linear step that comes first: `(x - origin) * factor`.

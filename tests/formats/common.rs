@@ -49,7 +49,8 @@ pub(crate) fn each_batch(
 
 /// The plan that the whole dataset suggests.
 pub(crate) fn plan(dataset: &Dataset, target: &str) -> Result<Plan> {
-    let overrides = Overrides::default();
+    // The tables hold the same values in many types.
+    let overrides = Overrides { keep_duplicates: true, ..Overrides::default() };
     let mut survey = Survey::new(dataset.schema(), Some(target), &overrides);
     each_batch(dataset, &native(dataset, 100), |_, batch| survey.add(batch))?;
     let wishes = Wishes {
