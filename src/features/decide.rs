@@ -81,6 +81,9 @@ pub fn decide(profile: &Profile, wishes: &Wishes) -> Result<Plan> {
     Ok(Plan { target, weight: wishes.weight.clone(), hash_seed: wishes.hash_seed, columns })
 }
 
+/// Columns that a line names.
+const MOST_TOLD: usize = 8;
+
 /// A line on the columns that are left out because they say nothing, or nothing new; `None` if there are none.
 pub fn dropped(plan: &Plan) -> Option<String> {
     let is_dropped =
@@ -94,9 +97,6 @@ pub fn dropped(plan: &Plan) -> Option<String> {
         _ => Some(format!("left out: {named}")),
     }
 }
-
-/// Columns that a line names.
-const MOST_TOLD: usize = 8;
 
 /// The column before this one that is used in the same way and has the same values.
 fn same_as<'a>(
