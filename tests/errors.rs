@@ -418,7 +418,8 @@ fn models_that_are_damaged_or_none_at_all_are_errors() {
     let other = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
     folder.write("other.safetensors", other);
     says(&folder.fails(1, "inspect other.safetensors"), &["other.safetensors", "no plan"]);
-    let later = String::from_utf8_lossy(&model).find("version").unwrap() + r#"version\":"#.len();
+    let version = br#"version\":"#;
+    let later = model.windows(version.len()).position(|w| w == version).unwrap() + version.len();
     let mut bytes = model.clone();
     bytes[later] = b'9';
     folder.write("later", bytes);

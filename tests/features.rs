@@ -23,7 +23,7 @@ fn messages(rows: usize, seed: u64) -> RecordBatch {
         let together = if (c % 2 == 0) == (h < 12) { 1.5 } else { -1.5 };
         let in_the_middle = if (30.0..50.0).contains(&a) { 1.5 } else { -0.5 };
         let margin = 1.5 * (good - bad) + together + in_the_middle;
-        let shout = |w: &u64| if w % 7 == 0 { format!("WORD{w}!!") } else { format!("word{w},") };
+        let shout = |w: &u64| if w.is_multiple_of(7) { format!("WORD{w}!!") } else { format!("word{w},") };
         text.push(words.iter().map(shout).collect::<Vec<_>>().join(" "));
         city.push(format!("city {c}"));
         hour.push(h as f64 + 0.25);

@@ -222,7 +222,7 @@ mod tests {
     use arrow::ipc::writer::FileWriter;
 
     use super::*;
-    use crate::features::ColumnUse;
+    use crate::features::{ColumnUse, Cross};
     use crate::input::{ReadAs, ReadOptions};
 
     fn open(path: &Path) -> Dataset {
@@ -329,16 +329,27 @@ mod tests {
         for (column, used) in [
             ("number", ColumnUse::Log),
             ("number", ColumnUse::Raw),
+            ("number", ColumnUse::Bins),
             ("class", ColumnUse::Categorical),
             ("id", ColumnUse::Ignore),
         ] {
-            let overrides = word(column, used);
+            let mut overrides = word(column, used);
+            for cross in ["class*number", "when.hour*id", "truth*class*half"] {
+                overrides.crosses.push(Cross::try_from(cross.to_string()).unwrap());
+            }
             assert!(kept.serves(&overrides, "flag", None), "{overrides:?}");
             let direct = found(&csv, look(Some("flag"), &overrides));
             let wishes = wishes("flag", &overrides);
             assert_eq!(decide(&direct, &wishes).unwrap(), decide(&kept, &wishes).unwrap(), "{overrides:?}");
         }
         assert!(!kept.serves(&word("number", ColumnUse::Categorical), "flag", None));
+        // Identifiers are too short for words to have been looked at.
+        assert!(!kept.serves(&word("id", ColumnUse::Text), "flag", None));
+        assert!(found(&csv, look(None, &word("id", ColumnUse::Text))).serves(
+            &word("id", ColumnUse::Text),
+            "flag",
+            None
+        ));
         assert!(!kept.serves(&word("truth", ColumnUse::Numeric), "flag", None));
         assert!(!kept.serves(&word("flag", ColumnUse::Ignore), "flag", None));
         assert!(!kept.serves(&word("sign", ColumnUse::Ignore), "flag", Some("sign")));
