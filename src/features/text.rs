@@ -19,6 +19,8 @@ use crate::learn::ListColumn;
 pub(crate) const DEFAULT_NGRAMS: usize = 2;
 /// The most such words.
 pub(crate) const MOST_NGRAMS: usize = 5;
+/// What n-grams weigh beside single words, by their length.
+const WEIGHTS: [f64; MOST_NGRAMS] = [1.0, 0.5, 0.25, 0.125, 0.0625];
 /// N-grams that are known by name, at the most.
 const MOST_KNOWN: usize = 4096;
 
@@ -155,8 +157,8 @@ impl TextEncoder {
         let mut squares = 0.0;
         for run in codes.chunk_by(|a, b| a == b) {
             let log = self.logs.get(run.len()).copied().unwrap_or_else(|| log(run.len() as f64));
-            let words = (run[0] & 0xff) as i32;
-            let feature = log * 0.5f64.powi(words - 1);
+            let words = (run[0] & 0xff) as usize;
+            let feature = log * WEIGHTS[words - 1];
             squares += feature * feature;
             features.push(((run[0] >> 8) as u32, feature));
         }

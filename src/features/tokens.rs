@@ -38,16 +38,41 @@ impl Tokens {
         (self.characters, self.digits, self.capitals, self.marks) = (0, 0, 0, 0);
         self.last = Last::Nothing;
         for part in text.utf8_chunks() {
-            part.valid().chars().for_each(|c| self.take(c));
+            let mut rest = part.valid();
+            while let Some(c) = rest.chars().next() {
+                let run = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+                if run > 0 {
+                    self.take_ascii(&rest[..run]);
+                    rest = &rest[run..];
+                } else {
+                    self.take(c);
+                    rest = &rest[c.len_utf8()..];
+                }
+            }
             if !part.invalid().is_empty() {
                 self.take(char::REPLACEMENT_CHARACTER);
             }
         }
     }
 
+    /// Takes in letters and digits as most texts have them, all at once.
+    fn take_ascii(&mut self, run: &str) {
+        self.characters += run.len() as u32;
+        self.digits += run.bytes().filter(u8::is_ascii_digit).count() as u32;
+        self.capitals += run.bytes().filter(u8::is_ascii_uppercase).count() as u32;
+        if self.last != Last::Word {
+            self.start();
+            self.last = Last::Word;
+        }
+        let start = self.joined.len();
+        self.joined.push_str(run);
+        self.joined[start..].make_ascii_lowercase();
+        self.end();
+    }
+
     fn take(&mut self, c: char) {
         self.characters += 1;
-        if c.is_ascii_lowercase() || c.is_alphanumeric() {
+        if c.is_alphanumeric() {
             self.digits += u32::from(c.is_numeric());
             self.capitals += u32::from(c.is_uppercase());
             if self.last != Last::Word || is_ideograph(c) {
@@ -55,11 +80,7 @@ impl Tokens {
             }
             // Where words have no spaces between them each character is a word.
             self.last = if is_ideograph(c) { Last::Nothing } else { Last::Word };
-            if c.is_ascii() {
-                self.push(c.to_ascii_lowercase());
-            } else {
-                c.to_lowercase().for_each(|c| self.push(c));
-            }
+            c.to_lowercase().for_each(|c| self.push(c));
         } else if c.is_whitespace() || c.is_control() || c == '\u{fe0f}' {
             self.last = Last::Nothing;
         } else if self.last == Last::Word && joins_words(c) {
@@ -91,6 +112,11 @@ impl Tokens {
 
     fn push(&mut self, c: char) {
         self.joined.push(c);
+        self.end();
+    }
+
+    /// The last token reaches to here.
+    fn end(&mut self) {
         if let Some(span) = self.spans.last_mut() {
             span.1 = self.joined.len();
         }
