@@ -21,7 +21,7 @@ const ROWS: u64 = 200_000;
 const BATCH: usize = 64;
 const OPTIMIZERS: [(&str, Optimizer); 4] = [
     ("gd", Optimizer::Gd),
-    ("sgd", Optimizer::Sgd),
+    ("sgd", Optimizer::SGD),
     ("adagrad", Optimizer::ADAGRAD),
     ("rmsprop", Optimizer::RMSPROP),
 ];
@@ -94,10 +94,9 @@ fn settings(plan: &Plan, optimizer: Optimizer, rates: Vec<f32>) -> Settings {
         loss: plan.target.default_loss(),
         optimizer,
         rates,
-        l2: 0.0,
         shape: plan.shape(),
         tables: plan.tables(),
-        max_bytes: 1 << 30,
+        ..Settings::default()
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use data::{Data, TABLES};
 use millstream::input::Dataset;
-use millstream::learn::Optimizer;
+use millstream::learn::{Optimizer, Penalty};
 use millstream::trainer::{self, ShuffleMode, Silent, TrainConfig};
 
 /// More than the race of learning rates takes, and than planning looks at in full where a format knows its
@@ -55,7 +55,9 @@ fn config(data: &Data, threads: usize, models: &Path) -> TrainConfig {
         learning_rate: None,
         batch_size: 64,
         epochs: 1,
-        l2: 0.0,
+        penalty: Penalty::NONE,
+        schedule: None,
+        factors: None,
         holdout: None,
         shuffle: ShuffleMode::Auto,
         skip_bad_rows: false,

@@ -8,7 +8,7 @@ use clap::{Args, Parser, ValueEnum};
 use super::{ReadArgs, size};
 use crate::error::{Error, Result};
 use crate::features::{ColumnUse, Overrides};
-use crate::learn::{Loss, Optimizer};
+use crate::learn::{Loss, MOST_FACTORS, Optimizer, Penalty, Schedule};
 use crate::trainer::{ApplyConfig, PlanConfig, ShuffleMode, TrainConfig};
 
 /// Trains linear models on tables larger than memory, in the time that a database takes to scan them.
@@ -111,9 +111,27 @@ pub struct TrainArgs {
     /// Passes over the data, at the most: with a hold-out, training ends when its loss no longer falls.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     epochs: u64,
-    /// Strength of the L2 penalty.
+    /// How the learning rate changes with time: `auto` is what suits the optimiser.
+    #[arg(long, value_enum, default_value_t = ScheduleArg::Auto)]
+    schedule: ScheduleArg,
+    /// With `--schedule inverse`: the rate is divided by the number of the mini-batch to this power.
+    #[arg(long, value_name = "POWER", default_value_t = 0.5, value_parser = parse_share)]
+    power_t: f32,
+    /// Rows over which the learning rate rises to its full size.
+    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    warm_up: u64,
+    /// Momentum of SGD.
+    #[arg(long, default_value_t = 0.0, value_parser = parse_share)]
+    momentum: f32,
+    /// Strength of the L1 penalty on the mean loss: makes weights exactly zero.
+    #[arg(long, default_value_t = 0.0, value_parser = parse_penalty)]
+    l1: f32,
+    /// Strength of the L2 penalty on the mean loss.
     #[arg(long, default_value_t = 0.0, value_parser = parse_penalty)]
     l2: f32,
+    /// A factorization machine with so many factors: it learns interactions of all pairs of features.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=MOST_FACTORS as i64))]
+    factors: Option<u8>,
     /// Share of the rows to hold out [default: 0.1 with several epochs and learning rates, else 0].
     #[arg(long, value_name = "FRACTION", value_parser = parse_fraction)]
     holdout: Option<f64>,
@@ -214,6 +232,14 @@ enum OptimizerArg {
     Sgd,
     Adagrad,
     Rmsprop,
+    Ftrl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum ScheduleArg {
+    Auto,
+    Constant,
+    Inverse,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -253,6 +279,11 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
 fn parse_penalty(text: &str) -> Result<f32, String> {
     let penalty = text.parse::<f32>().ok().filter(|p| *p >= 0.0 && p.is_finite());
     penalty.ok_or_else(|| "expected a number of at least 0".to_string())
+}
+
+fn parse_share(text: &str) -> Result<f32, String> {
+    let share = text.parse::<f32>().ok().filter(|s| (0.0..=1.0).contains(s));
+    share.ok_or_else(|| "expected a number between 0 and 1".to_string())
 }
 
 fn parse_fraction(text: &str) -> Result<f64, String> {
@@ -306,12 +337,24 @@ impl PlanArgs {
 }
 
 impl TrainArgs {
+    fn schedule(&self) -> Option<Schedule> {
+        let warm_up = self.warm_up.div_ceil(u64::from(self.batch_size));
+        let power = match self.schedule {
+            ScheduleArg::Auto if warm_up == 0 => return None,
+            ScheduleArg::Auto | ScheduleArg::Constant => 0.0,
+            ScheduleArg::Inverse => self.power_t,
+        };
+        Some(Schedule { power, warm_up })
+    }
+
     pub(super) fn validate(self) -> Result<TrainConfig> {
+        let schedule = self.schedule();
         Ok(TrainConfig {
             plan: self.data.validate()?,
             optimizer: match self.optimizer {
                 OptimizerArg::Gd => Optimizer::Gd,
-                OptimizerArg::Sgd => Optimizer::Sgd,
+                OptimizerArg::Sgd => Optimizer::Sgd { momentum: self.momentum },
+                OptimizerArg::Ftrl => Optimizer::FTRL,
                 OptimizerArg::Adagrad => Optimizer::ADAGRAD,
                 OptimizerArg::Rmsprop => Optimizer::RMSPROP,
             },
@@ -321,7 +364,9 @@ impl TrainArgs {
             },
             batch_size: self.batch_size as usize,
             epochs: self.epochs,
-            l2: self.l2,
+            penalty: Penalty { l1: self.l1, l2: self.l2 },
+            schedule,
+            factors: self.factors.map(usize::from),
             holdout: self.holdout,
             shuffle: match self.shuffle {
                 ShuffleArg::Auto => ShuffleMode::Auto,

@@ -100,6 +100,8 @@ pub struct Chunk {
     pub labels: Vec<f32>,
     /// Importance weights; empty if the rows carry none.
     pub weights: Vec<f32>,
+    /// What is added to the margins, in the labels' unit; empty if the rows carry none.
+    pub offsets: Vec<f32>,
     /// Numbers, shape `[dense, capacity]`; of each row of this array the first `rows` count.
     dense: Array2<f32>,
     /// Codes of the category columns, each of `rows`.
@@ -116,6 +118,7 @@ impl Chunk {
             rows: 0,
             labels: Vec::with_capacity(capacity),
             weights: Vec::new(),
+            offsets: Vec::new(),
             dense: Array2::zeros((shape.dense, capacity)),
             slots: (0..shape.slots).map(|_| Vec::with_capacity(capacity)).collect(),
             lists: (0..shape.lists).map(|_| ListColumn::new()).collect(),

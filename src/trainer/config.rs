@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::features::Overrides;
 use crate::input::ReadOptions;
-use crate::learn::{Loss, Optimizer};
+use crate::learn::{Loss, Optimizer, Penalty, Schedule};
 
 /// What `plan` needs to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,8 +55,12 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Epochs, at the most where there is a hold-out to stop early by.
     pub epochs: u64,
-    /// Strength of the L2 penalty.
-    pub l2: f32,
+    /// What weights cost.
+    pub penalty: Penalty,
+    /// How the learning rate changes with time; `None` for what suits the optimiser.
+    pub schedule: Option<Schedule>,
+    /// Factors of each feature, for a factorization machine.
+    pub factors: Option<usize>,
     /// Share of the rows that are held out; `None` holds out a tenth where several epochs race.
     pub holdout: Option<f64>,
     /// The order of rows.

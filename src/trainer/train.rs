@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::features::{Encoder, Plan, RowFilter, SplitCache};
 use crate::input::{Dataset, Request};
 use crate::learn::metrics::Report;
-use crate::learn::{Chunk, Iterate, Linear, Loss, Settings, State, learner};
+use crate::learn::{Chunk, Iterate, Linear, Loss, ModelForm, Schedule, Settings, State, learner};
 use crate::model::{About, Model};
 use crate::output::AtomicFile;
 use crate::pipeline::{
@@ -166,6 +166,8 @@ struct Run<'a> {
     stages: Stages,
     epochs_done: u64,
     rates: Vec<f32>,
+    form: ModelForm,
+    schedule: Schedule,
     crew: GradientWorkers,
 }
 
@@ -216,11 +218,26 @@ impl<'a> Run<'a> {
         let fraction =
             config.holdout.unwrap_or(if config.epochs > 1 && rates.len() > 1 { AUTO_HOLDOUT } else { 0.0 });
         let division = Division::new(fraction, config.plan.seed);
+        let form = match (config.factors, plan.target.outputs()) {
+            (None, 1) => ModelForm::Linear,
+            (None, classes) => ModelForm::Classes { classes },
+            (Some(factors), 1) => ModelForm::Factors { factors },
+            (Some(_), _) => {
+                return Err(Error::usage("factors are for one margin, softmax has one for each class")
+                    .remedy("leave out --factors, or learn one class against the others: --positive CLASS"));
+            }
+        };
+        let schedule = config.schedule.unwrap_or(Schedule::CONSTANT);
         let settings = Settings {
-            loss,
+            loss: loss.in_units_of(plan.target.scale()),
+            class_weights: Vec::new(),
+            form,
             optimizer: config.optimizer,
             rates: rates.clone(),
-            l2: config.l2,
+            schedule,
+            penalty: config.penalty,
+            start: Vec::new(),
+            seed: config.plan.seed,
             shape: plan.shape(),
             tables: plan.tables(),
             max_bytes: config.max_model,
@@ -258,6 +275,8 @@ impl<'a> Run<'a> {
             stages: planned.stages,
             epochs_done: 0,
             rates,
+            form,
+            schedule,
             encoder,
             plan,
         })
@@ -410,9 +429,11 @@ impl<'a> Run<'a> {
         let about = About {
             plan: Plan::clone(&self.plan),
             loss: self.loss,
+            form: self.form,
             optimizer: self.config.optimizer,
             learning_rate: rate,
-            l2: self.config.l2,
+            schedule: self.schedule,
+            penalty: self.config.penalty,
             batch_size: self.config.batch_size,
             epochs: self.epochs_done,
             seed: self.config.plan.seed,
