@@ -45,6 +45,17 @@ pub struct State {
     pub steps: u64,
 }
 
+/// The number of a code's feature in a table of `records` features, the first `known` of which have names.
+#[inline(always)]
+pub(super) fn index(known: usize, records: usize, code: u32) -> usize {
+    if code & HASHED == 0 {
+        code as usize
+    } else {
+        let mask = (records - known - 1) as u32;
+        known + (code & mask) as usize
+    }
+}
+
 /// A model over encoded rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Linear {
@@ -60,13 +71,7 @@ impl Linear {
     /// The number of a code's feature in table `table`.
     #[inline(always)]
     pub fn index(&self, table: usize, code: u32) -> usize {
-        let known = self.known[table];
-        if code & HASHED == 0 {
-            code as usize
-        } else {
-            let mask = (self.weights.tables[table].len() / self.form.lanes() - known - 1) as u32;
-            known + (code & mask) as usize
-        }
+        index(self.known[table], self.weights.tables[table].len() / self.form.lanes(), code)
     }
 
     /// Overwrites `margins` by the margins of all rows of `chunk`, as many for each row as the form has
