@@ -96,6 +96,9 @@ impl MachineArgs {
 pub struct TrainArgs {
     #[command(flatten)]
     data: DataArgs,
+    /// A model to go on from, with its plan and weights.
+    #[arg(long, value_name = "MODEL")]
+    init: Option<PathBuf>,
     /// Where the model goes.
     #[arg(short = 'o', long = "model", value_name = "FILE")]
     model: PathBuf,
@@ -108,9 +111,10 @@ pub struct TrainArgs {
     /// Rows of a mini-batch.
     #[arg(long, value_name = "ROWS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     batch_size: u32,
-    /// Passes over the data, at the most: with a hold-out, training ends when its loss no longer falls.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    epochs: u64,
+    /// Passes over the data, at the most: with a hold-out, training ends when its loss no longer falls
+    /// [default: 1; 500 with lbfgs, which ends when it has converged].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    epochs: Option<u64>,
     /// How the learning rate changes with time: `auto` is what suits the optimiser.
     #[arg(long, value_enum, default_value_t = ScheduleArg::Auto)]
     schedule: ScheduleArg,
@@ -233,6 +237,7 @@ enum OptimizerArg {
     Adagrad,
     Rmsprop,
     Ftrl,
+    Lbfgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -355,6 +360,7 @@ impl TrainArgs {
                 OptimizerArg::Gd => Optimizer::Gd,
                 OptimizerArg::Sgd => Optimizer::Sgd { momentum: self.momentum },
                 OptimizerArg::Ftrl => Optimizer::FTRL,
+                OptimizerArg::Lbfgs => Optimizer::Lbfgs,
                 OptimizerArg::Adagrad => Optimizer::ADAGRAD,
                 OptimizerArg::Rmsprop => Optimizer::RMSPROP,
             },
@@ -374,6 +380,7 @@ impl TrainArgs {
             },
             skip_bad_rows: matches!(self.on_error, OnErrorArg::Skip),
             max_model: self.max_model,
+            init: self.init,
             model: self.model,
         })
     }

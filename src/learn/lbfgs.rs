@@ -86,7 +86,8 @@ impl Lbfgs {
             return self.turn(gradient, 1.0 / self.first.max(f64::MIN_POSITIVE), tolerance);
         };
         let gradient = self.pseudo_gradient(&best.gradient);
-        let promised: f64 = gradient.iter().zip(tried.iter().zip(&self.at)).map(|(g, (t, w))| g * (t - w)).sum();
+        let promised: f64 =
+            gradient.iter().zip(tried.iter().zip(&self.at)).map(|(g, (t, w))| g * (t - w)).sum();
         if !(value.loss <= best.loss + SUFFICIENT * promised.min(0.0)) {
             self.halvings += 1;
             self.step *= 0.5;
@@ -199,7 +200,11 @@ mod tests {
             let parts = w.iter().zip(&curves).zip(&targets);
             let loss: f64 = parts.clone().map(|((w, c), t)| 0.5 * c * (w - t) * (w - t)).sum();
             let penalty: f64 = w[1..].iter().map(|w| l1 * w.abs()).sum();
-            Value { loss: loss + penalty, gradient: parts.map(|((w, c), t)| c * (w - t)).collect(), weight: 1.0 }
+            Value {
+                loss: loss + penalty,
+                gradient: parts.map(|((w, c), t)| c * (w - t)).collect(),
+                weight: 1.0,
+            }
         };
         let mut lbfgs = Lbfgs::new(vec![0.0; 30], 1, l1);
         let (mut tried, mut passes) = (vec![0.0; 30], 0);

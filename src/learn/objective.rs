@@ -175,6 +175,11 @@ impl Objective {
         }
     }
 
+    /// Sums of loss and weight of the rows added so far.
+    pub fn sums(&self) -> (f64, f64) {
+        (self.loss_sum, self.weight)
+    }
+
     /// Loss and gradient at the weights `at`, at which all rows were added; the next ones start anew.
     pub fn take(&mut self, at: &[f64]) -> Value {
         let weight = self.weight.max(f64::MIN_POSITIVE);
@@ -241,7 +246,11 @@ mod tests {
                 let above = value(&there).loss;
                 there[i] -= 2e-2;
                 let slope = (above - value(&there).loss) / 2e-2;
-                assert!((slope - here.gradient[i]).abs() < 1e-4, "{loss:?} {i}: {slope} {}", here.gradient[i]);
+                assert!(
+                    (slope - here.gradient[i]).abs() < 1e-4,
+                    "{loss:?} {i}: {slope} {}",
+                    here.gradient[i]
+                );
             }
         }
     }

@@ -65,7 +65,7 @@ const START: f32 = 1e-4;
 /// Makes a learner.
 ///
 /// # Panics
-/// If there are neither one nor four rates.
+/// If there are neither one nor four rates, and for L-BFGS, which does not learn from mini-batches.
 pub fn learner(settings: &Settings) -> Box<dyn Learn> {
     match settings.optimizer {
         Optimizer::Gd => formed(settings, SgdRule, true),
@@ -73,6 +73,7 @@ pub fn learner(settings: &Settings) -> Box<dyn Learn> {
         Optimizer::Sgd { momentum } => formed(settings, MomentumRule { momentum }, false),
         Optimizer::AdaGrad { epsilon } => formed(settings, AdaGradRule { epsilon }, false),
         Optimizer::RmsProp { decay, epsilon } => formed(settings, RmsPropRule { decay, epsilon }, false),
+        Optimizer::Lbfgs => panic!("L-BFGS does not learn from mini-batches"),
         Optimizer::Ftrl { beta } => formed(settings, FtrlRule { beta }, false),
     }
 }

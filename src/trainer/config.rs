@@ -53,8 +53,9 @@ pub struct TrainConfig {
     pub learning_rate: Option<f32>,
     /// Rows of a mini-batch.
     pub batch_size: usize,
-    /// Epochs, at the most where there is a hold-out to stop early by.
-    pub epochs: u64,
+    /// Epochs, at the most where there is a hold-out to stop early by; `None` for one, or for as many passes
+    /// as an exact fit may take.
+    pub epochs: Option<u64>,
     /// What weights cost.
     pub penalty: Penalty,
     /// How the learning rate changes with time; `None` for what suits the optimiser.
@@ -70,8 +71,21 @@ pub struct TrainConfig {
     pub skip_bad_rows: bool,
     /// Most bytes that the tables of categories may take.
     pub max_model: usize,
+    /// A model to go on from.
+    pub init: Option<PathBuf>,
     /// Where the model goes.
     pub model: PathBuf,
+}
+
+/// Passes that an exact fit takes at the most.
+const MOST_PASSES: u64 = 500;
+
+impl TrainConfig {
+    /// Epochs at the most.
+    pub fn epochs(&self) -> u64 {
+        let few = if self.optimizer == Optimizer::Lbfgs { MOST_PASSES } else { 1 };
+        self.epochs.unwrap_or(few)
+    }
 }
 
 /// What `evaluate` and `predict` need to know.

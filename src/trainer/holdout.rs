@@ -1,5 +1,6 @@
 //! The hold-out: rows that are never learned from, kept encoded in bounded memory.
 
+use crate::features::Target;
 use crate::learn::metrics::{Metrics, Report};
 use crate::learn::{Chunk, Linear, Loss};
 use crate::random::keyed;
@@ -73,8 +74,8 @@ impl Holdout {
     }
 
     /// Scores a model on the rows that are kept.
-    pub(crate) fn score(&mut self, model: &Linear, loss: Loss, scale: f64) -> Report {
-        let mut metrics = Metrics::new(loss, scale);
+    pub(crate) fn score(&mut self, model: &Linear, loss: Loss, target: &Target) -> Report {
+        let mut metrics = Metrics::new(loss, target.scale());
         for held in &self.held {
             model.margins(&held.chunk, &mut self.margins);
             metrics.add(&self.margins, &held.chunk.labels, &held.chunk.weights);

@@ -4,12 +4,15 @@
 mod account;
 mod config;
 mod evaluate;
+mod exact;
 mod feed;
 mod holdout;
+mod pass;
 mod plan;
 mod predict;
 mod race;
 mod reading;
+mod run;
 mod summary;
 mod train;
 mod watch;

@@ -46,7 +46,7 @@ pub(crate) struct Planned {
 pub fn plan(config: &PlanConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> Result<Arc<Plan>> {
     let dataset = Dataset::open(&config.inputs, &config.read)?;
     dataset.notes().iter().for_each(|note| watch.note(note));
-    let planned = make_plan(config, &dataset, stop, watch)?;
+    let planned = make_plan(config, None, &dataset, stop, watch)?;
     config.memory.map_or(Ok(()), |total| Budget { total }.check(planned.least_memory, false))?;
     Ok(planned.plan)
 }
@@ -59,8 +59,10 @@ impl Weigh for Sample {
     }
 }
 
+/// The plan for a dataset: `given`, or one made from a sample.
 pub(crate) fn make_plan(
     config: &PlanConfig,
+    given: Option<Plan>,
     dataset: &Dataset,
     stop: &AtomicBool,
     watch: &mut dyn Watch,
@@ -89,7 +91,7 @@ pub(crate) fn make_plan(
         overrides: config.overrides.clone(),
         hash_seed: config.seed,
     };
-    let plan = Arc::new(decide(&profile, &wishes)?);
+    let plan = Arc::new(given.map_or_else(|| decide(&profile, &wishes), Ok)?);
     watch.plan(&plan, profile.rows);
     let splits = dataset.splits();
     let known: Option<Vec<u64>> = splits.iter().map(|split| split.rows).collect();

@@ -1,5 +1,6 @@
 //! The race: several learning rates side by side, compared by their progressive losses.
 
+use crate::features::Target;
 use crate::learn::Loss;
 use crate::learn::metrics::{Metrics, Report};
 
@@ -32,11 +33,11 @@ const FIRST_MARK: u64 = 1024;
 pub(crate) const RACE_ROWS: u64 = 1 << 18;
 
 impl Race {
-    pub(crate) fn new(loss: Loss, scale: f64, rates: &[f32]) -> Self {
+    pub(crate) fn new(loss: Loss, target: &Target, rates: &[f32]) -> Self {
         let runner = |&rate: &f32| Runner {
             rate,
             running: true,
-            metrics: Metrics::new(loss, scale),
+            metrics: Metrics::new(loss, target.scale()),
             marks: [(0.0, 0.0); 2],
             diverged: None,
         };

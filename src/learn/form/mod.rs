@@ -51,6 +51,15 @@ impl ModelForm {
         }
     }
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            ModelForm::Linear => "linear",
+            ModelForm::Classes { .. } => "classes",
+            ModelForm::Factors { .. } => "factors",
+        }
+    }
+
     /// Margins of each row.
     pub fn outputs(self) -> usize {
         match self {

@@ -53,6 +53,8 @@ pub enum Optimizer {
         /// Keeps the first steps small.
         beta: f32,
     },
+    /// The exact minimum, by passes over all rows (see `Lbfgs`).
+    Lbfgs,
 }
 
 impl Optimizer {
@@ -74,6 +76,7 @@ impl Optimizer {
             }
             Optimizer::AdaGrad { .. } | Optimizer::Ftrl { .. } => [0.1, 0.2, 0.5, 1.0],
             Optimizer::RmsProp { .. } => [0.0003, 0.001, 0.003, 0.01],
+            Optimizer::Lbfgs => [0.0; 4],
         }
     }
 }
