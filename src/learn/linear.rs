@@ -70,6 +70,8 @@ impl Linear {
     pub fn margins(&self, chunk: &Chunk, margins: &mut Vec<f32>) {
         margins.clear();
         margins.resize(chunk.rows(), self.weights.bias);
+        // There are none, or one for each row.
+        margins.iter_mut().zip(&chunk.offsets).for_each(|(m, offset)| *m += offset);
         for (column, &w) in self.weights.dense.iter().enumerate() {
             for (m, x) in margins.iter_mut().zip(chunk.dense(column)) {
                 *m += w * x;

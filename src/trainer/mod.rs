@@ -2,10 +2,12 @@
 //! same means, evaluating and predicting.
 
 mod account;
+mod census;
 mod config;
 mod evaluate;
 mod feed;
 mod holdout;
+mod outputs;
 mod plan;
 mod predict;
 mod race;
@@ -14,7 +16,7 @@ mod summary;
 mod train;
 mod watch;
 
-pub use config::{ApplyConfig, PlanConfig, ShuffleMode, TrainConfig};
+pub use config::{ApplyConfig, PlanConfig, PredictConfig, ShuffleMode, TrainConfig};
 pub use evaluate::evaluate;
 pub use plan::plan;
 pub(crate) use plan::{Look, survey};

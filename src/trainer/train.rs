@@ -51,6 +51,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let mut notes = Notes { watch, notes: Vec::new() };
     dataset.notes().iter().for_each(|note| notes.say(note.clone()));
     let planned = make_plan(&config.plan, &dataset, stop, notes.watch)?;
+    planned.notes.iter().for_each(|note| notes.say(note.clone()));
     let mut run = Run::new(config, &dataset, &planned, stop, &mut notes)?;
     let learning = Instant::now();
     run.epochs(&mut notes)?;
@@ -64,7 +65,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let (bytes, sha256) = done.model.save(file)?;
     let mut skipped = Skipped { rows: done.skipped, ..Skipped::default() };
     if done.skipped > 0 {
-        skipped.reasons.insert("target or weight not usable".to_string(), done.skipped);
+        skipped.reasons.insert("target, weight or offset not usable".to_string(), done.skipped);
     }
     Ok(Summary {
         command: "train",
@@ -191,7 +192,7 @@ impl<'a> Run<'a> {
         notes: &mut Notes<'_>,
     ) -> Result<Self> {
         let plan = planned.plan.clone();
-        let loss = config.plan.loss.unwrap_or(plan.target.default_loss());
+        let loss = planned.loss;
         let filter = if config.skip_bad_rows { RowFilter::Skip } else { RowFilter::Fail };
         let encoder = Encoder::new(plan.clone(), filter);
         let request = request(&encoder, &[]);
@@ -206,7 +207,8 @@ impl<'a> Run<'a> {
         } else if !planned.is_well_mixed {
             notes.say("the target follows the order of the rows; without --shuffle auto the model may lean to the last ones".to_string());
         }
-        if plan.shape() == (crate::learn::Shape { weighted: plan.weight.is_some(), ..Default::default() }) {
+        let (weighted, offset) = (plan.weight.is_some(), plan.offset.is_some());
+        if plan.shape() == (crate::learn::Shape { weighted, offset, ..Default::default() }) {
             notes.say("no column is used: the model will know only the target's mean".to_string());
         }
         let rates = match config.learning_rate {
