@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use data::{Data, TABLES};
+use millstream::features::ClassWeights;
 use millstream::input::Dataset;
 use millstream::learn::Optimizer;
 use millstream::trainer::{self, ShuffleMode, Silent, TrainConfig};
@@ -55,6 +56,7 @@ fn config(data: &Data, threads: usize, models: &Path) -> TrainConfig {
         learning_rate: None,
         batch_size: 64,
         epochs: 1,
+        class_weights: ClassWeights::None,
         l2: 0.0,
         holdout: None,
         shuffle: ShuffleMode::Auto,

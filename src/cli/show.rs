@@ -35,7 +35,7 @@ pub(super) fn plan(plan: &Plan, most: usize) -> String {
             let _ = write!(text, "target: {column}, a number");
             let _ = match (offset, scale) {
                 (0.0, 1.0) => writeln!(text),
-                _ => writeln!(text, " (mean {offset:.6}, deviation {scale:.6} in the sample)"),
+                _ => writeln!(text, " (centre {offset:.6}, deviation {scale:.6} in the sample)"),
             };
         }
     }

@@ -70,7 +70,7 @@ mod tests {
     fn balanced_weights_are_scikit_learns() {
         // compute_class_weight("balanced", classes=[0, 1, 2], y=[0]*5 + [1]*3 + [2]*2)
         let weights = iris().class_weights(&ClassWeights::Balanced).unwrap();
-        let expected = [0.666_666_67, 1.111_111_1, 1.666_666_7];
+        let expected = [2.0 / 3.0, 10.0 / 9.0, 5.0 / 3.0];
         assert!(weights.iter().zip(expected).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6), "{weights:?}");
         let binary = Target::Binary {
             column: "y".into(),

@@ -118,8 +118,12 @@ fn binary(column: &ColumnProfile, classes: &Counts, wishes: &Wishes, whole: bool
     let names: Vec<String> = classes.iter().map(|(class, _)| class.clone()).collect();
     let all: u64 = classes.iter().map(|(_, n)| n).sum();
     let share = |place: usize| classes[place].1 as f64 / all as f64;
+    let is_numeric = column.sort == Sort::Number;
     let place_of = |positive: &String| {
-        names.iter().position(|class| class == positive).ok_or_else(|| {
+        // A number may be written in other ways: 1 as 1.0.
+        let number = positive.parse::<f64>().ok().filter(|_| is_numeric);
+        let is = |class: &String| class == positive || number.is_some() && class.parse().ok() == number;
+        names.iter().position(is).ok_or_else(|| {
             let known = match &names[..] {
                 [a, b] => format!("the classes are {a:?} and {b:?}"),
                 _ => format!("the classes are {}", listed(&names)),
@@ -137,7 +141,7 @@ fn binary(column: &ColumnProfile, classes: &Counts, wishes: &Wishes, whole: bool
         positive: names[positive].clone(),
         negative: negative.map(|negative| names[negative].clone()),
         share: share(positive),
-        numeric: column.sort == Sort::Number,
+        numeric: is_numeric,
     };
     match (classes.len(), &wishes.positive) {
         (0, Some(_)) => Err(too_many(column)),
@@ -151,7 +155,7 @@ fn binary(column: &ColumnProfile, classes: &Counts, wishes: &Wishes, whole: bool
         (_, Some(positive)) => Ok((target(place_of(positive)?, None), loss)),
         (_, None) => {
             let message = format!("the target has {} distinct values, expected two classes", count(column));
-            let or = if column.sort == Sort::Number { ", or --loss squared for a number" } else { "" };
+            let or = if is_numeric { ", or --loss squared for a number" } else { "" };
             Err(fault(column, message).remedy(format!(
                 "give --loss softmax to learn them all, or --positive CLASS to tell one from all others{or}"
             )))
