@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use data::{Data, TABLES};
+use millstream::features::ClassWeights;
 use millstream::input::Dataset;
 use millstream::learn::{Optimizer, Penalty};
 use millstream::trainer::{self, ShuffleMode, Silent, TrainConfig};
@@ -59,6 +60,7 @@ fn config(data: &Data, threads: usize, models: &Path) -> TrainConfig {
         schedule: None,
         init: None,
         factors: None,
+        class_weights: ClassWeights::None,
         holdout: None,
         shuffle: ShuffleMode::Auto,
         skip_bad_rows: false,

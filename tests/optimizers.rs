@@ -44,9 +44,9 @@ struct Check {
 }
 
 /// The columns that a model is given.
-const DENSE: Shape = Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false };
-const SPARSE: Shape = Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false };
-const ALL: Shape = Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: true };
+const DENSE: Shape = Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false, offset: false };
+const SPARSE: Shape = Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false, offset: false };
+const ALL: Shape = Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: true, offset: false };
 
 /// Known categories, code 0 included, of the category and the list column.
 const KNOWN: [usize; 2] = [201, 41];

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
+use super::target::{TargetArgs, parse_at_least_zero, parse_class_weights};
 use super::{ReadArgs, size};
-use crate::error::{Error, Result};
-use crate::features::{ColumnUse, Overrides};
-use crate::learn::{Loss, MOST_FACTORS, Optimizer, Penalty, Schedule};
-use crate::trainer::{ApplyConfig, PlanConfig, ShuffleMode, TrainConfig};
+use crate::error::Result;
+use crate::features::{ClassWeights, ColumnUse, Overrides};
+use crate::learn::{MOST_FACTORS, Optimizer, Penalty, Schedule};
+use crate::trainer::{ApplyConfig, PlanConfig, PredictConfig, ShuffleMode, TrainConfig};
 
 /// Trains linear models on tables larger than memory, in the time that a database takes to scan them.
 #[derive(Debug, Parser)]
@@ -34,18 +35,8 @@ pub(super) struct DataArgs {
     /// lines (.gz, .zst); `-` for standard input.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
-    /// The column to predict.
-    #[arg(long, value_name = "COLUMN")]
-    target: String,
-    /// The loss to minimise [default: logistic for two classes, squared for numbers].
-    #[arg(long, value_enum)]
-    loss: Option<LossArg>,
-    /// The class to predict [default: of the two, the one that sorts last].
-    #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
-    positive: Option<String>,
-    /// A column of importance weights.
-    #[arg(long, value_name = "COLUMN")]
-    weight: Option<String>,
+    #[command(flatten)]
+    target: TargetArgs,
     /// Columns to use as numbers.
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
     numeric: Vec<String>,
@@ -127,12 +118,17 @@ pub struct TrainArgs {
     /// Momentum of SGD.
     #[arg(long, default_value_t = 0.0, value_parser = parse_share)]
     momentum: f32,
+    /// How much more the rows of a class count: `balanced` for all classes alike, or the weights of
+    /// some.
+    #[arg(long, value_name = "balanced|none|CLASS=WEIGHT,...", default_value = "none",
+        value_parser = parse_class_weights, allow_hyphen_values = true)]
+    class_weight: ClassWeights,
     /// Strength of the L1 penalty on the mean loss: makes weights exactly zero.
-    #[arg(long, default_value_t = 0.0, value_parser = parse_penalty)]
-    l1: f32,
+    #[arg(long, default_value_t = 0.0, value_parser = parse_at_least_zero)]
+    l1: f64,
     /// Strength of the L2 penalty on the mean loss.
-    #[arg(long, default_value_t = 0.0, value_parser = parse_penalty)]
-    l2: f32,
+    #[arg(long, default_value_t = 0.0, value_parser = parse_at_least_zero)]
+    l2: f64,
     /// A factorization machine with so many factors: it learns interactions of all pairs of features.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=MOST_FACTORS as i64))]
     factors: Option<u8>,
@@ -142,7 +138,7 @@ pub struct TrainArgs {
     /// The order of rows: `auto` shuffles unless the rows are well mixed already.
     #[arg(long, value_enum, default_value_t = ShuffleArg::Auto)]
     shuffle: ShuffleArg,
-    /// What to do with rows whose target or weight can't be used.
+    /// What to do with rows whose target, weight or offset can't be used.
     #[arg(long, value_enum, default_value_t = OnErrorArg::Fail)]
     on_error: OnErrorArg,
     /// Most memory that the tables of categories may take.
@@ -178,7 +174,7 @@ pub(super) struct ApplyArgs {
     inputs: Vec<String>,
     #[command(flatten)]
     machine: MachineArgs,
-    /// What to do with rows whose target or weight can't be used.
+    /// What to do with rows whose target, weight or offset can't be used.
     #[arg(long, value_enum, default_value_t = OnErrorArg::Fail)]
     on_error: OnErrorArg,
     /// Write a summary as JSON (`-` for standard output).
@@ -205,10 +201,13 @@ pub struct PredictArgs {
     pub(super) apply: ApplyArgs,
     /// Where the predictions go: .parquet, .csv, .tsv or .arrow [default: CSV on standard output].
     #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
+    output: Option<PathBuf>,
     /// Columns of the input to carry over.
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    pub(super) keep: Vec<String>,
+    keep: Vec<String>,
+    /// Write the probability of each class, as columns p(CLASS).
+    #[arg(long)]
+    probabilities: bool,
 }
 
 /// `millstream inspect`
@@ -222,12 +221,6 @@ pub struct InspectArgs {
     /// Print all features as JSON.
     #[arg(long)]
     pub(super) json: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LossArg {
-    Logistic,
-    Squared,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -281,11 +274,6 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     }
 }
 
-fn parse_penalty(text: &str) -> Result<f32, String> {
-    let penalty = text.parse::<f32>().ok().filter(|p| *p >= 0.0 && p.is_finite());
-    penalty.ok_or_else(|| "expected a number of at least 0".to_string())
-}
-
 fn parse_share(text: &str) -> Result<f32, String> {
     let share = text.parse::<f32>().ok().filter(|s| (0.0..=1.0).contains(s));
     share.ok_or_else(|| "expected a number between 0 and 1".to_string())
@@ -306,32 +294,23 @@ impl DataArgs {
         overrides.set(&self.numeric, ColumnUse::Numeric, &mut said)?;
         overrides.set(&self.categorical, ColumnUse::Categorical, &mut said)?;
         overrides.set(&self.ignore, ColumnUse::Ignore, &mut said)?;
-        for (name, role) in [(Some(&self.target), "the target"), (self.weight.as_ref(), "the weight")] {
-            if let Some(name) = name
-                && said.contains_key(name)
-            {
-                return Err(Error::usage(format!("column `{name}` is {role} and can't be a feature, too")));
-            }
-        }
-        if self.weight.as_ref() == Some(&self.target) {
-            return Err(Error::usage(format!("column `{}` can't be both target and weight", self.target)));
-        }
-        Ok(PlanConfig {
+        let mut config = PlanConfig {
             inputs: self.inputs,
             read: self.read.validate()?,
-            target: self.target,
-            loss: self.loss.map(|loss| match loss {
-                LossArg::Logistic => Loss::Logistic,
-                LossArg::Squared => Loss::Squared,
-            }),
-            positive: self.positive,
-            weight: self.weight,
+            target: String::new(),
+            loss: None,
+            positive: None,
+            scan_classes: false,
+            weight: None,
+            offset: None,
             scale: matches!(self.scale, ScaleArg::Auto),
             overrides,
             seed: self.seed,
             threads: self.machine.threads(),
             memory: self.machine.memory,
-        })
+        };
+        self.target.validate(&said, &mut config)?;
+        Ok(config)
     }
 }
 
@@ -370,9 +349,10 @@ impl TrainArgs {
             },
             batch_size: self.batch_size as usize,
             epochs: self.epochs,
-            penalty: Penalty { l1: self.l1, l2: self.l2 },
+            penalty: Penalty { l1: self.l1 as f32, l2: self.l2 as f32 },
             schedule,
             factors: self.factors.map(usize::from),
+            class_weights: self.class_weight,
             holdout: self.holdout,
             shuffle: match self.shuffle {
                 ShuffleArg::Auto => ShuffleMode::Auto,
@@ -383,6 +363,17 @@ impl TrainArgs {
             init: self.init,
             model: self.model,
         })
+    }
+}
+
+impl PredictArgs {
+    pub(super) fn writes_to_stdout(&self) -> bool {
+        self.output.is_none()
+    }
+
+    pub(super) fn validate(self) -> Result<(ApplyConfig, PredictConfig)> {
+        let (keep, probabilities, output) = (self.keep, self.probabilities, self.output);
+        Ok((self.apply.validate()?, PredictConfig { keep, probabilities, output }))
     }
 }
 

@@ -17,26 +17,33 @@ use crate::trainer::Summary;
 pub(super) fn plan(plan: &Plan, most: usize) -> String {
     let mut text = String::new();
     match &plan.target {
-        Target::Binary { column, positive, negative, share } => {
+        Target::Binary { column, positive, negative, share, .. } => {
+            let other = match negative {
+                Some(negative) => format!("the other class: {negative}"),
+                None => "all others are the other class".to_string(),
+            };
             let _ = writeln!(
                 text,
-                "target: {column}; positive class: {positive}, {:.1}% of the sample (the other class: {negative})",
+                "target: {column}; positive class: {positive}, {:.1}% of the sample ({other})",
                 100.0 * share
             );
         }
         Target::Classes { column, classes, .. } => {
             let _ = writeln!(text, "target: {column}; {} classes", classes.len());
         }
-        Target::Number { column, offset, scale } => {
+        Target::Number { column, offset, scale, .. } => {
             let _ = write!(text, "target: {column}, a number");
             let _ = match (offset, scale) {
                 (0.0, 1.0) => writeln!(text),
-                _ => writeln!(text, " (mean {offset:.6}, deviation {scale:.6} in the sample)"),
+                _ => writeln!(text, " (centre {offset:.6}, deviation {scale:.6} in the sample)"),
             };
         }
     }
     if let Some(weight) = &plan.weight {
         let _ = writeln!(text, "weight: {weight}");
+    }
+    if let Some(offset) = &plan.offset {
+        let _ = writeln!(text, "{}: {}", offset.kind.word(), offset.column);
     }
     let mut table = Table::new();
     table.load_style(NOTHING);

@@ -9,16 +9,16 @@ use super::codes::{Dictionaries, Dictionary, encode_categories};
 use super::maps::{MapCache, MapEncoder};
 use super::plan::{Plan, TimePart, Use};
 use super::scale::Scale;
-use super::target::{parse, quoted};
-use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, numbers, plain};
+use super::target::{LabelCache, Labels};
+use super::values::{Lists, Sort, for_each_number, for_each_time, is_text, numbers, plain};
 use super::vocabulary::{MISSING, Vocabulary, hash};
 use crate::error::{Error, Place, Result};
 use crate::learn::Chunk;
 
-/// What to do with rows whose target or weight can't be used.
+/// What to do with rows whose target, weight or offset can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowFilter {
-    /// Encode features only: there need be no target.
+    /// Encode features (and an offset) only: there need be no target.
     Unlabelled,
     /// Such a row is an error.
     Fail,
@@ -38,9 +38,9 @@ pub struct Encoded {
 #[derive(Debug)]
 pub struct Encoder {
     plan: Arc<Plan>,
-    filter: RowFilter,
-    /// The used columns, in the order of the batches; then target and weight.
+    /// The used columns, in the order of the batches; then follow those of the labels.
     columns: Vec<ColumnEncoder>,
+    labels: Labels,
 }
 
 #[derive(Debug)]
@@ -73,6 +73,7 @@ pub struct SplitCache {
     dictionaries: Vec<Option<Dictionary>>,
     maps: Vec<MapCache>,
     scratch: Vec<u32>,
+    labels: LabelCache,
 }
 
 impl Encoder {
@@ -118,7 +119,7 @@ impl Encoder {
                 work,
             });
         }
-        Encoder { plan, filter, columns }
+        Encoder { labels: Labels::new(&plan, filter), plan, columns }
     }
 
     /// The plan.
@@ -142,11 +143,8 @@ impl Encoder {
                 (c.name.clone(), hint)
             })
             .collect();
-        if self.filter != RowFilter::Unlabelled {
-            // As texts, what is no number in a file without types is met by the row filter, too.
-            let labels = std::iter::once(self.plan.target.column()).chain(self.plan.weight.as_deref());
-            columns.extend(labels.map(|name| (name.to_string(), ReadHint::Text)));
-        }
+        // As texts, what is no number in a file without types is met by the row filter, too.
+        columns.extend(self.labels.columns().map(|name| (name.to_string(), ReadHint::Text)));
         columns
     }
 
@@ -163,29 +161,8 @@ impl Encoder {
         for (i, column) in self.columns.iter().enumerate() {
             column.encode(batch.column(i), i, cache, chunk).map_err(|e| e.in_column(&column.name))?;
         }
-        let mut skipped = Vec::new();
-        if self.filter == RowFilter::Unlabelled {
-            chunk.labels.resize(rows, 0.0);
-        } else {
-            let mut bad = |row: usize, error: Error| match self.filter {
-                RowFilter::Skip => {
-                    skipped.push(row as u32);
-                    Ok(())
-                }
-                RowFilter::Fail | RowFilter::Unlabelled => Err(at_row(error, row)),
-            };
-            let target = batch.column(self.columns.len());
-            self.plan
-                .target
-                .encode(target, &mut chunk.labels, &mut bad)
-                .map_err(|e| e.in_column(self.plan.target.column()))?;
-            if let Some(weight) = &self.plan.weight {
-                encode_weights(batch.column(self.columns.len() + 1), &mut chunk.weights, &mut bad)
-                    .map_err(|e| e.in_column(weight))?;
-            }
-            skipped.sort_unstable();
-            skipped.dedup();
-        }
+        let labels = &batch.columns()[self.columns.len()..];
+        let skipped = self.labels.encode(labels, rows, &mut cache.labels, chunk)?;
         chunk.set_rows(rows);
         Ok(Encoded { skipped })
     }
@@ -206,31 +183,6 @@ pub enum ReadHint {
 
 fn at_row(error: Error, row: usize) -> Error {
     error.at(Place { row: Some(row as u64), ..Place::default() })
-}
-
-fn encode_weights(
-    array: &ArrayRef,
-    weights: &mut Vec<f32>,
-    mut bad: impl FnMut(usize, Error) -> Result<()>,
-) -> Result<()> {
-    let mut result = Ok(());
-    let mut push = |row: usize, x: Option<f64>, found: &dyn Fn() -> String| {
-        let usable = x.map(|x| x as f32).filter(|x| x.is_finite() && *x >= 0.0);
-        weights.push(usable.unwrap_or(0.0));
-        if usable.is_none() && result.is_ok() {
-            let error = Error::data(format!("found {}, expected a finite weight of at least 0", found()));
-            result = bad(row, error.remedy("leave such rows out with --on-error skip"));
-        }
-    };
-    let nothing = || "nothing".to_string();
-    if is_text(plain(&array.slice(0, 0))?.data_type()) {
-        for_each_text(array, |row, text| {
-            push(row, text.and_then(parse), &|| text.map_or_else(nothing, quoted));
-        })?;
-    } else {
-        for_each_number(array, |row, x| push(row, x, &|| x.map_or_else(nothing, |x| x.to_string())))?;
-    }
-    result
 }
 
 impl ColumnEncoder {

@@ -21,11 +21,12 @@ mod values;
 mod vocabulary;
 
 pub(crate) use crate::suggest::no_such_column;
-pub use decide::{Wishes, decide};
+pub use decide::{Decided, Wishes, decide};
 pub use encode::{Encoded, Encoder, ReadHint, RowFilter, SplitCache};
 pub use overrides::{ColumnUse, Overrides};
 pub use plan::{FeatureRef, Plan, PlannedColumn, TimePart, Use};
 pub use profile::Profile;
 pub use scale::Scale;
 pub use survey::Survey;
-pub use target::Target;
+pub(crate) use target::Tally;
+pub use target::{ClassWeights, LossChoice, Offset, OffsetKind, Target};

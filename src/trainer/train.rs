@@ -17,9 +17,9 @@ use super::run::{Run, Task};
 use super::summary::{ModelSummary, Skipped, Summary, peak_memory, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::features::{Encoder, Plan, RowFilter};
+use crate::features::{Decided, Encoder, Plan, RowFilter};
 use crate::input::Dataset;
-use crate::learn::{ModelForm, Optimizer, Schedule, Settings};
+use crate::learn::{ModelForm, Optimizer, Schedule, Settings, Shape};
 use crate::model::{About, Model};
 use crate::output::AtomicFile;
 use crate::pipeline::{Budget, GradientWorkers};
@@ -40,8 +40,13 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let mut notes = Notes { watch, notes: Vec::new() };
     dataset.notes().iter().for_each(|note| notes.say(note.clone()));
     let init = config.init.as_deref().map(Model::load).transpose()?;
-    let given = init.as_ref().map(|model| model.about.plan.clone());
+    let given = init.as_ref().map(|Model { about, .. }| Decided {
+        plan: about.plan.clone(),
+        loss: about.loss,
+        notes: Vec::new(),
+    });
     let planned = make_plan(&config.plan, given, &dataset, stop, notes.watch)?;
+    planned.notes.iter().for_each(|note| notes.say(note.clone()));
     let task = make_task(config, &planned, init.as_ref(), &mut notes)?;
     let passes = make_passes(config, &dataset, &planned, stop, &mut notes);
     let learning = Instant::now();
@@ -79,7 +84,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let (bytes, sha256) = model.save(file)?;
     let mut skipped = Skipped { rows: fit.skipped, ..Skipped::default() };
     if fit.skipped > 0 {
-        skipped.reasons.insert("target or weight not usable".to_string(), fit.skipped);
+        skipped.reasons.insert("target, weight or offset not usable".to_string(), fit.skipped);
     }
     Ok(Summary {
         command: "train",
@@ -127,7 +132,7 @@ fn make_task<'a>(
     notes: &mut Notes<'_>,
 ) -> Result<Task<'a>> {
     let plan = planned.plan.clone();
-    let loss = config.plan.loss.unwrap_or(plan.target.default_loss());
+    let loss = planned.loss;
     let form = match (config.factors, plan.target.outputs()) {
         (None, 1) => ModelForm::Linear,
         (None, classes) => ModelForm::Classes { classes },
@@ -154,7 +159,8 @@ fn make_task<'a>(
             *bits = (table.len() / form.lanes() - *known).ilog2();
         }
     }
-    if plan.shape() == (crate::learn::Shape { weighted: plan.weight.is_some(), ..Default::default() }) {
+    let (weighted, offset) = (plan.weight.is_some(), plan.offset.is_some());
+    if plan.shape() == (Shape { weighted, offset, ..Shape::default() }) {
         notes.say("no column is used: the model will know only the target's mean".to_string());
     }
     let rates = match config.learning_rate {
@@ -163,7 +169,7 @@ fn make_task<'a>(
     };
     let settings = Settings {
         loss: loss.in_units_of(plan.target.scale()),
-        class_weights: Vec::new(),
+        class_weights: plan.target.class_weights(&config.class_weights)?,
         form,
         optimizer: config.optimizer,
         rates,
