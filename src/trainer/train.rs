@@ -175,7 +175,8 @@ fn make_task<'a>(
         rates,
         schedule: config.schedule.unwrap_or(Schedule::CONSTANT),
         penalty: config.penalty,
-        start: Vec::new(),
+        // The textbook starts from zero; without a rate of the user's own it is the result that counts.
+        start: if config.learning_rate.is_none() { plan.target.start(loss) } else { Vec::new() },
         seed: config.plan.seed,
         shape: plan.shape(),
         tables,

@@ -216,7 +216,7 @@ fn number(column: &ColumnProfile, wishes: &Wishes) -> Result<(Target, Loss)> {
         _ => (mean, deviation),
     };
     let is_count = loss.task() == Task::Count;
-    Ok((Target::Number { column: wishes.target.clone(), offset, scale, is_count }, loss))
+    Ok((Target::Number { column: wishes.target.clone(), offset, scale, mean, is_count }, loss))
 }
 
 fn check_offset(wishes: &Wishes, loss: Loss) -> Result<()> {

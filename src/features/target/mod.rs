@@ -57,6 +57,8 @@ pub enum Target {
         /// The sample's standard deviation (where the loss is one of absolute residuals what the
         /// quartiles say of it), or 1.
         scale: f64,
+        /// The sample's mean.
+        mean: f64,
         /// Whether it is a count or an amount, of which the margin is the logarithm: at least 0.
         #[serde(default)]
         is_count: bool,
@@ -95,6 +97,19 @@ impl Target {
         match self {
             Target::Binary { .. } | Target::Classes { .. } => f64::from(margin),
             Target::Number { offset, scale, .. } => f64::from(margin) * scale + offset,
+        }
+    }
+
+    /// The margins, one for each output, that would be best if there were no features: where learning starts.
+    pub fn start(&self, loss: Loss) -> Vec<f32> {
+        match self {
+            Target::Binary { share, .. } => vec![loss.start(*share)],
+            Target::Classes { shares, .. } => {
+                let logs: Vec<f64> = shares.iter().map(|share| share.max(1e-6).ln()).collect();
+                let mean = logs.iter().sum::<f64>() / logs.len() as f64;
+                logs.iter().map(|log| (log - mean) as f32).collect()
+            }
+            Target::Number { offset, scale, mean, .. } => vec![loss.start((mean - offset) / scale)],
         }
     }
 
