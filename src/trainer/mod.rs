@@ -10,6 +10,7 @@ mod plan;
 mod predict;
 mod race;
 mod reading;
+mod scoring;
 mod summary;
 mod train;
 mod watch;

@@ -252,7 +252,7 @@ impl<'a> Run<'a> {
             feed: Feed::new(learner, plan.clone(), config.batch_size, RACE_ROWS, crew),
             crew,
             least_memory: planned.least_memory,
-            race: Race::new(loss, plan.target.scale(), &rates),
+            race: Race::new(loss, &plan.target, &rates),
             best: None,
             skipped: 0,
             stages: planned.stages,
@@ -313,7 +313,7 @@ impl<'a> Run<'a> {
         let mut shuffle = self.shuffled.then(|| Shuffle::new(self.shuffle_rows, seed, epoch));
         let mut out = Chunk::new(self.plan.shape(), self.request.batch_rows);
         // After the first epoch rows are no longer new: their losses are not progressive ones.
-        let mut later = Race::new(self.loss, self.plan.target.scale(), self.feed.learner.rates());
+        let mut later = Race::new(self.loss, &self.plan.target, self.feed.learner.rates());
         let race = if epoch == 1 { &mut self.race } else { &mut later };
         let (feed, encoder, division) = (&mut self.feed, &self.encoder, (self.division, &self.starts[..]));
         let (holdout, skipped) = (&mut self.holdout, &mut self.skipped);
@@ -373,7 +373,7 @@ impl<'a> Run<'a> {
                 if !linear.is_finite() {
                     continue;
                 }
-                let report = holdout.score(&linear, self.loss, self.plan.target.scale());
+                let report = holdout.score(&linear, self.loss, &self.plan.target);
                 let Some(loss) = report.mean_loss else { continue };
                 let limit = self.best.as_ref().map_or(f64::INFINITY, |b| b.loss * (1.0 - IMPROVEMENT));
                 if loss < limit {
