@@ -29,10 +29,10 @@ impl Binary {
         margins: &[f32],
         probabilities: &[f32],
         labels: &[f32],
-        weight: impl Fn(usize) -> f64,
+        weights: impl Iterator<Item = f64>,
     ) {
-        for (i, ((&margin, &p), &y)) in margins.iter().zip(probabilities).zip(labels).enumerate() {
-            let (p, y, w) = (f64::from(p), f64::from(y), weight(i));
+        for (((&margin, &p), &y), w) in margins.iter().zip(probabilities).zip(labels).zip(weights) {
+            let (p, y) = (f64::from(p), f64::from(y));
             self.weight += w;
             self.squares += w * (p - y) * (p - y);
             self.scores.add(margin, p, y, w);

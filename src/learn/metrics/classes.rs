@@ -30,10 +30,10 @@ impl Classes {
     }
 
     /// Adds rows, each with one probability for each class.
-    pub(super) fn add(&mut self, probabilities: &[f32], labels: &[f32], weight: impl Fn(usize) -> f64) {
+    pub(super) fn add(&mut self, probabilities: &[f32], labels: &[f32], weights: impl Iterator<Item = f64>) {
         let classes = self.support.len();
-        for (i, (row, &label)) in probabilities.chunks_exact(classes).zip(labels).enumerate() {
-            let (class, w) = (label as usize, weight(i));
+        for ((row, &label), w) in probabilities.chunks_exact(classes).zip(labels).zip(weights) {
+            let class = label as usize;
             // The first of the largest; the squares of the differences from 1 and 0.
             let (mut most, mut decision, mut squares) = (f32::NEG_INFINITY, 0, 0.0);
             for (class, &p) in row.iter().enumerate() {

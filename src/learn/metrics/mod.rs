@@ -75,10 +75,10 @@ impl Metrics {
     pub fn add(&mut self, margins: &[f32], labels: &[f32], weights: &[f32]) -> Option<usize> {
         assert_eq!(margins.len(), labels.len() * self.outputs);
         if weights.is_empty() {
-            self.add_weighted(margins, labels, |_| 1.0)
+            self.add_weighted(margins, labels, std::iter::repeat(1.0))
         } else {
             assert_eq!(weights.len(), labels.len());
-            self.add_weighted(margins, labels, |i| f64::from(weights[i]))
+            self.add_weighted(margins, labels, weights.iter().map(|&w| f64::from(w)))
         }
     }
 
@@ -86,7 +86,7 @@ impl Metrics {
         &mut self,
         margins: &[f32],
         labels: &[f32],
-        weight: impl Fn(usize) -> f64,
+        weights: impl Iterator<Item = f64> + Clone,
     ) -> Option<usize> {
         let (losses, predictions) = (&mut self.losses, &mut self.predictions);
         losses.resize(labels.len(), 0.0);
@@ -98,20 +98,19 @@ impl Metrics {
                 if binary.has_probabilities() {
                     kernels::probability(predictions);
                 }
-                binary.add(margins, predictions, labels, &weight);
+                binary.add(margins, predictions, labels, weights.clone());
             }
             Figures::Classes(classes) => {
                 kernels::softmax_loss(predictions, labels, losses);
-                classes.add(predictions, labels, &weight);
+                classes.add(predictions, labels, weights.clone());
             }
             Figures::Numbers(numbers) => {
                 self.loss.losses(margins, labels, losses);
-                numbers.add(margins, predictions, labels, &weight);
+                numbers.add(margins, predictions, labels, weights.clone());
             }
         }
         self.rows += labels.len() as u64;
-        for (i, &loss) in losses.iter().enumerate() {
-            let w = weight(i);
+        for (&loss, w) in losses.iter().zip(weights) {
             self.weight += w;
             self.loss_sum += w * f64::from(loss);
         }

@@ -63,28 +63,28 @@ impl Numbers {
         margins: &[f32],
         predictions: &mut [f32],
         labels: &[f32],
-        weight: impl Fn(usize) -> f64,
+        weights: impl Iterator<Item = f64> + Clone,
     ) {
         let Some(&first) = labels.first() else { return };
         let first = *self.first.get_or_insert(f64::from(first));
         match &mut self.about {
             About::Nothing => {}
             About::Quantile { covered } => {
-                for (i, (p, y)) in predictions.iter().zip(labels).enumerate() {
-                    *covered += if y <= p { weight(i) } else { 0.0 };
+                for ((p, y), w) in predictions.iter().zip(labels).zip(weights.clone()) {
+                    *covered += if y <= p { w } else { 0.0 };
                 }
             }
             About::Poisson { sum, deviances } => {
                 kernels::poisson_mean(predictions);
                 deviances.resize(margins.len(), 0.0);
                 kernels::poisson_deviance(margins, labels, deviances);
-                for (i, &deviance) in deviances.iter().enumerate() {
-                    *sum += weight(i) * f64::from(deviance);
+                for (&deviance, w) in deviances.iter().zip(weights.clone()) {
+                    *sum += w * f64::from(deviance);
                 }
             }
         }
-        for (i, (&p, &y)) in predictions.iter().zip(labels).enumerate() {
-            let (y, w) = (f64::from(y), weight(i));
+        for ((&p, &y), w) in predictions.iter().zip(labels).zip(weights) {
+            let y = f64::from(y);
             let (residual, difference) = (f64::from(p) - y, y - first);
             self.weight += w;
             self.residuals += w * residual;
