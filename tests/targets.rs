@@ -342,7 +342,6 @@ mod learned {
     }
 
     #[test]
-    #[ignore = "needs the learner of several margins"]
     fn several_classes_are_learned_and_predicted() {
         let folder = folder();
         for target in ["kind", "grade --loss softmax"] {
@@ -378,7 +377,6 @@ mod learned {
     }
 
     #[test]
-    #[ignore = "needs the learner of several margins"]
     fn a_class_that_the_sample_did_not_show_is_an_error_a_skip_or_found_by_scanning() {
         let folder = folder_with_rare_classes();
         let train = "train a.parquet --target kind --ignore grade,flag -o m --quiet";
@@ -391,7 +389,6 @@ mod learned {
     }
 
     #[test]
-    #[ignore = "needs the learner of class weights"]
     fn class_weights_move_predictions_to_the_rarer_class() {
         let folder = Folder::new();
         let mut random = Random(3);
@@ -421,7 +418,6 @@ mod learned {
     }
 
     #[test]
-    #[ignore = "needs the learner of offsets"]
     fn what_an_offset_explains_is_not_learned_again() {
         let folder = Folder::new();
         let mut random = Random(5);

@@ -8,13 +8,13 @@ use arrow::array::RecordBatch;
 
 use super::config::ApplyConfig;
 use super::reading::{Spares, flow_in_order, request};
+use super::scoring;
 use super::summary::{Skipped, Summary, peak_memory, plan_lines};
 use super::watch::{Progress, Watch};
 use crate::error::{Error, Result};
 use crate::features::{Encoder, Plan, RowFilter, SplitCache};
 use crate::input::Dataset;
 use crate::learn::Chunk;
-use crate::learn::metrics::Metrics;
 use crate::model::Model;
 use crate::pipeline::{Order, SplitState, Weigh, stream};
 
@@ -56,7 +56,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     let request = request(&encoder, &[]);
     let flow = flow_in_order(config, &dataset, &encoder, &request, 0, stop)?;
     let spares = Spares::new(&encoder, 64);
-    let mut metrics = Metrics::new(model.about.loss, plan.target.scale());
+    let mut metrics = scoring::metrics(model.about.loss, &plan.target);
     let (mut rows, mut skipped) = (0, 0);
     let scoring = Instant::now();
     let stages = stream(

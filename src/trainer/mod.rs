@@ -15,6 +15,7 @@ mod predict;
 mod race;
 mod reading;
 mod run;
+mod scoring;
 mod summary;
 mod train;
 mod watch;

@@ -193,7 +193,8 @@ mod tests {
 
     #[test]
     fn numbers_are_in_the_targets_unit_and_counts_are_exponentials() {
-        let number = |is_count, scale| Target::Number { column: "y".into(), offset: 0.0, scale, mean: 0.0, is_count };
+        let number =
+            |is_count, scale| Target::Number { column: "y".into(), offset: 0.0, scale, mean: 0.0, is_count };
         let outputs = Outputs::new(&number(false, 10.0), Loss::Quantile { tau: 0.5 }, false).unwrap();
         assert_eq!(numbers(&outputs.columns(vec![0.5])[0]), [5.0]);
         let outputs = Outputs::new(&number(true, 1.0), Loss::Poisson, false).unwrap();

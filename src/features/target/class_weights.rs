@@ -93,7 +93,8 @@ mod tests {
         let unknown = given(&[("d", 1.0)]).unwrap_err().to_string();
         assert!(unknown.contains("\"d\"") && unknown.contains("\"a\", \"b\", \"c\""), "{unknown}");
         assert!(given(&[("a", 1.0), ("a", 2.0)]).unwrap_err().to_string().contains("twice"));
-        let number = Target::Number { column: "y".into(), offset: 0.0, scale: 1.0, mean: 0.0, is_count: false };
+        let number =
+            Target::Number { column: "y".into(), offset: 0.0, scale: 1.0, mean: 0.0, is_count: false };
         assert!(number.class_weights(&ClassWeights::Balanced).unwrap_err().to_string().contains("number"));
     }
 }

@@ -348,7 +348,8 @@ mod tests {
     #[test]
     fn a_count_is_not_scaled() {
         let poisson = understood(numbers(30), &wishes(Some(LossChoice::Poisson))).unwrap();
-        let expected = Target::Number { column: "y".into(), offset: 0.0, scale: 1.0, is_count: true };
+        let expected =
+            Target::Number { column: "y".into(), offset: 0.0, scale: 1.0, mean: 14.5, is_count: true };
         assert_eq!((poisson.target, poisson.loss), (expected, Loss::Poisson));
         assert!(said(texts(3), &wishes(Some(LossChoice::Poisson))).contains("numbers for --loss poisson"));
     }

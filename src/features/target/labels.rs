@@ -173,7 +173,13 @@ mod tests {
     fn a_row_with_several_faults_is_left_out_once_and_offsets_are_read_without_labels() {
         let offset = Offset { column: "o".into(), kind: OffsetKind::Margin };
         let plan = Plan {
-            target: Target::Number { column: "y".into(), offset: 1.0, scale: 2.0, mean: 0.0, is_count: false },
+            target: Target::Number {
+                column: "y".into(),
+                offset: 1.0,
+                scale: 2.0,
+                mean: 0.0,
+                is_count: false,
+            },
             weight: Some("w".into()),
             offset: Some(offset),
             hash_seed: 1,
