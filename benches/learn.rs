@@ -1,5 +1,5 @@
 //! Learning alone: chunks in memory through learners of one model and of four, with each optimiser; margins,
-//! as predicting computes them; and the kernels. Bytes are those of the encoded rows, or of the slices.
+//! as predicting computes them; metrics of margins; and the kernels. Bytes are those of the encoded rows, or of the slices.
 
 mod data;
 #[path = "data/reading.rs"]
@@ -14,14 +14,15 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput
 use data::{Data, TABLES};
 use millstream::features::{Plan, SplitCache};
 use millstream::learn::kernels::Level;
-use millstream::learn::{Alone, Chunk, Iterate, Learn, Optimizer, Settings, learner};
+use millstream::learn::metrics::Metrics;
+use millstream::learn::{Alone, Chunk, Iterate, Learn, Loss, Optimizer, Settings, learner};
 
 const ROWS: u64 = 200_000;
 /// Rows of a mini-batch: the command's default.
 const BATCH: usize = 64;
 const OPTIMIZERS: [(&str, Optimizer); 4] = [
     ("gd", Optimizer::Gd),
-    ("sgd", Optimizer::Sgd),
+    ("sgd", Optimizer::SGD),
     ("adagrad", Optimizer::ADAGRAD),
     ("rmsprop", Optimizer::RMSPROP),
 ];
@@ -63,6 +64,7 @@ fn main() {
     }
     predict.finish();
 
+    metrics(group(&mut criterion, "metrics"));
     kernels(group(&mut criterion, "kernels"));
     criterion.final_summary();
 }
@@ -94,10 +96,9 @@ fn settings(plan: &Plan, optimizer: Optimizer, rates: Vec<f32>) -> Settings {
         loss: plan.target.default_loss(),
         optimizer,
         rates,
-        l2: 0.0,
         shape: plan.shape(),
         tables: plan.tables(),
-        max_bytes: 1 << 30,
+        ..Settings::default()
     }
 }
 
@@ -117,6 +118,33 @@ fn size(chunks: &[Chunk]) -> Throughput {
         elements: chunks.iter().map(|c| c.rows() as u64).sum(),
         bytes: chunks.iter().map(|c| c.bytes() as u64).sum(),
     }
+}
+
+/// Metrics of each kind, as a race adds rows to them.
+fn metrics(mut group: BenchmarkGroup<'_, WallTime>) {
+    const LEN: usize = 4096;
+    const CLASSES: usize = 4;
+    let margins: Vec<f32> = (0..CLASSES * LEN).map(|i| (i * 7919 % 9973) as f32 / 1000.0 - 6.0).collect();
+    let labels: Vec<f32> = (0..LEN).map(|i| f32::from(u8::from(i % 4 == 0))).collect();
+    let weights: Vec<f32> = (0..LEN).map(|i| (1 + i % 7) as f32).collect();
+    group.throughput(Throughput::Elements(LEN as u64));
+    for (loss, outputs) in [
+        (Loss::Logistic, 1),
+        (Loss::Hinge, 1),
+        (Loss::Softmax, CLASSES),
+        (Loss::Squared, 1),
+        (Loss::Quantile { tau: 0.9 }, 1),
+        (Loss::Poisson, 1),
+    ] {
+        for (name, weights) in [("unweighted", &[][..]), ("weighted", &weights)] {
+            let mut metrics = Metrics::new(loss, 1.0, outputs);
+            let margins = &margins[..outputs * LEN];
+            group.bench_function(BenchmarkId::new(loss.name(), name), |b| {
+                b.iter(|| metrics.add(black_box(margins), &labels, weights))
+            });
+        }
+    }
+    group.finish();
 }
 
 /// Each kernel on each instruction set, on slices of a chunk's length.

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use data::{Data, TABLES};
+use millstream::features::ClassWeights;
 use millstream::input::Dataset;
-use millstream::learn::Optimizer;
+use millstream::learn::{Optimizer, Penalty};
 use millstream::trainer::{self, ShuffleMode, Silent, TrainConfig};
 
 /// More than the race of learning rates takes, and than planning looks at in full where a format knows its
@@ -54,8 +55,12 @@ fn config(data: &Data, threads: usize, models: &Path) -> TrainConfig {
         optimizer: Optimizer::ADAGRAD,
         learning_rate: None,
         batch_size: 64,
-        epochs: 1,
-        l2: 0.0,
+        epochs: Some(1),
+        penalty: Penalty::NONE,
+        schedule: None,
+        init: None,
+        factors: None,
+        class_weights: ClassWeights::None,
         holdout: None,
         shuffle: ShuffleMode::Auto,
         skip_bad_rows: false,

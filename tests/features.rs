@@ -173,7 +173,7 @@ fn wishes_that_make_no_sense_are_refused_in_a_sentence() {
         ("--cross city", "two columns or more"),
         ("--cross city*city", "twice"),
         ("--cross city*nothing", "no column `nothing`"),
-        ("--cross city*y", "target or weight"),
+        ("--cross city*y", "the target or stands beside it"),
         ("--cross city*text --text text", "can't be crossed"),
         ("--text hour", "expected text"),
         ("--bin city", "can't be used so"),

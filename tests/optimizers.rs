@@ -4,7 +4,7 @@
 //! data, bit for bit.
 
 use millstream::learn::{
-    Alone, Chunk, HASHED, Iterate, Learn, Linear, Loss, Optimizer, Settings, Shape, learner,
+    Alone, Chunk, HASHED, Iterate, Learn, Linear, Loss, Optimizer, Penalty, Settings, Shape, learner,
 };
 use serde::Deserialize;
 
@@ -44,9 +44,9 @@ struct Check {
 }
 
 /// The columns that a model is given.
-const DENSE: Shape = Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false };
-const SPARSE: Shape = Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false };
-const ALL: Shape = Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: true };
+const DENSE: Shape = Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false, offset: false };
+const SPARSE: Shape = Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false, offset: false };
+const ALL: Shape = Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: true, offset: false };
 
 /// Known categories, code 0 included, of the category and the list column.
 const KNOWN: [usize; 2] = [201, 41];
@@ -95,7 +95,8 @@ fn rows(shape: Shape, loss: Loss) -> (Chunk, Check) {
 
 fn settings(shape: Shape, loss: Loss, optimizer: Optimizer, rates: &[f32], l2: f32) -> Settings {
     let tables = KNOWN.into_iter().take(shape.slots + shape.lists).map(|known| (known, 4)).collect();
-    Settings { loss, optimizer, rates: rates.to_vec(), l2, shape, tables, max_bytes: 1 << 30 }
+    let (rates, penalty) = (rates.to_vec(), Penalty { l1: 0.0, l2 });
+    Settings { loss, optimizer, rates, penalty, shape, tables, ..Settings::default() }
 }
 
 /// Learns from the first `rows` rows in mini-batches and ends the epoch; returns the margins.
@@ -119,6 +120,7 @@ struct Expected {
 struct Case {
     features: String,
     optimizer: String,
+    #[serde(deserialize_with = "loss")]
     loss: Loss,
     l2: f32,
     weighted: bool,
@@ -128,10 +130,18 @@ struct Case {
     weights: Vec<f64>,
 }
 
+fn loss<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Loss, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "logistic" => Ok(Loss::Logistic),
+        "squared" => Ok(Loss::Squared),
+        other => Err(serde::de::Error::custom(format!("an unknown loss {other}"))),
+    }
+}
+
 /// The weights in the order of the expected ones, without those of the categories that are not known.
 fn in_order(model: &Linear) -> Vec<f32> {
     let tables = model.weights.tables.iter().zip(&model.known).flat_map(|(table, &known)| &table[..known]);
-    [model.weights.bias].iter().chain(&model.weights.dense).chain(tables).copied().collect()
+    model.weights.bias.iter().chain(&model.weights.dense).chain(tables).copied().collect()
 }
 
 /// The same rows with the numbers as the values of one list column: code 1 is the first dense column.
@@ -212,7 +222,7 @@ fn gradient_descent_equals_torch() {
 
 #[test]
 fn sgd_equals_torch() {
-    compare("sgd", Optimizer::Sgd, 0.0625);
+    compare("sgd", Optimizer::SGD, 0.0625);
 }
 
 #[test]
@@ -228,7 +238,7 @@ fn rmsprop_equals_torch() {
 /// The optimisers with four rates each.
 const OPTIMIZERS: [(Optimizer, [f32; 4]); 4] = [
     (Optimizer::Gd, [0.1, 0.2, 0.5, 1.0]),
-    (Optimizer::Sgd, [0.01, 0.02, 0.05, 0.1]),
+    (Optimizer::SGD, [0.01, 0.02, 0.05, 0.1]),
     (Optimizer::ADAGRAD, [0.1, 0.2, 0.5, 1.0]),
     (Optimizer::RMSPROP, [0.001, 0.002, 0.005, 0.01]),
 ];
@@ -255,7 +265,7 @@ fn bits(learner: &mut dyn Learn, model: usize) -> Vec<u32> {
     let mean = learner.weights(model, Iterate::Mean).weights;
     let accumulators = learner.state(model).accumulators;
     let numbers = |w: millstream::learn::Weights| {
-        [w.bias].into_iter().chain(w.dense).chain(w.tables.into_iter().flatten()).map(f32::to_bits)
+        w.bias.into_iter().chain(w.dense).chain(w.tables.into_iter().flatten()).map(f32::to_bits)
     };
     numbers(last).chain(numbers(mean)).chain(numbers(accumulators)).collect()
 }

@@ -1,15 +1,16 @@
 //! Arguments, as they are typed, and their validation into configurations.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
+use super::features::FeatureArgs;
+use super::target::{TargetArgs, parse_at_least_zero, parse_class_weights};
 use super::{ReadArgs, size};
-use crate::error::{Error, Result};
-use crate::features::{Clip, ColumnUse, Cross, Overrides};
-use crate::learn::{Loss, Optimizer};
-use crate::trainer::{ApplyConfig, PlanConfig, ShuffleMode, TrainConfig};
+use crate::error::Result;
+use crate::features::ClassWeights;
+use crate::learn::{MOST_FACTORS, Optimizer, Penalty, Schedule};
+use crate::trainer::{ApplyConfig, PlanConfig, PredictConfig, ShuffleMode, TrainConfig};
 
 /// Trains linear models on tables larger than memory, in the time that a database takes to scan them.
 #[derive(Debug, Parser)]
@@ -34,51 +35,13 @@ pub(super) struct DataArgs {
     /// lines (.gz, .zst); `-` for standard input.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
-    /// The column to predict.
-    #[arg(long, value_name = "COLUMN")]
-    target: String,
-    /// The loss to minimise [default: logistic for two classes, squared for numbers].
-    #[arg(long, value_enum)]
-    loss: Option<LossArg>,
-    /// The class to predict [default: of the two, the one that sorts last].
-    #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
-    positive: Option<String>,
-    /// A column of importance weights.
-    #[arg(long, value_name = "COLUMN")]
-    weight: Option<String>,
-    /// Columns to use as numbers.
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    numeric: Vec<String>,
-    /// Columns to use as categories.
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    categorical: Vec<String>,
-    /// Columns of text whose words to use.
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    text: Vec<String>,
-    /// Words of a text that can be a feature together, at the most [default: 2].
-    #[arg(long, value_name = "WORDS")]
-    ngrams: Option<usize>,
-    /// Columns of numbers to cut into ranges with a weight each.
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    bin: Vec<String>,
-    /// Ranges of each such column [default: 20].
-    #[arg(long, value_name = "RANGES")]
-    bins: Option<usize>,
-    /// Columns to use together, with a weight for each combination of their values.
-    #[arg(long, value_name = "COLUMN*COLUMN,...", value_delimiter = ',')]
-    cross: Vec<String>,
-    /// Columns to leave out.
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    ignore: Vec<String>,
-    /// A TOML file that says how columns are used.
-    #[arg(long, value_name = "FILE.toml")]
-    features: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    features: FeatureArgs,
     /// Whether numbers (and a numeric target) are brought to mean 0 and deviation 1.
     #[arg(long, value_enum, default_value_t = ScaleArg::Auto)]
     scale: ScaleArg,
-    /// Whether numbers far outside the sample count as those at its edge.
-    #[arg(long, value_enum)]
-    clip: Option<ClipArg>,
     /// Seed of orders, hold-outs and hashes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -114,6 +77,9 @@ impl MachineArgs {
 pub struct TrainArgs {
     #[command(flatten)]
     data: DataArgs,
+    /// A model to go on from, with its plan and weights.
+    #[arg(long, value_name = "MODEL")]
+    init: Option<PathBuf>,
     /// Where the model goes.
     #[arg(short = 'o', long = "model", value_name = "FILE")]
     model: PathBuf,
@@ -126,19 +92,43 @@ pub struct TrainArgs {
     /// Rows of a mini-batch.
     #[arg(long, value_name = "ROWS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     batch_size: u32,
-    /// Passes over the data, at the most: with a hold-out, training ends when its loss no longer falls.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    epochs: u64,
-    /// Strength of the L2 penalty.
-    #[arg(long, default_value_t = 0.0, value_parser = parse_penalty)]
-    l2: f32,
+    /// Passes over the data, at the most: with a hold-out, training ends when its loss no longer falls
+    /// [default: 1; 500 with lbfgs, which ends when it has converged].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    epochs: Option<u64>,
+    /// How the learning rate changes with time: `auto` is what suits the optimiser.
+    #[arg(long, value_enum, default_value_t = ScheduleArg::Auto)]
+    schedule: ScheduleArg,
+    /// With `--schedule inverse`: the rate is divided by the number of the mini-batch to this power.
+    #[arg(long, value_name = "POWER", default_value_t = 0.5, value_parser = parse_share)]
+    power_t: f32,
+    /// Rows over which the learning rate rises to its full size.
+    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    warm_up: u64,
+    /// Momentum of SGD.
+    #[arg(long, default_value_t = 0.0, value_parser = parse_share)]
+    momentum: f32,
+    /// How much more the rows of a class count: `balanced` for all classes alike, or the weights of
+    /// some.
+    #[arg(long, value_name = "balanced|none|CLASS=WEIGHT,...", default_value = "none",
+        value_parser = parse_class_weights, allow_hyphen_values = true)]
+    class_weight: ClassWeights,
+    /// Strength of the L1 penalty on the mean loss: makes weights exactly zero.
+    #[arg(long, default_value_t = 0.0, value_parser = parse_at_least_zero)]
+    l1: f64,
+    /// Strength of the L2 penalty on the mean loss.
+    #[arg(long, default_value_t = 0.0, value_parser = parse_at_least_zero)]
+    l2: f64,
+    /// A factorization machine with so many factors: it learns interactions of all pairs of features.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=MOST_FACTORS as i64))]
+    factors: Option<u8>,
     /// Share of the rows to hold out [default: 0.1 with several epochs and learning rates, else 0].
     #[arg(long, value_name = "FRACTION", value_parser = parse_fraction)]
     holdout: Option<f64>,
     /// The order of rows: `auto` shuffles unless the rows are well mixed already.
     #[arg(long, value_enum, default_value_t = ShuffleArg::Auto)]
     shuffle: ShuffleArg,
-    /// What to do with rows whose target or weight can't be used.
+    /// What to do with rows whose target, weight or offset can't be used.
     #[arg(long, value_enum, default_value_t = OnErrorArg::Fail)]
     on_error: OnErrorArg,
     /// Most memory that the tables of categories may take.
@@ -174,7 +164,7 @@ pub(super) struct ApplyArgs {
     inputs: Vec<String>,
     #[command(flatten)]
     machine: MachineArgs,
-    /// What to do with rows whose target or weight can't be used.
+    /// What to do with rows whose target, weight or offset can't be used.
     #[arg(long, value_enum, default_value_t = OnErrorArg::Fail)]
     on_error: OnErrorArg,
     /// Write a summary as JSON (`-` for standard output).
@@ -201,10 +191,13 @@ pub struct PredictArgs {
     pub(super) apply: ApplyArgs,
     /// Where the predictions go: .parquet, .csv, .tsv or .arrow [default: CSV on standard output].
     #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
+    output: Option<PathBuf>,
     /// Columns of the input to carry over.
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    pub(super) keep: Vec<String>,
+    keep: Vec<String>,
+    /// Write the probability of each class, as columns p(CLASS).
+    #[arg(long)]
+    probabilities: bool,
 }
 
 /// `millstream inspect`
@@ -221,27 +214,24 @@ pub struct InspectArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum LossArg {
-    Logistic,
-    Squared,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 enum OptimizerArg {
     Gd,
     Sgd,
     Adagrad,
     Rmsprop,
+    Ftrl,
+    Lbfgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum ScheduleArg {
+    Auto,
+    Constant,
+    Inverse,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ScaleArg {
-    Auto,
-    None,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ClipArg {
     Auto,
     None,
 }
@@ -274,9 +264,9 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     }
 }
 
-fn parse_penalty(text: &str) -> Result<f32, String> {
-    let penalty = text.parse::<f32>().ok().filter(|p| *p >= 0.0 && p.is_finite());
-    penalty.ok_or_else(|| "expected a number of at least 0".to_string())
+fn parse_share(text: &str) -> Result<f32, String> {
+    let share = text.parse::<f32>().ok().filter(|s| (0.0..=1.0).contains(s));
+    share.ok_or_else(|| "expected a number between 0 and 1".to_string())
 }
 
 fn parse_fraction(text: &str) -> Result<f64, String> {
@@ -286,56 +276,24 @@ fn parse_fraction(text: &str) -> Result<f64, String> {
 
 impl DataArgs {
     fn validate(self) -> Result<PlanConfig> {
-        let mut overrides = match &self.features {
-            Some(path) => Overrides::read(path)?,
-            None => Overrides::default(),
-        };
-        let mut said = BTreeMap::new();
-        overrides.set(&self.numeric, ColumnUse::Numeric, &mut said)?;
-        overrides.set(&self.categorical, ColumnUse::Categorical, &mut said)?;
-        overrides.set(&self.text, ColumnUse::Text, &mut said)?;
-        overrides.set(&self.bin, ColumnUse::Bins, &mut said)?;
-        overrides.set(&self.ignore, ColumnUse::Ignore, &mut said)?;
-        for cross in self.cross {
-            let cross = Cross::try_from(cross)?;
-            if !overrides.crosses.contains(&cross) {
-                overrides.crosses.push(cross);
-            }
-        }
-        overrides.ngrams = self.ngrams.or(overrides.ngrams);
-        overrides.bins = self.bins.or(overrides.bins);
-        overrides.clip = match self.clip {
-            Some(ClipArg::Auto) => Clip::Auto,
-            Some(ClipArg::None) => Clip::None,
-            None => overrides.clip,
-        };
-        overrides.check()?;
-        for (name, role) in [(Some(&self.target), "the target"), (self.weight.as_ref(), "the weight")] {
-            if let Some(name) = name
-                && said.contains_key(name)
-            {
-                return Err(Error::usage(format!("column `{name}` is {role} and can't be a feature, too")));
-            }
-        }
-        if self.weight.as_ref() == Some(&self.target) {
-            return Err(Error::usage(format!("column `{}` can't be both target and weight", self.target)));
-        }
-        Ok(PlanConfig {
+        let (overrides, said) = self.features.validate()?;
+        let mut config = PlanConfig {
             inputs: self.inputs,
             read: self.read.validate()?,
-            target: self.target,
-            loss: self.loss.map(|loss| match loss {
-                LossArg::Logistic => Loss::Logistic,
-                LossArg::Squared => Loss::Squared,
-            }),
-            positive: self.positive,
-            weight: self.weight,
+            target: String::new(),
+            loss: None,
+            positive: None,
+            scan_classes: false,
+            weight: None,
+            offset: None,
             scale: matches!(self.scale, ScaleArg::Auto),
             overrides,
             seed: self.seed,
             threads: self.machine.threads(),
             memory: self.machine.memory,
-        })
+        };
+        self.target.validate(&said, &mut config)?;
+        Ok(config)
     }
 }
 
@@ -346,12 +304,25 @@ impl PlanArgs {
 }
 
 impl TrainArgs {
+    fn schedule(&self) -> Option<Schedule> {
+        let warm_up = self.warm_up.div_ceil(u64::from(self.batch_size));
+        let power = match self.schedule {
+            ScheduleArg::Auto if warm_up == 0 => return None,
+            ScheduleArg::Auto | ScheduleArg::Constant => 0.0,
+            ScheduleArg::Inverse => self.power_t,
+        };
+        Some(Schedule { power, warm_up })
+    }
+
     pub(super) fn validate(self) -> Result<TrainConfig> {
+        let schedule = self.schedule();
         Ok(TrainConfig {
             plan: self.data.validate()?,
             optimizer: match self.optimizer {
                 OptimizerArg::Gd => Optimizer::Gd,
-                OptimizerArg::Sgd => Optimizer::Sgd,
+                OptimizerArg::Sgd => Optimizer::Sgd { momentum: self.momentum },
+                OptimizerArg::Ftrl => Optimizer::FTRL,
+                OptimizerArg::Lbfgs => Optimizer::Lbfgs,
                 OptimizerArg::Adagrad => Optimizer::ADAGRAD,
                 OptimizerArg::Rmsprop => Optimizer::RMSPROP,
             },
@@ -361,7 +332,10 @@ impl TrainArgs {
             },
             batch_size: self.batch_size as usize,
             epochs: self.epochs,
-            l2: self.l2,
+            penalty: Penalty { l1: self.l1 as f32, l2: self.l2 as f32 },
+            schedule,
+            factors: self.factors.map(usize::from),
+            class_weights: self.class_weight,
             holdout: self.holdout,
             shuffle: match self.shuffle {
                 ShuffleArg::Auto => ShuffleMode::Auto,
@@ -369,8 +343,20 @@ impl TrainArgs {
             },
             skip_bad_rows: matches!(self.on_error, OnErrorArg::Skip),
             max_model: self.max_model,
+            init: self.init,
             model: self.model,
         })
+    }
+}
+
+impl PredictArgs {
+    pub(super) fn writes_to_stdout(&self) -> bool {
+        self.output.is_none()
+    }
+
+    pub(super) fn validate(self) -> Result<(ApplyConfig, PredictConfig)> {
+        let (keep, probabilities, output) = (self.keep, self.probabilities, self.output);
+        Ok((self.apply.validate()?, PredictConfig { keep, probabilities, output }))
     }
 }
 

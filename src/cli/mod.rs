@@ -1,10 +1,12 @@
 //! The command line: arguments become configurations, configurations become runs.
 
 mod args;
+mod features;
 mod read;
 mod screen;
 mod show;
 mod size;
+mod target;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -70,17 +72,17 @@ pub fn run(command: Command) -> Result<()> {
         Command::Predict(args) => {
             watch_for_interrupts(&stop);
             let (quiet, summary_to) = (args.apply.quiet, SummaryTo::new(args.apply.summary.clone())?);
-            if args.output.is_none() && matches!(summary_to, SummaryTo::Stdout) {
+            if args.writes_to_stdout() && matches!(summary_to, SummaryTo::Stdout) {
                 return Err(Error::usage("predictions and summary would both go to standard output")
                     .remedy("name a file for one of them"));
             }
-            let config = args.apply.validate()?;
+            let (config, wanted) = args.validate()?;
             let mut screen = Screen::new(quiet);
-            let result = trainer::predict(&config, &args.keep, args.output.as_deref(), &stop, &mut screen);
+            let result = trainer::predict(&config, &wanted, &stop, &mut screen);
             screen.finish();
             let summary = result?;
             if !quiet {
-                say(show::outcome(&summary, args.output.as_deref()).trim_end());
+                say(show::outcome(&summary, wanted.output.as_deref()).trim_end());
             }
             summary_to.write(&summary)
         }

@@ -82,7 +82,7 @@ impl ConvertConfig {
 pub(super) fn look(config: &ConvertConfig, dataset: &Dataset, stop: &AtomicBool) -> Result<Profile> {
     let look = Look {
         target: None,
-        weight: None,
+        amounts: &[],
         overrides: &Overrides::default(),
         // There is more to do at the same time.
         threads: 1,

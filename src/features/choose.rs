@@ -246,9 +246,9 @@ fn parent(name: &str, profile: &Profile, wishes: &Wishes, columns: &[PlannedColu
         (None, Some((column, part))) => (column, Some(part)),
         (None, None) => return Err(no_such_column(name, profile.columns.iter().map(|c| c.name.as_str()))),
     };
-    if column.name == wishes.target || Some(&column.name) == wishes.weight.as_ref() {
+    if wishes.is_label(&column.name) {
         return Err(Error::usage(format!(
-            "column `{}` is target or weight and can't be crossed",
+            "column `{}` is the target or stands beside it and can't be crossed",
             column.name
         )));
     }

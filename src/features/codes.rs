@@ -9,6 +9,19 @@ use super::values::for_each_text;
 use super::vocabulary::{MISSING, Vocabulary};
 use crate::error::{Error, Result};
 
+/// Something that gives each text a code.
+pub(super) trait Codes {
+    /// The code of a text.
+    fn code(&self, text: &[u8]) -> u32;
+}
+
+impl Codes for Vocabulary {
+    #[inline]
+    fn code(&self, text: &[u8]) -> u32 {
+        Vocabulary::code(self, text)
+    }
+}
+
 /// A dictionary's texts, and their codes.
 pub(super) type Dictionary = (ArrayRef, Arc<Vec<u32>>);
 
@@ -22,7 +35,7 @@ type Met = (Weak<dyn Array>, Arc<Vec<u32>>);
 
 impl Dictionaries {
     /// The codes of a dictionary. Threads that ask for the same one at the same time wait for the first.
-    fn codes(&self, values: &ArrayRef, vocabulary: &Vocabulary) -> Result<Arc<Vec<u32>>> {
+    fn codes(&self, values: &ArrayRef, vocabulary: &impl Codes) -> Result<Arc<Vec<u32>>> {
         let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         met.retain(|(values, _)| values.strong_count() > 0);
         let known =
@@ -41,7 +54,7 @@ impl Dictionaries {
 /// Appends the code of each row to `codes`. `last` is the dictionary of the batch before, if it had one.
 pub(super) fn encode_categories(
     array: &ArrayRef,
-    vocabulary: &Vocabulary,
+    vocabulary: &impl Codes,
     shared: &Dictionaries,
     last: &mut Option<Dictionary>,
     codes: &mut Vec<u32>,

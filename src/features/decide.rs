@@ -3,11 +3,11 @@
 use super::choose::{CONSTANT, SAME_AS, choose, cross};
 use super::overrides::Overrides;
 use super::plan::{Plan, PlannedColumn, Use};
-use super::profile::{ColumnProfile, Findings, Numbers, Profile};
-use super::target::Target;
+use super::profile::{ColumnProfile, Profile};
+use super::target::{LossChoice, Offset, OffsetKind, Understood, understand_target};
 use super::values::Sort;
 use crate::error::{Error, Result};
-use crate::learn::{Loss, Task};
+use crate::learn::Loss;
 use crate::suggest::no_such_column;
 
 /// What the user wishes of a plan.
@@ -16,11 +16,13 @@ pub struct Wishes {
     /// The target column.
     pub target: String,
     /// The loss, if one was named.
-    pub loss: Option<Loss>,
+    pub loss: Option<LossChoice>,
     /// The positive class, if one was named.
     pub positive: Option<String>,
     /// The column of importance weights.
     pub weight: Option<String>,
+    /// What is added to the margins.
+    pub offset: Option<Offset>,
     /// Whether numbers (and a numeric target) may be scaled.
     pub scale: bool,
     /// The word on single columns.
@@ -29,29 +31,60 @@ pub struct Wishes {
     pub hash_seed: u64,
 }
 
-/// Makes a plan.
+impl Wishes {
+    /// The columns of weights and offsets, which are no features; of each the word and the option for it.
+    fn amounts(&self) -> impl Iterator<Item = (&String, &'static str, &'static str)> {
+        let weight = self.weight.iter().map(|weight| (weight, "weights", "--weight"));
+        let offset = self.offset.iter().map(|offset| match offset.kind {
+            OffsetKind::Margin => (&offset.column, "offsets", "--offset"),
+            OffsetKind::Exposure => (&offset.column, "exposures", "--exposure"),
+        });
+        weight.chain(offset)
+    }
+
+    /// Whether a column is no feature, because it is the target or stands beside it.
+    pub(super) fn is_label(&self, column: &str) -> bool {
+        column == self.target || self.amounts().any(|(name, _, _)| name == column)
+    }
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided {
+    /// What becomes of each column.
+    pub plan: Plan,
+    /// The loss to minimise, in the target's own unit.
+    pub loss: Loss,
+    /// What the user should know of the target.
+    pub notes: Vec<String>,
+}
+
+/// Makes a plan, and says which loss suits it.
 ///
 /// # Errors
 /// If a named column is not there, or the target can't be understood.
-pub fn decide(profile: &Profile, wishes: &Wishes) -> Result<Plan> {
+pub fn decide(profile: &Profile, wishes: &Wishes) -> Result<Decided> {
     let names: Vec<&str> = profile.columns.iter().map(|c| c.name.as_str()).collect();
-    let named = wishes.overrides.columns.keys().chain([&wishes.target]).chain(&wishes.weight);
+    let amounts = wishes.amounts().map(|(name, _, _)| name);
+    let named = wishes.overrides.columns.keys().chain([&wishes.target]).chain(amounts);
     for name in named {
         if !names.contains(&name.as_str()) {
             return Err(no_such_column(name, names));
         }
     }
-    if let Some(weight) = wishes.weight.as_ref().and_then(|w| profile.column(w))
-        && !matches!(weight.sort, Sort::Number | Sort::Bool)
-    {
-        return Err(Error::data(format!("found {}, expected numbers as weights", weight.data_type))
-            .in_column(&weight.name)
-            .remedy("name another column in --weight"));
+    for (name, what, option) in wishes.amounts() {
+        if let Some(column) = profile.column(name)
+            && !matches!(column.sort, Sort::Number | Sort::Bool)
+        {
+            return Err(Error::data(format!("found {}, expected numbers as {what}", column.data_type))
+                .in_column(name)
+                .remedy(format!("name another column in {option}")));
+        }
     }
-    let target = understand_target(profile, wishes)?;
+    let Understood { target, loss, notes } = understand_target(profile, wishes)?;
     let mut columns = Vec::new();
     for column in &profile.columns {
-        if column.name == wishes.target || Some(&column.name) == wishes.weight.as_ref() {
+        if wishes.is_label(&column.name) {
             continue;
         }
         let (mut used, mut why) = choose(column, profile, wishes).map_err(|e| e.in_column(&column.name))?;
@@ -78,14 +111,18 @@ pub fn decide(profile: &Profile, wishes: &Wishes) -> Result<Plan> {
     for wish in &wishes.overrides.crosses {
         columns.push(cross(wish, profile, wishes, &columns)?);
     }
-    Ok(Plan { target, weight: wishes.weight.clone(), hash_seed: wishes.hash_seed, columns })
+    let (weight, offset) = (wishes.weight.clone(), wishes.offset.clone());
+    let plan = Plan { target, weight, offset, hash_seed: wishes.hash_seed, columns };
+    let mut notes = notes;
+    notes.extend(dropped(&plan));
+    Ok(Decided { plan, loss, notes })
 }
 
 /// Columns that a line names.
 const MOST_TOLD: usize = 8;
 
 /// A line on the columns that are left out because they say nothing, or nothing new; `None` if there are none.
-pub fn dropped(plan: &Plan) -> Option<String> {
+fn dropped(plan: &Plan) -> Option<String> {
     let is_dropped =
         |c: &&PlannedColumn| c.used == Use::Ignore && (c.why == CONSTANT || c.why.starts_with(SAME_AS));
     let dropped: Vec<&PlannedColumn> = plan.columns.iter().filter(is_dropped).collect();
@@ -110,73 +147,4 @@ fn same_as<'a>(
         other.used == *used && profile.column(&other.name).is_some_and(|o| o.digest == Some(digest))
     };
     before.iter().find(same).map(|other| other.name.as_str())
-}
-
-fn understand_target(profile: &Profile, wishes: &Wishes) -> Result<Target> {
-    let column = profile.column(&wishes.target).ok_or_else(|| no_such_column(&wishes.target, []))?;
-    let fault = |message: String| Error::data(message).in_column(&wishes.target);
-    let name = wishes.target.clone();
-    let classes = &column.classes;
-    if !column.sort.suits_a_target() {
-        return Err(fault(format!("a target of type {} can't be learned", column.data_type))
-            .remedy("name a column of numbers, or of two classes"));
-    }
-    if column.missing == profile.rows {
-        return Err(fault("the target is missing in the whole sample".to_string()));
-    }
-    let is_number = column.sort == Sort::Number;
-    let is_sign = |x: &str| matches!(x, "0" | "1" | "-1");
-    let two_classes = classes.len() == 2 && !column.distinct_is_bound;
-    let binary = match wishes.loss {
-        Some(loss) => matches!(loss.task(), Task::Binary),
-        None => !is_number || two_classes && classes.iter().all(|(x, _)| is_sign(x)),
-    };
-    if binary {
-        if column.distinct == 1 {
-            let only = classes.first().map_or("", |(x, _)| x);
-            return Err(fault(format!("every row of the sample has the target {only:?}"))
-                .remedy("a classifier needs two classes: name another column in --target"));
-        }
-        if !two_classes {
-            let found = if column.distinct_is_bound { "more than ".to_string() } else { String::new() };
-            return Err(fault(format!(
-                "the target has {found}{} distinct values, expected two classes",
-                column.distinct
-            ))
-            .remedy("name a column with two classes, or a number with --loss squared"));
-        }
-        let mut classes = classes.clone();
-        classes.sort_by(|a, b| match (a.0.parse::<f64>(), b.0.parse::<f64>()) {
-            (Ok(x), Ok(y)) => x.total_cmp(&y),
-            _ => a.0.cmp(&b.0),
-        });
-        // As elsewhere in this field, the class that sorts last is the positive one.
-        if let Some(positive) = &wishes.positive {
-            match classes.iter().position(|(c, _)| c == positive) {
-                Some(0) => classes.swap(0, 1),
-                Some(_) => {}
-                None => {
-                    let known = format!("the classes are {:?} and {:?}", classes[0].0, classes[1].0);
-                    return Err(Error::usage(format!("no row has the class {positive:?}")).remedy(known));
-                }
-            }
-        }
-        let share = classes[1].1 as f64 / (classes[0].1 + classes[1].1) as f64;
-        let [(negative, _), (positive, _)] =
-            <[(String, u64); 2]>::try_from(classes).map_err(|_| fault("expected two classes".to_string()))?;
-        return Ok(Target::Binary { column: name, positive, negative, share });
-    }
-    if wishes.positive.is_some() {
-        return Err(Error::usage("--positive suits a target of two classes, not a number"));
-    }
-    let Findings::Numbers(Numbers { moments, .. }) = &column.found else {
-        return Err(fault(format!("found {}, expected numbers for --loss squared", column.data_type)));
-    };
-    let (mean, deviation) = (moments.mean, moments.deviation);
-    if column.distinct == 1 {
-        return Err(fault(format!("every row of the sample has the target {mean}"))
-            .remedy("there is nothing to learn: name another column in --target"));
-    }
-    let (offset, scale) = if wishes.scale && deviation > 0.0 { (mean, deviation) } else { (0.0, 1.0) };
-    Ok(Target::Number { column: name, offset, scale })
 }

@@ -7,6 +7,7 @@
 mod bins;
 mod choose;
 mod codes;
+mod column;
 mod cross;
 mod decide;
 mod digest;
@@ -30,7 +31,7 @@ mod vocabulary;
 
 pub(crate) use crate::suggest::no_such_column;
 pub use cross::{Cross, Parent};
-pub use decide::{Wishes, decide, dropped};
+pub use decide::{Decided, Wishes, decide};
 pub use encode::{Encoded, Encoder, ReadHint, RowFilter, SplitCache};
 pub use limits::Limits;
 pub use overrides::{Clip, ColumnUse, Overrides};
@@ -38,4 +39,5 @@ pub use plan::{FeatureRef, Plan, PlannedColumn, TimePart, Use};
 pub use profile::Profile;
 pub use scale::{Form, Scale};
 pub use survey::Survey;
-pub use target::Target;
+pub(crate) use target::Tally;
+pub use target::{ClassWeights, LossChoice, Offset, OffsetKind, Target};

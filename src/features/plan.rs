@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::bins;
 use super::cross::{self, Parent};
 use super::scale::Scale;
-use super::target::Target;
+use super::target::{Offset, Target};
 use super::tokens::STYLE;
 use crate::learn::{Column, Shape};
 
@@ -18,6 +18,9 @@ pub struct Plan {
     pub target: Target,
     /// The column of importance weights.
     pub weight: Option<String>,
+    /// What is added to the margins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<Offset>,
     /// Seed of the hashes of categories.
     pub hash_seed: u64,
     /// All other columns, in the table's order, and then the crosses.
@@ -250,7 +253,8 @@ pub enum FeatureRef {
 impl Plan {
     /// The shape of the encoded rows.
     pub fn shape(&self) -> Shape {
-        let mut shape = Shape { weighted: self.weight.is_some(), ..Shape::default() };
+        let (weighted, offset) = (self.weight.is_some(), self.offset.is_some());
+        let mut shape = Shape { weighted, offset, ..Shape::default() };
         for column in &self.columns {
             let s = column.used.shape();
             shape.dense += s.dense;

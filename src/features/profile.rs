@@ -4,10 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::bins::{levels, quantiles};
-use super::overrides::Overrides;
+use super::decide::Wishes;
 use super::scale::{Moments, Scale, is_heavy_tailed};
+use super::target::{Tally, needs_classes, task};
 use super::text::Words;
 use super::values::Sort;
+use crate::learn::Task;
 
 /// What a survey found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +20,11 @@ pub struct Profile {
     pub whole: bool,
     pub(super) columns: Vec<ColumnProfile>,
 }
+
+/// Most classes that a target can have.
+pub(super) const MOST_CLASSES: usize = 4096;
+/// Most classes that are kept of each column of which nobody has said yet that it is the target.
+pub(super) const MOST_KEPT_CLASSES: usize = 256;
 
 /// What was found of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +42,7 @@ pub(super) struct ColumnProfile {
     pub(super) distinct: u64,
     /// Whether there were more than were counted.
     pub(super) distinct_is_bound: bool,
-    /// The values, with their counts, of a column that has one or two.
+    /// All distinct values, with their counts, of what may be the target; none if they are too many.
     pub(super) classes: Vec<(String, u64)>,
     /// Whether neighbouring rows are no more alike than chance has it; only of what may be the target.
     pub(super) is_random: Option<bool>,
@@ -153,17 +160,45 @@ impl ColumnProfile {
 }
 
 impl Profile {
-    /// Whether a plan can be made from it: every column was looked at as the user's word has it, and the
-    /// target's order was, too.
-    pub fn serves(&self, overrides: &Overrides, target: &str, weight: Option<&str>) -> bool {
+    /// Whether a plan can be made from it: every column was looked at as the user's word has it, and of the
+    /// target its order and, where they matter, its classes are known.
+    pub fn serves(&self, wishes: &Wishes) -> bool {
         self.columns.iter().all(|column| {
             let name = column.name.as_str();
-            let is_label = name == target || Some(name) == weight;
+            let overrides = &wishes.overrides;
             let is_ignored = overrides.ignores(name);
             let as_wanted = overrides.sort(name, column.natural) == column.sort
                 && overrides.ngrams_of(name).is_none_or(|ngrams| column.has_words(ngrams));
-            (as_wanted || is_ignored && !is_label) && (name != target || column.is_random.is_some())
+            let is_looked_at = as_wanted || is_ignored && !wishes.is_label(name);
+            let suits_as_target = || {
+                column.is_random.is_some() && (!column.classes.is_empty() || !needs_classes(column, wishes))
+            };
+            is_looked_at && (name != wishes.target || suits_as_target())
         })
+    }
+
+    /// Whether the target has classes, by the user's word or by what the sample shows.
+    pub(crate) fn has_classes(&self, wishes: &Wishes) -> bool {
+        let task = self.column(&wishes.target).map(|column| task(column, wishes));
+        matches!(task, Some(Task::Binary | Task::Classes))
+    }
+
+    /// An empty tally for all of a target's rows.
+    pub(crate) fn tally(&self, target: &str) -> Tally {
+        Tally::new(self.column(target).is_some_and(|column| column.sort == Sort::Number), MOST_CLASSES)
+    }
+
+    /// The profile with what a tally of all rows says of a target's classes.
+    #[must_use]
+    pub(crate) fn with_classes(mut self, target: &str, tally: &Tally) -> Profile {
+        for column in self.columns.iter_mut().filter(|column| column.name == target) {
+            let classes = tally.classes();
+            column.distinct_is_bound = classes.is_none();
+            column.classes = classes.unwrap_or_default();
+            column.distinct =
+                if column.distinct_is_bound { MOST_CLASSES } else { column.classes.len() } as u64;
+        }
+        self
     }
 
     /// Whether the target looks as if the rows were in random order.

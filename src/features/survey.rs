@@ -11,8 +11,8 @@ use super::keys::{SmallKeys, integers};
 use super::maps::Maps;
 use super::mixing::Mixing;
 use super::overrides::Overrides;
-use super::profile::{ColumnProfile, Findings, Fitted, Numbers, Profile};
-use super::target::parse;
+use super::profile::{ColumnProfile, Findings, Fitted, MOST_CLASSES, MOST_KEPT_CLASSES, Numbers, Profile};
+use super::target::{Tally, parse};
 use super::text::{DEFAULT_NGRAMS, WordSurvey};
 use super::thinned::Thinned;
 use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, logical, numbers};
@@ -59,6 +59,9 @@ struct ColumnSurvey {
     values: (u64, f64),
     /// Of what may be the target.
     mixing: Option<Mixing>,
+    /// Of what may be the target the numbers, at most so many as there may be classes. Texts are counted anyway.
+    tally: Tally,
+    most_classes: usize,
 }
 
 /// Most numbers and distinct values kept of all columns together.
@@ -71,6 +74,7 @@ impl Survey {
     /// might be it.
     pub fn new(schema: &Schema, target: Option<&str>, overrides: &Overrides) -> Self {
         let each = (MOST_KEPT / schema.fields().len().max(1)).clamp(512, 1 << 16);
+        let most_classes = if target.is_some() { MOST_CLASSES } else { MOST_KEPT_CLASSES };
         let columns = schema.fields().iter().map(|field| {
             let sort = overrides.sort(field.name(), Sort::of(field.data_type()));
             let asked = overrides.ngrams_of(field.name());
@@ -97,6 +101,8 @@ impl Survey {
                 small_keys: SmallKeys::default(),
                 values: (0, 0.0),
                 mixing: is_label.then(Mixing::default),
+                tally: Tally::new(true, most_classes),
+                most_classes,
             }
         });
         Survey { rows: 0, columns: columns.collect() }
@@ -148,6 +154,9 @@ impl ColumnSurvey {
     fn add(&mut self, array: &ArrayRef) -> Result<()> {
         if let Some(mixing) = &mut self.mixing {
             mixing.add(array)?;
+            if self.sort == Sort::Number {
+                self.tally.add(array)?;
+            }
         }
         match self.sort {
             Sort::Number => for_each_number(array, |_, x| match x {
@@ -332,25 +341,19 @@ impl ColumnSurvey {
         }
     }
 
-    /// The values and counts of a column that has one or two.
+    /// The values and counts of what may be the target; none if there are too many, or one is no name.
     fn classes(&self) -> Vec<(String, u64)> {
-        if self.distinct.len() > 2 {
-            return Vec::new();
-        }
+        let is_over = self.distinct.is_bound || self.distinct.len() > self.most_classes;
         match self.sort {
+            _ if self.mixing.is_none() || is_over => Vec::new(),
+            Sort::Number => self.tally.classes().unwrap_or_default(),
             Sort::Text | Sort::Bool => {
-                self.distinct.texts().into_iter().map(|(text, n, _)| (text.to_string(), n)).collect()
-            }
-            Sort::Number => {
-                let mut classes: Vec<(f64, u64)> = Vec::new();
-                for &x in self.numbers.values() {
-                    match classes.iter_mut().find(|(class, _)| *class == x) {
-                        Some((_, n)) => *n += 1,
-                        // Minus zero is zero.
-                        None => classes.push((x + 0.0, 1)),
-                    }
+                let mut texts = self.distinct.texts();
+                if texts.len() < self.distinct.len() {
+                    return Vec::new();
                 }
-                classes.into_iter().map(|(x, n)| (x.to_string(), n)).collect()
+                texts.sort_by(|a, b| a.0.cmp(b.0));
+                texts.into_iter().map(|(text, count, _)| (text.to_string(), count)).collect()
             }
             Sort::List | Sort::Floats | Sort::Map | Sort::Time | Sort::Other => Vec::new(),
         }

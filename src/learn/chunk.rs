@@ -22,13 +22,16 @@ pub struct Shape {
     pub valued: usize,
     /// Whether rows carry importance weights.
     pub weighted: bool,
+    /// Whether rows carry offsets.
+    pub offset: bool,
 }
 
 impl Shape {
     /// Bytes of one encoded row; lists are taken to hold `list_len` codes without values.
     pub fn row_bytes(&self, list_len: usize) -> usize {
         let lists = self.lists * (1 + list_len) + 2 * self.valued;
-        4 * (self.dense + self.slots + lists + 1 + usize::from(self.weighted)) + 8
+        let labels = 1 + usize::from(self.weighted) + usize::from(self.offset);
+        4 * (self.dense + self.slots + lists + labels) + 8
     }
 }
 
@@ -96,10 +99,13 @@ impl ListColumn {
 pub struct Chunk {
     shape: Shape,
     rows: usize,
-    /// Targets: 0 or 1 for a classifier, the (scaled) number for a regression.
+    /// Targets: 0 or 1 for a classifier, with several classes a class's number, the (scaled) number for a
+    /// regression.
     pub labels: Vec<f32>,
     /// Importance weights; empty if the rows carry none.
     pub weights: Vec<f32>,
+    /// What is added to the margins; empty if that is nothing.
+    pub offsets: Vec<f32>,
     /// Numbers, shape `[dense, capacity]`; of each row of this array the first `rows` count.
     dense: Array2<f32>,
     /// Codes of the category columns, each of `rows`.
@@ -116,6 +122,7 @@ impl Chunk {
             rows: 0,
             labels: Vec::with_capacity(capacity),
             weights: Vec::new(),
+            offsets: Vec::new(),
             dense: Array2::zeros((shape.dense, capacity)),
             slots: (0..shape.slots).map(|_| Vec::with_capacity(capacity)).collect(),
             lists: (0..shape.lists).map(|_| ListColumn::new()).collect(),
@@ -142,7 +149,8 @@ impl Chunk {
         let list = |l: &ListColumn| l.offsets.capacity() + l.codes.capacity() + l.values.capacity();
         let lists: usize = self.lists.iter().map(list).sum();
         let slots: usize = self.slots.iter().map(Vec::capacity).sum();
-        4 * (self.dense.len() + slots + lists + self.labels.capacity() + self.weights.capacity())
+        let labels = self.labels.capacity() + self.weights.capacity() + self.offsets.capacity();
+        4 * (self.dense.len() + slots + lists + labels)
     }
 
     /// Empties the chunk and makes room for at least `capacity` rows.
@@ -150,6 +158,7 @@ impl Chunk {
         self.rows = 0;
         self.labels.clear();
         self.weights.clear();
+        self.offsets.clear();
         if self.dense.ncols() < capacity {
             self.dense = Array2::zeros((self.shape.dense, capacity));
         }
@@ -193,6 +202,9 @@ impl Chunk {
         if self.shape.weighted {
             self.weights.extend(rows.iter().map(|&(c, r)| from[c as usize].weights[r as usize]));
         }
+        if self.shape.offset {
+            self.offsets.extend(rows.iter().map(|&(c, r)| from[c as usize].offsets[r as usize]));
+        }
         // Column by column: of each the rows in question fit into a cache.
         for column in 0..self.shape.dense {
             let sources: Vec<&[f32]> = from.iter().map(|chunk| chunk.dense(column)).collect();
@@ -219,6 +231,9 @@ impl Chunk {
         if self.shape.weighted {
             self.weights.extend_from_slice(&from.weights[start..end]);
         }
+        if self.shape.offset {
+            self.offsets.extend_from_slice(&from.offsets[start..end]);
+        }
         for column in 0..self.shape.dense {
             let source = &from.dense(column)[start..end];
             self.dense_mut(column)[at..at + end - start].copy_from_slice(source);
@@ -237,11 +252,12 @@ mod tests {
     use super::*;
 
     fn sample(rows: usize) -> Chunk {
-        let shape = Shape { dense: 2, slots: 1, lists: 2, valued: 2, weighted: true };
+        let shape = Shape { dense: 2, slots: 1, lists: 2, valued: 2, weighted: true, offset: true };
         let mut chunk = Chunk::new(shape, rows);
         for r in 0..rows {
             chunk.labels.push(r as f32);
             chunk.weights.push(10.0 + r as f32);
+            chunk.offsets.push(-0.5 * r as f32);
             chunk.dense_mut(0)[r] = 0.5 * r as f32;
             chunk.dense_mut(1)[r] = -(r as f32);
             chunk.slots[0].push(r as u32 * 7);
@@ -265,7 +281,7 @@ mod tests {
         appended.append(&from, 3, 6);
         appended.append(&from, 9, 16);
         assert_eq!(gathered, appended);
-        assert_eq!(gathered.rows(), 10);
+        assert_eq!((gathered.rows(), gathered.offsets.len()), (10, 10));
         assert_eq!(gathered.lists[0].row(9), from.lists[0].row(15));
         let valued = |chunk: &Chunk, row| chunk.lists[1].valued(row).collect::<Vec<_>>();
         assert_eq!(valued(&gathered, 9), valued(&from, 15));

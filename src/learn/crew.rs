@@ -116,7 +116,7 @@ impl Drop for Watch<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Chunk, HASHED, Iterate, Loss, Optimizer, Settings, Shape, learner};
+    use super::super::{Chunk, HASHED, Iterate, Loss, Optimizer, Penalty, Settings, Shape, learner};
     use super::*;
 
     struct Threads(usize);
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn any_number_of_hands_learns_the_same_bits() {
-        let shape = Shape { dense: 5, slots: 7, lists: 2, valued: 2, weighted: false };
+        let shape = Shape { dense: 5, slots: 7, lists: 2, valued: 2, weighted: false, offset: false };
         let rows = 3000;
         let mut chunk = Chunk::new(shape, rows);
         let mut random = crate::random::Random::new(1, 2);
@@ -158,10 +158,10 @@ mod tests {
                     loss: Loss::Logistic,
                     optimizer: Optimizer::ADAGRAD,
                     rates: rates.clone(),
-                    l2: 1e-4,
+                    penalty: Penalty { l1: 0.0, l2: 1e-4 },
                     shape,
                     tables: [vec![(1, 4); 7], vec![(4, 0), (1, 4)]].concat(),
-                    max_bytes: 1 << 20,
+                    ..Settings::default()
                 });
                 let mut margins = Vec::new();
                 for start in (0..rows).step_by(1000) {

@@ -1,42 +1,26 @@
-//! The learner: K models side by side, one mini-batch after the other.
+//! The learner: models side by side, one mini-batch after the other.
 
 use std::ops::Range;
 
-use super::chunk::{Chunk, Shape};
+use super::chunk::Chunk;
 use super::crew::{Board, Crew, Job};
+use super::form::{Form, ModelForm};
 use super::linear::{Iterate, Linear, State, Weights};
 use super::loss::Loss;
-use super::optimizer::{AdaGradRule, Optimizer, RmsPropRule, Rule, SgdRule};
+use super::optimizer::{Lane, Rule};
 use super::record::Record;
-use super::shard::{Codes, Shard, Step, clock};
+use super::settings::Settings;
+use super::shard::{Codes, Shard};
 use super::span::Span;
+use super::step::{MODELS, Step};
 use super::table::Table;
+use crate::random::keyed;
 
-/// What a learner is made from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// The loss.
-    pub loss: Loss,
-    /// The optimiser.
-    pub optimizer: Optimizer,
-    /// One learning rate for each model side by side: one, or four.
-    pub rates: Vec<f32>,
-    /// Strength of the L2 penalty `l2/2 * |w|^2` on the mean loss; the bias is free of it.
-    pub l2: f32,
-    /// The chunks' columns.
-    pub shape: Shape,
-    /// For each category column, then each list column: known categories, and log2 of the records
-    /// that the others share at the start.
-    pub tables: Vec<(usize, u32)>,
-    /// Most bytes that all tables together may grow to.
-    pub max_bytes: usize,
-}
-
-/// A learner of any number of models and any optimiser.
+/// A learner of any number of models, any form and any optimiser.
 pub trait Learn: Send {
     /// Learns from `rows` of `chunk` in mini-batches of `batch` rows (the last may have fewer), by the
     /// hands of `crew`, whose number changes nothing but the time. Appends each row's margins *before*
-    /// its mini-batch's step, one for each model, to `margins`.
+    /// its mini-batch's step, model after model, to `margins`.
     fn learn(
         &mut self,
         chunk: &Chunk,
@@ -57,6 +41,10 @@ pub trait Learn: Send {
 
     /// A learner that goes on with model `model` alone.
     fn only(&self, model: usize) -> Box<dyn Learn>;
+
+    /// Lets all models start from a model's weights and, if given, from what its optimiser kept. The tables
+    /// must have been made for as many features as the model has.
+    fn start_from(&mut self, linear: &Linear, state: Option<&State>);
 
     /// The weights of a model.
     fn weights(&mut self, model: usize, iterate: Iterate) -> Linear;
@@ -86,115 +74,158 @@ pub enum Column {
     List(usize),
 }
 
-/// Makes a learner.
-///
-/// # Panics
-/// If there are neither one nor four rates.
-pub fn learner(settings: &Settings) -> Box<dyn Learn> {
-    match settings.optimizer {
-        Optimizer::Gd => sized(settings, SgdRule, true),
-        Optimizer::Sgd => sized(settings, SgdRule, false),
-        Optimizer::AdaGrad { epsilon } => sized(settings, AdaGradRule { epsilon }, false),
-        Optimizer::RmsProp { decay, epsilon } => sized(settings, RmsPropRule { decay, epsilon }, false),
-    }
-}
-
-fn sized<R: Rule>(settings: &Settings, rule: R, defer: bool) -> Box<dyn Learn> {
-    match settings.rates[..] {
-        [rate] => Box::new(Learner::new(settings, rule, [rate], defer)),
-        [a, b, c, d] => Box::new(Learner::new(settings, rule, [a, b, c, d], defer)),
-        _ => panic!("a learner has one or four models, not {}", settings.rates.len()),
-    }
-}
-
 /// Columns are dealt to this many shards, whatever the number of threads.
 const SHARDS: usize = 8;
 
-struct Learner<R, const K: usize> {
+pub(crate) struct Learner<R, F, const K: usize> {
+    model_form: ModelForm,
+    pub(crate) form: F,
     loss: Loss,
+    class_weights: Vec<f32>,
+    /// The models' learning rates.
+    pub(crate) rates: Vec<f32>,
     step: Step<R, K>,
     max_bytes: usize,
     shards: Vec<Shard<K>>,
-    bias: Record<K>,
-    /// Rows since the last deferred step.
-    deferred_rows: u64,
+    bias: Vec<Record<K>>,
+    /// The weight of the rows since the last deferred step.
+    deferred: f64,
     capped: bool,
 }
 
-impl<R: Rule, const K: usize> Learner<R, K> {
-    fn new(settings: &Settings, rule: R, rates: [f32; K], defer: bool) -> Self {
-        let shape = settings.shape;
-        let lazy = !defer && (settings.l2 > 0.0 || R::DECAYS);
+/// The rates of each lane of each model's blocks.
+fn lane_rates<const K: usize>(form: &impl Form<K>, rates: &[f32]) -> [[f32; K]; MODELS] {
+    let mut lanes = [[0.0; K]; MODELS];
+    for (model, &rate) in rates.iter().enumerate() {
+        if form.blocks() == 1 && rates.len() == K {
+            lanes[0][model] = rate;
+        } else {
+            lanes[model] = [rate; K];
+        }
+    }
+    lanes
+}
+
+impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
+    pub(crate) fn new(settings: &Settings, rule: R, form: F, defer: bool) -> Self {
+        let (shape, rates) = (settings.shape, &settings.rates);
+        let step = Step::new(rule, lane_rates(&form, rates), settings.schedule, settings.penalty, defer, 0);
         let count = SHARDS.min(shape.dense + shape.slots + shape.lists).max(1);
         let mut shards = vec![Shard { dense: Vec::new(), tables: Vec::new(), part: Vec::new() }; count];
+        // Each column's records start from random numbers of their own, where they do.
+        let fresh = |column: usize, record: usize, block: usize| {
+            form.fresh(block, keyed(settings.seed ^ ((column as u64) << 32), record as u64))
+        };
         // Dense columns go round from the first shard, the much dearer tables from the last.
         for column in 0..shape.dense {
-            shards[column % count].dense.push((column, Record::ZERO));
+            let record = (0..form.blocks()).map(|block| fresh(column, 0, block)).collect();
+            shards[column % count].dense.push((column, record));
         }
         let codes = (0..shape.slots).map(Codes::Slots).chain((0..shape.lists).map(Codes::List));
         for (i, (codes, &(known, bits))) in codes.zip(&settings.tables).enumerate() {
-            shards[count - 1 - i % count].tables.push((codes, Table::new(known, bits, lazy)));
+            let lazy = step.lazy.then_some(0);
+            let table = Table::new(known, bits, form.blocks(), lazy, |record, block| {
+                fresh(shape.dense + i, record, block)
+            });
+            shards[count - 1 - i % count].tables.push((codes, table));
+        }
+        let mut bias = vec![Record::ZERO; form.blocks()];
+        for model in 0..rates.len() {
+            for (lane, &start) in settings.start.iter().enumerate() {
+                let (block, k) = form.place(model, lane);
+                bias[block].weight[k] = start;
+            }
         }
         Learner {
+            model_form: settings.form,
+            form,
             loss: settings.loss,
-            step: Step { rule, rates, l2: settings.l2, lazy, defer, number: 0, clock: clock(0) },
+            class_weights: settings.class_weights.clone(),
+            rates: rates.clone(),
+            step,
             max_bytes: settings.max_bytes,
             shards,
-            bias: Record::ZERO,
-            deferred_rows: 0,
+            bias,
+            deferred: 0.0,
             capped: false,
         }
     }
 
-    /// Collects one number of each record, in the order of the columns.
-    fn collect(&self, number: impl Fn(&Record<K>) -> f32) -> Weights {
-        let mut dense: Vec<(usize, f32)> =
-            self.shards.iter().flat_map(|s| s.dense.iter().map(|(c, r)| (*c, number(r)))).collect();
-        dense.sort_by_key(|&(column, _)| column);
-        let tables = |list: bool| {
-            let mut tables: Vec<(usize, Vec<f32>)> = Vec::new();
-            for (codes, table) in self.shards.iter().flat_map(|s| &s.tables) {
-                match (codes, list) {
-                    (Codes::Slots(c), false) | (Codes::List(c), true) => {
-                        tables.push((*c, table.records().iter().map(&number).collect()));
-                    }
-                    _ => {}
-                }
-            }
-            tables.sort_by_key(|&(column, _)| column);
-            tables.into_iter().map(|(_, table)| table)
-        };
-        Weights {
-            bias: number(&self.bias),
-            dense: dense.into_iter().map(|(_, n)| n).collect(),
-            tables: tables(false).chain(tables(true)).collect(),
+    /// A learner whose records are made of this one's: `f` appends the `blocks` that a record becomes.
+    pub(crate) fn map<G: Form<L>, const L: usize>(
+        &self,
+        form: G,
+        rates: Vec<f32>,
+        blocks: usize,
+        f: impl Fn(&[Record<K>], &mut Vec<Record<L>>) + Copy,
+    ) -> Learner<R, G, L> {
+        let mut bias = Vec::with_capacity(blocks);
+        f(&self.bias, &mut bias);
+        Learner {
+            model_form: self.model_form,
+            form,
+            loss: self.loss,
+            class_weights: self.class_weights.clone(),
+            step: self.step.with_rates(lane_rates(&form, &rates)),
+            rates,
+            max_bytes: self.max_bytes,
+            shards: self.shards.iter().map(|shard| shard.map(blocks, f)).collect(),
+            bias,
+            deferred: self.deferred,
+            capped: self.capped,
         }
     }
 
-    fn known(&self) -> Vec<usize> {
-        let mut known: Vec<(bool, usize, usize)> = self
-            .shards
-            .iter()
-            .flat_map(|s| &s.tables)
-            .map(|(codes, table)| match codes {
-                Codes::Slots(c) => (false, *c, table.known()),
-                Codes::List(c) => (true, *c, table.known()),
-            })
-            .collect();
-        known.sort();
-        known.into_iter().map(|(_, _, known)| known).collect()
+    /// The tables in the order of the columns, categories before lists.
+    fn tables(&self) -> Vec<&Table<K>> {
+        let mut tables: Vec<_> = self.shards.iter().flat_map(|s| &s.tables).collect();
+        tables.sort_by_key(|(codes, _)| match codes {
+            Codes::Slots(column) => (0, *column),
+            Codes::List(column) => (1, *column),
+        });
+        tables.into_iter().map(|(_, table)| table).collect()
+    }
+
+    fn tables_mut(&mut self) -> Vec<&mut Table<K>> {
+        let mut tables: Vec<_> = self.shards.iter_mut().flat_map(|s| &mut s.tables).collect();
+        tables.sort_by_key(|(codes, _)| match codes {
+            Codes::Slots(column) => (0, *column),
+            Codes::List(column) => (1, *column),
+        });
+        tables.into_iter().map(|(_, table)| table).collect()
+    }
+
+    /// Collects the numbers of a model from all records, in the order of the columns: `number` gives that of
+    /// a lane of a block.
+    fn collect(&self, model: usize, number: impl Fn(&Record<K>, usize) -> f32) -> Weights {
+        let places: Vec<_> = (0..self.form.lanes()).map(|lane| self.form.place(model, lane)).collect();
+        let of = |record: &[Record<K>], out: &mut Vec<f32>| {
+            out.extend(places.iter().map(|&(block, k)| number(&record[block], k)));
+        };
+        let mut weights = Weights::default();
+        of(&self.bias, &mut weights.bias);
+        let mut dense: Vec<_> = self.shards.iter().flat_map(|s| &s.dense).collect();
+        dense.sort_by_key(|(column, _)| *column);
+        dense.into_iter().for_each(|(_, record)| of(record, &mut weights.dense));
+        for table in self.tables() {
+            let blocks = table.blocks();
+            let mut numbers = Vec::with_capacity(blocks.len() / self.form.blocks() * places.len());
+            blocks.chunks_exact(self.form.blocks()).for_each(|record| of(record, &mut numbers));
+            weights.tables.push(numbers);
+        }
+        weights
     }
 
     fn settle(&mut self) {
         if self.step.lazy {
             for shard in &mut self.shards {
-                shard.settle(&self.step);
+                shard.settle(&self.step, &self.form);
             }
         }
     }
 }
 
-impl<R: Rule, const K: usize> Learn for Learner<R, K> {
+impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
     fn learn(
         &mut self,
         chunk: &Chunk,
@@ -205,9 +236,11 @@ impl<R: Rule, const K: usize> Learn for Learner<R, K> {
     ) {
         let shards = self.shards.len();
         let hands = crew.hands().clamp(1, shards);
-        let board = Board::new(hands, shards, batch * K);
+        let board = Board::new(hands, shards, batch * self.form.blocks() * K);
         let span = Span {
             loss: self.loss,
+            class_weights: &self.class_weights,
+            form: self.form,
             step: self.step,
             chunk,
             rows: rows.clone(),
@@ -216,29 +249,27 @@ impl<R: Rule, const K: usize> Learn for Learner<R, K> {
             shards,
             hands,
         };
-        let mut tasks: Vec<Job<'_>> = Vec::with_capacity(hands);
+        let mut jobs: Vec<Job<'_>> = Vec::with_capacity(hands);
         let (mut rest, mut first) = (self.shards.as_mut_slice(), 0);
         // Every hand steps a copy of the bias, and all come out the same: the first one's is kept.
-        let bias = self.bias;
+        let copy = self.bias.clone();
         let mut output = Some((&mut self.bias, margins));
         for hand in 0..hands {
             let count = (hand + 1) * shards / hands - first;
             let (mine, others) = rest.split_at_mut(count);
             rest = others;
-            let (span, index, output) = (&span, first, output.take());
+            let (span, index, output, mut copy) = (&span, first, output.take(), copy.clone());
             first += count;
-            tasks.push(Box::new(move || match output {
-                Some((kept, margins)) => {
-                    *kept = span.work(mine, index, bias, |m| margins.extend_from_slice(m))
-                }
-                None => {
-                    span.work(mine, index, bias, |_| ());
-                }
+            jobs.push(Box::new(move || match output {
+                Some((bias, margins)) => span.work(mine, index, bias, margins),
+                None => span.work(mine, index, &mut copy, &mut Vec::new()),
             }));
         }
-        crew.run(tasks);
+        crew.run(jobs);
         if self.step.defer {
-            self.deferred_rows += rows.len() as u64;
+            let weights = chunk.weights.get(rows.clone());
+            let weight = |w: &[f32]| w.iter().map(|&w| f64::from(w)).sum::<f64>();
+            self.deferred += weights.map_or(rows.len() as f64, weight);
         } else {
             self.step = self.step.after(rows.len().div_ceil(batch) as u64);
         }
@@ -246,7 +277,7 @@ impl<R: Rule, const K: usize> Learn for Learner<R, K> {
 
     fn grow(&mut self) {
         // Not while gradients are put off: the two halves of a doubled table would share them.
-        if self.deferred_rows > 0 {
+        if self.deferred > 0.0 {
             return;
         }
         let mut room = self.max_bytes.saturating_sub(self.bytes());
@@ -256,63 +287,92 @@ impl<R: Rule, const K: usize> Learn for Learner<R, K> {
     }
 
     fn end_epoch(&mut self) {
-        if self.step.defer && self.deferred_rows > 0 {
+        if self.step.defer && self.deferred > 0.0 {
             for shard in &mut self.shards {
-                shard.take_deferred(&self.step, self.deferred_rows);
+                shard.take_deferred(&self.step, &self.form, self.deferred);
             }
-            Step { l2: 0.0, ..self.step }.take_deferred(&mut self.bias, self.deferred_rows);
-            self.deferred_rows = 0;
+            for (b, block) in self.bias.iter_mut().enumerate() {
+                self.step.free().take_deferred(block, self.form.model_of(b), self.deferred);
+            }
+            self.deferred = 0.0;
             self.step = self.step.after(1);
             self.grow();
         }
     }
 
     fn rates(&self) -> &[f32] {
-        &self.step.rates
+        &self.rates
     }
 
     fn only(&self, model: usize) -> Box<dyn Learn> {
-        Box::new(Learner::<R, 1> {
-            loss: self.loss,
-            step: Step {
-                rule: self.step.rule,
-                rates: [self.step.rates[model]],
-                l2: self.step.l2,
-                lazy: self.step.lazy,
-                defer: self.step.defer,
-                number: self.step.number,
-                clock: self.step.clock,
-            },
-            max_bytes: self.max_bytes,
-            shards: self.shards.iter().map(|s| s.only(model)).collect(),
-            bias: self.bias.only(model),
-            deferred_rows: self.deferred_rows,
-            capped: self.capped,
-        })
+        F::only(self, model)
+    }
+
+    fn start_from(&mut self, linear: &Linear, state: Option<&State>) {
+        let steps = state.map_or(0, |state| state.steps);
+        let Step { rule, schedule, penalty, defer, rates, .. } = self.step;
+        self.step = Step::new(rule, rates, schedule, penalty, defer, steps);
+        let (form, models) = (self.form, self.rates.len());
+        let (lanes, blocks) = (form.lanes(), form.blocks());
+        let fill =
+            |record: &mut [Record<K>], feature: usize, weights: &[f32], kept: Option<&[f32]>, penalty| {
+                for (model, lane) in (0..models).flat_map(|m| (0..lanes).map(move |l| (m, l))) {
+                    let (block, k) = form.place(model, lane);
+                    let place = feature * lanes + lane;
+                    let accumulator = kept.map_or(record[block].accumulator[k], |numbers| numbers[place]);
+                    let mut of = Lane { weight: weights[place], accumulator, drift: 0.0 };
+                    rule.restore(rates[form.model_of(block)][k], penalty, steps, &mut of);
+                    record[block].weight[k] = of.weight;
+                    record[block].accumulator[k] = of.accumulator;
+                    record[block].drift[k] = of.drift;
+                }
+            };
+        let kept = state.map(|state| &state.accumulators);
+        let none = super::penalty::Penalty::NONE;
+        fill(&mut self.bias, 0, &linear.weights.bias, kept.map(|k| &k.bias[..]), none);
+        for (column, record) in self.shards.iter_mut().flat_map(|s| &mut s.dense) {
+            fill(record, *column, &linear.weights.dense, kept.map(|k| &k.dense[..]), penalty);
+        }
+        for (t, table) in self.tables_mut().into_iter().enumerate() {
+            let (all, current) = table.blocks_mut();
+            current.fill(steps);
+            for (feature, record) in all.chunks_exact_mut(blocks).enumerate() {
+                let kept = kept.map(|k| &k.tables[t][..]);
+                fill(record, feature, &linear.weights.tables[t], kept, penalty);
+            }
+        }
     }
 
     fn weights(&mut self, model: usize, iterate: Iterate) -> Linear {
         self.settle();
-        // Before the first step there is no time to average over; deferred steps keep no drift.
-        let iterate = if self.step.number == 0 || self.step.defer { Iterate::Last } else { iterate };
-        let share = iterate.mean_share() / clock(self.step.number.max(1));
-        let weights = self.collect(|r| r.weight[model] - share * r.drift[model]);
-        Linear { weights, known: self.known() }
+        let share = iterate.mean_share() * self.step.mean_share().unwrap_or(0.0);
+        let weights = if share == 0.0 {
+            self.collect(model, |r, k| r.weight[k])
+        } else {
+            self.collect(model, |r, k| r.weight[k] - share * r.drift[k])
+        };
+        let known = self.tables().into_iter().map(Table::known).collect();
+        Linear { form: self.model_form, weights, known }
     }
 
     fn state(&mut self, model: usize) -> State {
         self.settle();
-        State { accumulators: self.collect(|r| r.accumulator[model].abs()), steps: self.step.number }
+        State { accumulators: self.collect(model, |r, k| r.accumulator[k]), steps: self.step.number }
     }
 
     fn heaviest(&self, model: usize) -> Option<Column> {
-        let size = |record: &Record<K>| {
-            let w = record.weight[model].abs();
-            if w.is_nan() { f32::INFINITY } else { w }
+        let places: Vec<_> = (0..self.form.lanes()).map(|lane| self.form.place(model, lane)).collect();
+        let size = |record: &[Record<K>]| {
+            let sizes = places.iter().map(|&(block, k)| {
+                let w = record[block].weight[k].abs();
+                if w.is_nan() { f32::INFINITY } else { w }
+            });
+            sizes.fold(0.0, f32::max)
         };
         let dense = self.shards.iter().flat_map(|s| &s.dense).map(|(c, r)| (size(r), Column::Dense(*c)));
         let tables = self.shards.iter().flat_map(|s| &s.tables).map(|(codes, table)| {
-            let heaviest = table.records().iter().map(size).fold(0.0, f32::max);
+            let records = table.blocks().chunks_exact(self.form.blocks());
+            let heaviest = records.map(size).fold(0.0, f32::max);
             match codes {
                 Codes::Slots(c) => (heaviest, Column::Slots(*c)),
                 Codes::List(c) => (heaviest, Column::List(*c)),

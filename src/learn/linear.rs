@@ -1,6 +1,7 @@
-//! A linear model: what learning leaves behind and predicting needs.
+//! A scorer: what learning leaves behind and predicting needs.
 
-use super::chunk::{Chunk, HASHED};
+use super::chunk::{Chunk, HASHED, ListColumn};
+use super::form::ModelForm;
 
 /// Which of the weights a run passed through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +24,11 @@ impl Iterate {
     }
 }
 
-/// One number for each feature.
+/// As many numbers for each feature as the model's form has lanes, one feature after the other.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Weights {
     /// The bias's.
-    pub bias: f32,
+    pub bias: Vec<f32>,
     /// Each dense column's.
     pub dense: Vec<f32>,
     /// For each category column, then each list column: the known categories', then those of the
@@ -44,9 +45,22 @@ pub struct State {
     pub steps: u64,
 }
 
-/// A linear model over encoded rows.
+/// The number of a code's feature in a table of `records` features, the first `known` of which have names.
+#[inline(always)]
+pub(super) fn index(known: usize, records: usize, code: u32) -> usize {
+    if code & HASHED == 0 {
+        code as usize
+    } else {
+        let mask = (records - known - 1) as u32;
+        known + (code & mask) as usize
+    }
+}
+
+/// A model over encoded rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Linear {
+    /// What it makes of features.
+    pub form: ModelForm,
     /// The weights.
     pub weights: Weights,
     /// For each table the number of known categories.
@@ -54,63 +68,111 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// The index of a code's weight in table `table`.
+    /// The number of a code's feature in table `table`.
     #[inline(always)]
     pub fn index(&self, table: usize, code: u32) -> usize {
-        let known = self.known[table];
-        if code & HASHED == 0 {
-            code as usize
-        } else {
-            let mask = (self.weights.tables[table].len() - known - 1) as u32;
-            known + (code & mask) as usize
-        }
+        index(self.known[table], self.weights.tables[table].len() / self.form.lanes(), code)
     }
 
-    /// Overwrites `margins` by the margins of all rows of `chunk`.
+    /// Overwrites `margins` by the margins of all rows of `chunk`, as many for each row as the form has
+    /// outputs.
     pub fn margins(&self, chunk: &Chunk, margins: &mut Vec<f32>) {
         margins.clear();
-        margins.resize(chunk.rows(), self.weights.bias);
-        for (column, &w) in self.weights.dense.iter().enumerate() {
-            for (m, x) in margins.iter_mut().zip(chunk.dense(column)) {
-                *m += w * x;
+        match self.form {
+            ModelForm::Linear => {
+                margins.resize(chunk.rows(), self.weights.bias[0]);
+                self.each(chunk, |row, x, weight| margins[row] += x * weight[0]);
             }
-        }
-        for (t, codes) in chunk.slots.iter().enumerate() {
-            let weights = &self.weights.tables[t];
-            for (m, &code) in margins.iter_mut().zip(codes) {
-                *m += weights[self.index(t, code)];
+            ModelForm::Classes { classes } => {
+                for _ in 0..chunk.rows() {
+                    margins.extend_from_slice(&self.weights.bias);
+                }
+                self.each(chunk, |row, x, weights| {
+                    for (m, w) in margins[row * classes..][..classes].iter_mut().zip(weights) {
+                        *m += x * w;
+                    }
+                });
             }
-        }
-        for (l, list) in chunk.lists.iter().enumerate() {
-            let t = chunk.slots.len() + l;
-            let weights = &self.weights.tables[t];
-            for (row, m) in margins.iter_mut().enumerate() {
-                if list.values.is_empty() {
-                    for &code in list.row(row) {
-                        *m += weights[self.index(t, code)];
+            ModelForm::Factors { factors } => {
+                margins.resize(chunk.rows(), self.weights.bias[0]);
+                let mut sums = vec![0.0; chunk.rows() * factors];
+                self.each(chunk, |row, x, weights| {
+                    margins[row] += x * weights[0];
+                    for (sum, v) in sums[row * factors..][..factors].iter_mut().zip(&weights[1..]) {
+                        let term = x * v;
+                        *sum += term;
+                        margins[row] -= 0.5 * term * term;
                     }
-                } else {
-                    for (code, x) in list.valued(row) {
-                        *m += x * weights[self.index(t, code)];
-                    }
+                });
+                for (m, sums) in margins.iter_mut().zip(sums.chunks_exact(factors)) {
+                    *m += 0.5 * sums.iter().map(|s| s * s).sum::<f32>();
                 }
             }
         }
+        let outputs = self.form.outputs();
+        for (margins, offset) in margins.chunks_exact_mut(outputs).zip(&chunk.offsets) {
+            margins.iter_mut().for_each(|m| *m += offset);
+        }
     }
 
-    /// The number of weights, the bias included.
+    /// Calls `add(row, x, weights)` for each feature of each row, column by column.
+    #[inline(always)]
+    fn each(&self, chunk: &Chunk, mut add: impl FnMut(usize, f32, &[f32])) {
+        let lanes = self.form.lanes();
+        for (column, weights) in self.weights.dense.chunks_exact(lanes).enumerate() {
+            chunk.dense(column).iter().enumerate().for_each(|(row, &x)| add(row, x, weights));
+        }
+        for (t, codes) in chunk.slots.iter().enumerate() {
+            let weights = &self.weights.tables[t];
+            for (row, &code) in codes.iter().enumerate() {
+                add(row, 1.0, &weights[self.index(t, code) * lanes..][..lanes]);
+            }
+        }
+        for (l, list) in chunk.lists.iter().enumerate() {
+            self.each_in_list(chunk.slots.len() + l, list, chunk.rows(), &mut add);
+        }
+    }
+
+    #[inline(always)]
+    fn each_in_list(
+        &self,
+        table: usize,
+        list: &ListColumn,
+        rows: usize,
+        mut add: impl FnMut(usize, f32, &[f32]),
+    ) {
+        let lanes = self.form.lanes();
+        let weights = &self.weights.tables[table];
+        let weight = |code| &weights[self.index(table, code) * lanes..][..lanes];
+        for row in 0..rows {
+            if list.values.is_empty() {
+                list.row(row).iter().for_each(|&code| add(row, 1.0, weight(code)));
+            } else {
+                list.valued(row).for_each(|(code, x)| add(row, x, weight(code)));
+            }
+        }
+    }
+
+    /// The number of weights, the biases included.
     pub fn len(&self) -> usize {
-        1 + self.weights.dense.len() + self.weights.tables.iter().map(Vec::len).sum::<usize>()
+        let tables = self.weights.tables.iter().map(Vec::len).sum::<usize>();
+        self.weights.bias.len() + self.weights.dense.len() + tables
     }
 
     /// Whether there is nothing but a bias.
     pub fn is_empty(&self) -> bool {
-        self.len() == 1
+        self.len() == self.weights.bias.len()
+    }
+
+    /// How many weights are not zero.
+    pub fn non_zero(&self) -> usize {
+        let tables = self.weights.tables.iter().flatten();
+        self.weights.bias.iter().chain(&self.weights.dense).chain(tables).filter(|&&w| w != 0.0).count()
     }
 
     /// Whether every weight is finite.
     pub fn is_finite(&self) -> bool {
         let tables = self.weights.tables.iter().flatten();
-        self.weights.bias.is_finite() && self.weights.dense.iter().chain(tables).all(|w| w.is_finite())
+        self.weights.bias.iter().chain(&self.weights.dense).chain(tables).all(|w| w.is_finite())
     }
 }

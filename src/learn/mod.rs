@@ -7,20 +7,33 @@
 
 mod chunk;
 mod crew;
+mod form;
 pub mod kernels;
+mod lbfgs;
 mod learner;
 mod linear;
 mod loss;
 pub mod metrics;
+mod objective;
 mod optimizer;
+mod penalty;
 mod record;
+mod schedule;
+mod settings;
 mod shard;
 mod span;
+mod step;
 mod table;
 
 pub use chunk::{Chunk, HASHED, ListColumn, Shape};
 pub use crew::{Alone, Crew, Job};
-pub use learner::{Column, Learn, Settings, learner};
+pub use form::{MOST_FACTORS, ModelForm};
+pub use lbfgs::{Lbfgs, Next};
+pub use learner::{Column, Learn};
 pub use linear::{Iterate, Linear, State, Weights};
 pub use loss::{Loss, Task, softmax, softmax_gradient, softmax_loss};
+pub use objective::{Objective, Value};
 pub use optimizer::Optimizer;
+pub use penalty::Penalty;
+pub use schedule::Schedule;
+pub use settings::{Settings, learner};

@@ -1,45 +1,47 @@
-//! A record: all that is kept of one feature, for K models side by side.
+//! A record: all that is kept of one feature, for K lanes side by side.
 
-/// The weights of one feature in K models, with what their optimiser keeps, in one run of memory:
-/// a feature is touched by one cache miss, and SIMD runs across the models.
+/// The weights of one feature in K lanes, with what their optimiser keeps, in one run of memory:
+/// a feature is touched by one cache miss, and SIMD runs across the lanes. A lane is a model's weight, or
+/// one of several numbers that a model has for the feature (see [`super::form`]): then a feature has several
+/// of these blocks in a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
 pub(crate) struct Record<const K: usize> {
     /// Weights.
     pub(crate) weight: [f32; K],
-    /// The optimiser's accumulator (AdaGrad's sum of squares, RMSprop's moving mean). Its sign
-    /// says whether the record was touched since its table last doubled: see [`Record::copied`].
+    /// The optimiser's accumulator: AdaGrad's and FTRL's sum of squares, RMSprop's moving mean,
+    /// momentum's velocity.
     pub(crate) accumulator: [f32; K],
-    /// The gradient of the current mini-batch, zero between mini-batches.
+    /// The gradient of the current mini-batch, zero between mini-batches: minus zero as long as no row
+    /// has touched the record since it was made or copied, see [`Record::touched`].
     pub(crate) gradient: [f32; K],
-    /// The sum of all changes of the weight, each times the clock at which it happened. The
-    /// time-weighted mean of the weight is `weight - drift / clock` (see `shard::clock`).
+    /// The sum of all changes of the weight, each times the clock at which it happened: the time-weighted
+    /// mean of the weight is `weight - drift / clock` (see `step::clock`). FTRL's `z` instead.
     pub(crate) drift: [f32; K],
 }
 
 impl<const K: usize> Record<K> {
     pub(crate) const ZERO: Self =
-        Record { weight: [0.0; K], accumulator: [0.0; K], gradient: [0.0; K], drift: [0.0; K] };
+        Record { weight: [0.0; K], accumulator: [0.0; K], gradient: [-0.0; K], drift: [0.0; K] };
 
-    /// The record as it goes into the new half of a doubled table: the accumulator's sign bit marks
-    /// it as not yet touched there. Every rule reads the accumulator by its absolute value and
-    /// writes it back positive, so that the mark costs no branch.
+    /// The record as it goes into the new half of a doubled table, where no row has touched it yet. Any
+    /// gradient added to minus zero, zero included, leaves no minus zero, so the mark costs no branch.
     pub(crate) fn copied(self) -> Self {
-        Record { accumulator: self.accumulator.map(|a| -a.abs()), ..self }
+        Record { gradient: [-0.0; K], ..self }
     }
 
-    /// Whether a row touched the record since its table last doubled.
+    /// Whether a row touched the record since it was made or copied.
     pub(crate) fn touched(&self) -> bool {
-        self.accumulator.iter().any(|&a| a > 0.0)
+        self.gradient[0].to_bits() == 0
     }
 
-    /// The record of model `model` alone.
-    pub(crate) fn only(&self, model: usize) -> Record<1> {
+    /// The record of lane `lane` alone.
+    pub(crate) fn only(&self, lane: usize) -> Record<1> {
         Record {
-            weight: [self.weight[model]],
-            accumulator: [self.accumulator[model]],
-            gradient: [self.gradient[model]],
-            drift: [self.drift[model]],
+            weight: [self.weight[lane]],
+            accumulator: [self.accumulator[lane]],
+            gradient: [self.gradient[lane]],
+            drift: [self.drift[lane]],
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A shard: some of the columns with their records, for all K models.
+//! A shard: some of the columns with their records, for all models.
 //!
 //! Columns never share weights, so shards can work at the same time: each sums its columns' part of
 //! the margins, and later steps its own records. Which column is in which shard depends on the plan
@@ -7,97 +7,12 @@
 use std::ops::Range;
 
 use super::chunk::Chunk;
+use super::form::Form;
 use super::kernels::prefetch;
 use super::optimizer::Rule;
 use super::record::Record;
+use super::step::Step;
 use super::table::Table;
-
-/// Everything that is the same for all records in one step.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Step<R, const K: usize> {
-    pub(crate) rule: R,
-    pub(crate) rates: [f32; K],
-    pub(crate) l2: f32,
-    /// Whether absent records change, so that they must be brought up to date before use.
-    pub(crate) lazy: bool,
-    /// Whether the step is put off to the end of the epoch (gradient descent).
-    pub(crate) defer: bool,
-    /// Steps taken before this one.
-    pub(crate) number: u64,
-    /// The averaging clock at this step (see [`clock`]).
-    pub(crate) clock: f32,
-}
-
-/// The clock of the time-weighted average: its increments are the weights of the iterates, which
-/// so grow linearly with time (Lacoste-Julien, Schmidt and Bach 2012, arXiv 1212.2002): the first,
-/// poor iterates hardly count.
-pub(crate) fn clock(step: u64) -> f32 {
-    (step as f64).powi(2) as f32
-}
-
-impl<R: Rule, const K: usize> Step<R, K> {
-    /// What it is `steps` steps later.
-    pub(crate) fn after(self, steps: u64) -> Self {
-        let number = self.number + steps;
-        Step { number, clock: clock(number), ..self }
-    }
-
-    /// Steps a record along the loss's gradient `g`, penalty added.
-    #[inline(always)]
-    pub(crate) fn take(&self, record: &mut Record<K>, mut g: [f32; K]) {
-        for k in 0..K {
-            g[k] += self.l2 * record.weight[k];
-        }
-        let change = self.rule.step(&self.rates, record, &g);
-        for k in 0..K {
-            record.drift[k] += change[k] * self.clock;
-        }
-    }
-
-    /// Adds to the gradient of a deferred step, with Kahan's compensation (in `drift`, which nothing
-    /// else needs then): an epoch may have billions of rows.
-    #[inline(always)]
-    pub(crate) fn put_off(record: &mut Record<K>, g: [f32; K]) {
-        for k in 0..K {
-            let y = g[k] - record.drift[k];
-            let sum = record.gradient[k] + y;
-            record.drift[k] = (sum - record.gradient[k]) - y;
-            record.gradient[k] = sum;
-        }
-    }
-
-    /// Adds to a record's gradient.
-    #[inline(always)]
-    fn gather(&self, record: &mut Record<K>, g: &[f32; K]) {
-        if self.defer { Self::put_off(record, *g) } else { add(&mut record.gradient, g) }
-    }
-
-    /// Takes the deferred step with the mean of the gradients over `rows` rows.
-    pub(crate) fn take_deferred(&self, record: &mut Record<K>, rows: u64) {
-        let g = record.gradient.map(|sum| (f64::from(sum) / rows as f64) as f32);
-        self.take(record, g);
-        (record.gradient, record.drift) = ([0.0; K], [0.0; K]);
-    }
-
-    /// Catches up on the steps that an absent record missed.
-    #[inline]
-    fn catch_up(&self, record: &mut Record<K>, current: &mut u64) {
-        let missed = self.number.saturating_sub(*current);
-        if missed == 0 {
-            return;
-        }
-        *current = self.number;
-        for k in 0..K {
-            let before = record.weight[k];
-            let (weight, accumulator) =
-                self.rule.idle(self.rates[k], self.l2, missed, before, record.accumulator[k]);
-            record.weight[k] = weight;
-            // A copied record stays marked as such: nothing touched it.
-            record.accumulator[k] = accumulator.copysign(record.accumulator[k]);
-            record.drift[k] += (weight - before) * self.clock;
-        }
-    }
-}
 
 /// Where a table's codes come from.
 #[derive(Debug, Clone, Copy)]
@@ -125,56 +40,62 @@ const PREFETCH_BYTES: usize = 256 << 10;
 #[derive(Debug, Clone)]
 pub(crate) struct Shard<const K: usize> {
     /// Dense columns: index in the chunk, record.
-    pub(crate) dense: Vec<(usize, Record<K>)>,
+    pub(crate) dense: Vec<(usize, Vec<Record<K>>)>,
     /// Category and list columns.
     pub(crate) tables: Vec<(Codes, Table<K>)>,
-    /// This shard's part of the margins of the current mini-batch.
+    /// This shard's part of the sums of the current mini-batch, as many blocks for each row as a record has.
     pub(crate) part: Vec<[f32; K]>,
 }
 
 impl<const K: usize> Shard<K> {
     /// Sums this shard's part of the margins of `rows` into `self.part`, and has the records of the
     /// rows that come next brought near.
-    pub(crate) fn margins<R: Rule>(&mut self, step: &Step<R, K>, chunk: &Chunk, rows: Range<usize>) {
+    pub(crate) fn forward<R: Rule, F: Form<K>>(
+        &mut self,
+        step: &Step<R, K>,
+        form: &F,
+        chunk: &Chunk,
+        rows: Range<usize>,
+    ) {
+        let blocks = form.blocks();
         let part = &mut self.part;
         part.clear();
-        part.resize(rows.len(), [0.0; K]);
+        part.resize(rows.len() * blocks, [0.0; K]);
         for (column, record) in &self.dense {
-            for (m, &x) in part.iter_mut().zip(&chunk.dense(*column)[rows.clone()]) {
-                for k in 0..K {
-                    m[k] += x * record.weight[k];
-                }
+            for (sums, &x) in part.chunks_exact_mut(blocks).zip(&chunk.dense(*column)[rows.clone()]) {
+                form.forward(sums, x, record);
             }
         }
         let next = rows.end..(rows.end + rows.len()).min(chunk.rows());
         for (codes, table) in &mut self.tables {
             if table.bytes() > PREFETCH_BYTES {
                 for &code in codes.of(chunk, next.clone()) {
-                    prefetch(table.record(table.index(code)));
+                    table.record(table.index(code), blocks).iter().for_each(prefetch);
                 }
             }
             if step.lazy {
                 for &code in codes.of(chunk, rows.clone()) {
-                    let (record, current) = table.current_mut(table.index(code));
-                    step.catch_up(record, current);
+                    let (record, current) = table.current_mut(table.index(code), blocks);
+                    step.catch_up(record, current, |block| form.model_of(block));
                 }
             }
+            let part = part.chunks_exact_mut(blocks);
             match codes {
                 Codes::Slots(column) => {
-                    for (m, &code) in part.iter_mut().zip(&chunk.slots[*column][rows.clone()]) {
-                        add(m, &table.record(table.index(code)).weight);
+                    for (sums, &code) in part.zip(&chunk.slots[*column][rows.clone()]) {
+                        form.forward(sums, 1.0, table.record(table.index(code), blocks));
                     }
                 }
                 Codes::List(column) => {
                     let list = &chunk.lists[*column];
-                    for (m, row) in part.iter_mut().zip(rows.clone()) {
+                    for (sums, row) in part.zip(rows.clone()) {
                         if list.values.is_empty() {
                             for &code in list.row(row) {
-                                add(m, &table.record(table.index(code)).weight);
+                                form.forward(sums, 1.0, table.record(table.index(code), blocks));
                             }
                         } else {
                             for (code, x) in list.valued(row) {
-                                add(m, &times(x, &table.record(table.index(code)).weight));
+                                form.forward(sums, x, table.record(table.index(code), blocks));
                             }
                         }
                     }
@@ -183,39 +104,60 @@ impl<const K: usize> Shard<K> {
         }
     }
 
-    /// Steps this shard's records, given the derivative of the mini-batch's mean loss with respect to
-    /// each margin.
-    pub(crate) fn update<R: Rule>(
+    /// Steps this shard's records, given the derivatives of the mini-batch's mean loss with respect to
+    /// each row's sums.
+    pub(crate) fn update<R: Rule, F: Form<K>>(
         &mut self,
         step: &Step<R, K>,
+        form: &F,
         chunk: &Chunk,
         rows: Range<usize>,
         derivatives: &[[f32; K]],
     ) {
+        let blocks = form.blocks();
         for (column, record) in &mut self.dense {
-            let g = dot(&chunk.dense(*column)[rows.clone()], derivatives);
-            if step.defer { Step::<R, K>::put_off(record, g) } else { step.take(record, g) }
+            let x = &chunk.dense(*column)[rows.clone()];
+            for b in 0..blocks {
+                let g = if F::IS_LINEAR && blocks == 1 {
+                    dot(x, derivatives)
+                } else {
+                    let mut g = [0.0; K];
+                    for (d, &x) in derivatives.chunks_exact(blocks).zip(x) {
+                        add(&mut g, &form.gradient(b, x, d, &record[b]));
+                    }
+                    g
+                };
+                if step.defer {
+                    step.gather(&mut record[b], &g);
+                } else {
+                    step.take(&mut record[b], form.model_of(b), g);
+                }
+            }
         }
         for (codes, table) in &mut self.tables {
             // First all gradients are summed, so that a category which occurs several times in the
             // mini-batch takes one step with their sum, as the textbook has it.
+            let gather = |table: &mut Table<K>, code: u32, x: f32, d: &[[f32; K]]| {
+                let record = table.record_mut(table.index(code), blocks);
+                for (b, block) in record.iter_mut().enumerate() {
+                    let g = form.gradient(b, x, d, block);
+                    step.gather(block, &g);
+                }
+            };
+            let derivatives = derivatives.chunks_exact(blocks);
             match codes {
                 Codes::Slots(column) => {
-                    for (d, &code) in derivatives.iter().zip(&chunk.slots[*column][rows.clone()]) {
-                        step.gather(table.record_mut(table.index(code)), d);
+                    for (d, &code) in derivatives.zip(&chunk.slots[*column][rows.clone()]) {
+                        gather(table, code, 1.0, d);
                     }
                 }
                 Codes::List(column) => {
                     let list = &chunk.lists[*column];
-                    for (d, row) in derivatives.iter().zip(rows.clone()) {
+                    for (d, row) in derivatives.zip(rows.clone()) {
                         if list.values.is_empty() {
-                            for &code in list.row(row) {
-                                step.gather(table.record_mut(table.index(code)), d);
-                            }
+                            list.row(row).iter().for_each(|&code| gather(table, code, 1.0, d));
                         } else {
-                            for (code, x) in list.valued(row) {
-                                step.gather(table.record_mut(table.index(code)), &times(x, d));
-                            }
+                            list.valued(row).for_each(|(code, x)| gather(table, code, x, d));
                         }
                     }
                 }
@@ -227,39 +169,41 @@ impl<const K: usize> Shard<K> {
             }
             if step.lazy {
                 for &code in codes {
-                    let (record, current) = table.current_mut(table.index(code));
+                    let (record, current) = table.current_mut(table.index(code), blocks);
                     if *current == step.number {
                         *current += 1;
-                        let g = std::mem::replace(&mut record.gradient, [0.0; K]);
-                        step.take(record, g);
+                        take(step, form, record);
                     }
                 }
             } else {
                 // A second visit finds the gradient zero and changes nothing: cheaper than a branch.
                 for &code in codes {
-                    let record = table.record_mut(table.index(code));
-                    let g = std::mem::replace(&mut record.gradient, [0.0; K]);
-                    step.take(record, g);
+                    take(step, form, table.record_mut(table.index(code), blocks));
                 }
             }
         }
     }
 
     /// Brings every record up to date.
-    pub(crate) fn settle<R: Rule>(&mut self, step: &Step<R, K>) {
+    pub(crate) fn settle<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F) {
         for (_, table) in &mut self.tables {
-            let (records, current) = table.records_mut();
-            for (record, current) in records.iter_mut().zip(current) {
-                step.catch_up(record, current);
+            let (blocks, current) = table.blocks_mut();
+            for (record, current) in blocks.chunks_exact_mut(form.blocks()).zip(current) {
+                step.catch_up(record, current, |block| form.model_of(block));
             }
         }
     }
 
     /// Takes the deferred step of every record.
-    pub(crate) fn take_deferred<R: Rule>(&mut self, step: &Step<R, K>, rows: u64) {
-        let dense = self.dense.iter_mut().map(|(_, record)| record);
-        let tabled = self.tables.iter_mut().flat_map(|(_, table)| table.records_mut().0);
-        dense.chain(tabled).for_each(|record| step.take_deferred(record, rows));
+    pub(crate) fn take_deferred<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F, weight: f64) {
+        let dense = self.dense.iter_mut().flat_map(|(_, record)| record.chunks_exact_mut(form.blocks()));
+        let tabled =
+            self.tables.iter_mut().flat_map(|(_, t)| t.blocks_mut().0.chunks_exact_mut(form.blocks()));
+        for record in dense.chain(tabled) {
+            for (b, block) in record.iter_mut().enumerate() {
+                step.take_deferred(block, form.model_of(b), weight);
+            }
+        }
     }
 
     /// Doubles the tables that are too full, as long as `room` bytes suffice. Returns true if one had to
@@ -283,12 +227,31 @@ impl<const K: usize> Shard<K> {
         self.tables.iter().map(|(_, table)| table.bytes()).sum()
     }
 
-    pub(crate) fn only(&self, model: usize) -> Shard<1> {
+    /// The shard with other blocks in each record: see [`Table::map`].
+    pub(crate) fn map<const L: usize>(
+        &self,
+        blocks: usize,
+        f: impl Fn(&[Record<K>], &mut Vec<Record<L>>) + Copy,
+    ) -> Shard<L> {
+        let dense = self.dense.iter().map(|(column, record)| {
+            let mut mapped = Vec::with_capacity(blocks);
+            f(record, &mut mapped);
+            (*column, mapped)
+        });
         Shard {
-            dense: self.dense.iter().map(|(column, record)| (*column, record.only(model))).collect(),
-            tables: self.tables.iter().map(|(codes, table)| (*codes, table.only(model))).collect(),
+            dense: dense.collect(),
+            tables: self.tables.iter().map(|(codes, table)| (*codes, table.map(blocks, f))).collect(),
             part: Vec::new(),
         }
+    }
+}
+
+/// Takes a record's step along the gradient that it has gathered.
+#[inline(always)]
+fn take<R: Rule, F: Form<K>, const K: usize>(step: &Step<R, K>, form: &F, record: &mut [Record<K>]) {
+    for (b, block) in record.iter_mut().enumerate() {
+        let g = std::mem::replace(&mut block.gradient, [0.0; K]);
+        step.take(block, form.model_of(b), g);
     }
 }
 
@@ -297,11 +260,6 @@ fn add<const K: usize>(sum: &mut [f32; K], terms: &[f32; K]) {
     for k in 0..K {
         sum[k] += terms[k];
     }
-}
-
-#[inline(always)]
-fn times<const K: usize>(x: f32, terms: &[f32; K]) -> [f32; K] {
-    terms.map(|term| x * term)
 }
 
 /// The sum of `x[r] * d[r]` over the rows, in four interleaved sums added at the end: an order that

@@ -4,14 +4,19 @@ use std::ops::Range;
 
 use super::chunk::Chunk;
 use super::crew::Board;
+use super::form::Form;
 use super::loss::Loss;
 use super::optimizer::Rule;
 use super::record::Record;
-use super::shard::{Shard, Step};
+use super::shard::Shard;
+use super::step::Step;
 
 /// Rows to learn from, and what all hands need to know.
-pub(crate) struct Span<'a, R, const K: usize> {
+pub(crate) struct Span<'a, R, F, const K: usize> {
     pub(crate) loss: Loss,
+    /// For each class what its rows weigh; empty if all weigh the same.
+    pub(crate) class_weights: &'a [f32],
+    pub(crate) form: F,
     /// The first mini-batch's step.
     pub(crate) step: Step<R, K>,
     pub(crate) chunk: &'a Chunk,
@@ -23,31 +28,34 @@ pub(crate) struct Span<'a, R, const K: usize> {
     pub(crate) hands: usize,
 }
 
-impl<R: Rule, const K: usize> Span<'_, R, K> {
-    /// One hand's work: all mini-batches, on the shards `mine`, of which the first is number `first`.
-    /// Calls `margins` with each mini-batch's margins, and returns what became of the bias.
+impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
+    /// One hand's work: all mini-batches, on the shards `mine`, of which the first is number `first`, with a
+    /// bias of its own. Appends each row's margins to `margins`.
     pub(crate) fn work(
         &self,
         mine: &mut [Shard<K>],
         first: usize,
-        mut bias: Record<K>,
-        mut each: impl FnMut(&[f32]),
-    ) -> Record<K> {
+        bias: &mut [Record<K>],
+        margins: &mut Vec<f32>,
+    ) {
         let _watch = self.board.watch();
+        let blocks = self.form.blocks();
         let mut step = self.step;
-        let mut margins: Vec<[f32; K]> = Vec::with_capacity(self.batch);
-        let mut labels: Vec<[f32; K]> = Vec::with_capacity(self.batch);
+        let mut sums: Vec<[f32; K]> = Vec::with_capacity(self.batch * blocks);
         for (turn, start) in self.rows.clone().step_by(self.batch).enumerate() {
             let rows = start..(start + self.batch).min(self.rows.end);
-            margins.clear();
-            margins.resize(rows.len(), bias.weight);
+            sums.clear();
+            for _ in rows.clone() {
+                sums.extend(bias.iter().map(|block| block.weight));
+            }
+            self.add_offsets(&mut sums, rows.clone());
             for shard in mine.iter_mut() {
-                shard.margins(&step, self.chunk, rows.clone());
+                shard.forward(&step, &self.form, self.chunk, rows.clone());
             }
             if self.hands == 1 {
                 for shard in mine.iter() {
-                    for (m, part) in margins.as_flattened_mut().iter_mut().zip(shard.part.as_flattened()) {
-                        *m += part;
+                    for (sum, part) in sums.as_flattened_mut().iter_mut().zip(shard.part.as_flattened()) {
+                        *sum += part;
                     }
                 }
             } else {
@@ -56,50 +64,68 @@ impl<R: Rule, const K: usize> Span<'_, R, K> {
                 }
                 self.board.meet(turn);
                 for number in 0..self.shards {
-                    self.board.add_to(turn, number, margins.as_flattened_mut());
+                    self.board.add_to(turn, number, sums.as_flattened_mut());
                 }
             }
-            each(margins.as_flattened());
-            self.differentiate(&mut margins, &mut labels, rows.clone());
-            self.step_bias(&step, &mut bias, &margins);
+            self.form.differentiate(self.loss, &mut sums, &self.chunk.labels[rows.clone()], margins);
+            self.weigh(&mut sums, rows.clone());
+            self.step_bias(&step, bias, &sums);
             for shard in mine.iter_mut() {
-                shard.update(&step, self.chunk, rows.clone(), &margins);
+                shard.update(&step, &self.form, self.chunk, rows.clone(), &sums);
             }
             if !step.defer {
                 step = step.after(1);
             }
         }
-        bias
     }
 
-    /// Overwrites margins by the derivatives of the mini-batch's mean loss with respect to them (of the
-    /// sum, for a deferred step, which divides by all its rows in the end).
-    fn differentiate(&self, margins: &mut [[f32; K]], labels: &mut Vec<[f32; K]>, rows: Range<usize>) {
-        labels.clear();
-        labels.extend(self.chunk.labels[rows.clone()].iter().map(|&y| [y; K]));
-        self.loss.gradient(margins.as_flattened_mut(), labels.as_flattened());
-        let share = if self.step.defer { 1.0 } else { 1.0 / rows.len() as f32 };
-        if self.chunk.weights.is_empty() {
-            margins.as_flattened_mut().iter_mut().for_each(|d| *d *= share);
-        } else {
-            for (d, weight) in margins.iter_mut().zip(&self.chunk.weights[rows]) {
-                d.iter_mut().for_each(|d| *d *= share * weight);
+    /// Adds what rows bring along to the sums of all models.
+    fn add_offsets(&self, sums: &mut [[f32; K]], rows: Range<usize>) {
+        if self.chunk.offsets.is_empty() {
+            return;
+        }
+        let blocks = self.form.blocks();
+        let models = if blocks == 1 { K } else { 1 + self.form.model_of(blocks - 1) };
+        for (sums, offset) in sums.chunks_exact_mut(blocks).zip(&self.chunk.offsets[rows]) {
+            for (block, lane) in (0..models).map(|model| self.form.place(model, 0)) {
+                sums[block][lane] += offset;
             }
+        }
+    }
+
+    /// Makes the derivatives those of the mini-batch's mean loss, rows weighed (of the sum, for a deferred
+    /// step, which divides by all rows in the end).
+    fn weigh(&self, derivatives: &mut [[f32; K]], rows: Range<usize>) {
+        let share = if self.step.defer { 1.0 } else { 1.0 / rows.len() as f32 };
+        let (weights, classes) = (&self.chunk.weights, self.class_weights);
+        if weights.is_empty() && classes.is_empty() {
+            derivatives.as_flattened_mut().iter_mut().for_each(|d| *d *= share);
+            return;
+        }
+        for (derivatives, row) in derivatives.chunks_exact_mut(self.form.blocks()).zip(rows) {
+            let weight = weights.get(row).copied().unwrap_or(1.0);
+            let class = classes.get(self.chunk.labels[row] as usize).copied().unwrap_or(1.0);
+            derivatives.as_flattened_mut().iter_mut().for_each(|d| *d *= share * weight * class);
         }
     }
 
     /// Steps the bias, a weight without penalty whose feature is always 1.
-    fn step_bias(&self, step: &Step<R, K>, bias: &mut Record<K>, derivatives: &[[f32; K]]) {
-        let mut g = [0.0; K];
-        for d in derivatives {
-            for k in 0..K {
-                g[k] += d[k];
+    fn step_bias(&self, step: &Step<R, K>, bias: &mut [Record<K>], derivatives: &[[f32; K]]) {
+        let blocks = self.form.blocks();
+        let step = step.free();
+        for (b, block) in bias.iter_mut().enumerate() {
+            let mut g = [0.0; K];
+            for d in derivatives.iter().skip(b).step_by(blocks) {
+                for k in 0..K {
+                    g[k] += d[k];
+                }
             }
-        }
-        if step.defer {
-            Step::<R, K>::put_off(bias, g);
-        } else {
-            Step { l2: 0.0, ..*step }.take(bias, g);
+            let g = self.form.bias(b, g);
+            if step.defer {
+                step.gather(block, &g);
+            } else {
+                step.take(block, self.form.model_of(b), g);
+            }
         }
     }
 }

@@ -3,12 +3,15 @@
 use super::chunk::HASHED;
 use super::record::Record;
 
-/// Records of one column. The first `known` belong to the categories that the plan knows by name,
-/// one each, without collisions; the `2^bits` after them are shared by hash among all others.
+/// Records of one column, each of a number of blocks. The first `known` belong to the categories that the
+/// plan knows by name, one each, without collisions; the `2^bits` after them are shared by hash among all
+/// others.
 #[derive(Debug, Clone)]
 pub(crate) struct Table<const K: usize> {
     known: usize,
     mask: u32,
+    /// Blocks of a record. Hot loops are told by their form, which may know it when they are compiled.
+    blocks: usize,
     records: Vec<Record<K>>,
     /// For each record the step up to which it is current; empty unless records change while
     /// absent (see `Rule::idle`).
@@ -26,13 +29,23 @@ const FULL: f64 = 0.4;
 const LEAST_LOOKED_AT: usize = 4096;
 
 impl<const K: usize> Table<K> {
-    pub(crate) fn new(known: usize, bits: u32, lazy: bool) -> Self {
+    /// A table of `known + 2^bits` records; `fresh(record, block)` makes each block. With `lazy`, records
+    /// change while they are absent, from step `number` on.
+    pub(crate) fn new(
+        known: usize,
+        bits: u32,
+        blocks: usize,
+        lazy: Option<u64>,
+        fresh: impl Fn(usize, usize) -> Record<K>,
+    ) -> Self {
         let size = known + (1usize << bits);
+        let records = (0..size).flat_map(|record| (0..blocks).map(move |block| (record, block)));
         Table {
             known,
             mask: (1u32 << bits) - 1,
-            records: vec![Record::ZERO; size],
-            current: if lazy { vec![0; size] } else { Vec::new() },
+            blocks,
+            records: records.map(|(record, block)| fresh(record, block)).collect(),
+            current: lazy.map_or_else(Vec::new, |number| vec![number; size]),
             until_check: 1 << bits,
         }
     }
@@ -43,27 +56,30 @@ impl<const K: usize> Table<K> {
         if code & HASHED == 0 { code as usize } else { self.known + (code & self.mask) as usize }
     }
 
+    /// The blocks of a record, of which there are `blocks`.
     #[inline(always)]
-    pub(crate) fn record(&self, index: usize) -> &Record<K> {
-        &self.records[index]
+    pub(crate) fn record(&self, index: usize, blocks: usize) -> &[Record<K>] {
+        &self.records[index * blocks..][..blocks]
     }
 
     #[inline(always)]
-    pub(crate) fn record_mut(&mut self, index: usize) -> &mut Record<K> {
-        &mut self.records[index]
+    pub(crate) fn record_mut(&mut self, index: usize, blocks: usize) -> &mut [Record<K>] {
+        &mut self.records[index * blocks..][..blocks]
     }
 
-    pub(crate) fn records(&self) -> &[Record<K>] {
+    /// All blocks, record by record.
+    pub(crate) fn blocks(&self) -> &[Record<K>] {
         &self.records
     }
 
-    pub(crate) fn records_mut(&mut self) -> (&mut [Record<K>], &mut [u64]) {
+    /// All blocks, and the step up to which each record is current, if that is kept.
+    pub(crate) fn blocks_mut(&mut self) -> (&mut [Record<K>], &mut [u64]) {
         (&mut self.records, &mut self.current)
     }
 
     #[inline(always)]
-    pub(crate) fn current_mut(&mut self, index: usize) -> (&mut Record<K>, &mut u64) {
-        (&mut self.records[index], &mut self.current[index])
+    pub(crate) fn current_mut(&mut self, index: usize, blocks: usize) -> (&mut [Record<K>], &mut u64) {
+        (&mut self.records[index * blocks..][..blocks], &mut self.current[index])
     }
 
     pub(crate) fn known(&self) -> usize {
@@ -76,8 +92,8 @@ impl<const K: usize> Table<K> {
 
     /// Bytes that doubling would add.
     pub(crate) fn growth(&self) -> usize {
-        let record = size_of::<Record<K>>() + if self.current.is_empty() { 0 } else { size_of::<u64>() };
-        (self.mask as usize + 1) * record
+        let current = if self.current.is_empty() { 0 } else { size_of::<u64>() };
+        (self.mask as usize + 1) * (self.blocks * size_of::<Record<K>>() + current)
     }
 
     /// Counts records touched, repeats included.
@@ -92,35 +108,44 @@ impl<const K: usize> Table<K> {
         if self.until_check > 0 {
             return false;
         }
-        let hashed = &self.records[self.known..];
-        self.until_check = (hashed.len() / 2).max(1024);
-        let part = &hashed[..(hashed.len() / 8).max(LEAST_LOOKED_AT).min(hashed.len())];
-        let used = part.iter().filter(|r| r.touched()).count();
-        used as f64 > FULL * part.len() as f64 && self.mask.count_ones() < MOST_BITS
+        let hashed = self.mask as usize + 1;
+        self.until_check = (hashed / 2).max(1024);
+        let part = (hashed / 8).max(LEAST_LOOKED_AT).min(hashed);
+        let records = self.records[self.known * self.blocks..].chunks_exact(self.blocks);
+        let used = records.take(part).filter(|blocks| blocks[0].touched()).count();
+        used as f64 > FULL * part as f64 && self.mask.count_ones() < MOST_BITS
     }
 
     /// Doubles the hashed part: record s becomes s and s + 2^bits, both with s's contents, so that no
     /// category loses what was learned for it.
     pub(crate) fn double(&mut self) {
-        let size = self.mask as usize + 1;
-        self.records.reserve_exact(size);
-        for record in &mut self.records[self.known..] {
-            *record = record.copied();
+        let first = self.known * self.blocks;
+        self.records.reserve_exact(self.records.len() - first);
+        for block in &mut self.records[first..] {
+            *block = block.copied();
         }
-        self.records.extend_from_within(self.known..);
+        self.records.extend_from_within(first..);
         if !self.current.is_empty() {
-            self.current.reserve_exact(size);
+            self.current.reserve_exact(self.mask as usize + 1);
             self.current.extend_from_within(self.known..);
         }
         self.mask = self.mask * 2 + 1;
     }
 
-    /// The table with only model `model` of each record.
-    pub(crate) fn only(&self, model: usize) -> Table<1> {
+    /// The table with other blocks in each record: `f` appends those that a record's blocks become, which
+    /// are `blocks`.
+    pub(crate) fn map<const L: usize>(
+        &self,
+        blocks: usize,
+        f: impl Fn(&[Record<K>], &mut Vec<Record<L>>),
+    ) -> Table<L> {
+        let mut records = Vec::with_capacity(self.records.len() / self.blocks * blocks);
+        self.records.chunks_exact(self.blocks).for_each(|record| f(record, &mut records));
         Table {
             known: self.known,
             mask: self.mask,
-            records: self.records.iter().map(|r| r.only(model)).collect(),
+            blocks,
+            records,
             current: self.current.clone(),
             until_check: self.until_check,
         }
@@ -133,23 +158,24 @@ mod tests {
 
     #[test]
     fn doubling_loses_no_weight_and_marks_the_copies_untouched() {
-        let mut table = Table::<2>::new(3, 4, false);
+        let mut table = Table::<2>::new(3, 4, 2, None, |_, _| Record::ZERO);
         for code in 0..200u32 {
             let index = table.index(HASHED | code.wrapping_mul(2_654_435_761));
-            table.record_mut(index).weight[0] = index as f32;
-            table.record_mut(index).accumulator[0] = 1.0;
+            table.record_mut(index, 2)[1].weight[0] = index as f32;
+            table.record_mut(index, 2)[0].gradient = [0.0; 2];
         }
-        table.record_mut(1).weight[0] = 0.5;
+        table.record_mut(1, 2)[0].weight[0] = 0.5;
         table.count(1000);
         assert!(table.wants_to_grow());
         let before = table.clone();
         table.double();
-        assert_eq!(table.records().len(), 3 + 32);
+        assert_eq!(table.blocks().len(), 2 * (3 + 32));
         for code in 0..5000u32 {
             let code = HASHED | code.wrapping_mul(2_654_435_761);
-            assert_eq!(table.record(table.index(code)).weight, before.record(before.index(code)).weight);
+            let (after, before) = (table.record(table.index(code), 2), before.record(before.index(code), 2));
+            assert_eq!(after[1].weight, before[1].weight);
         }
-        assert_eq!(table.record(1).weight[0], 0.5);
+        assert_eq!(table.record(1, 2)[0].weight[0], 0.5);
         table.count(100_000);
         assert!(!table.wants_to_grow(), "copies count as used only once they are touched");
     }

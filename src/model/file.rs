@@ -1,7 +1,8 @@
 //! The model's file: safetensors, with one entry of metadata, a JSON text.
 //!
 //! Tensors (all of f32): `bias`, `dense`, and `table.N` for each category column and then each list
-//! column in the plan's order; each once with the suffix `.weight` and once with `.accumulator`. A
+//! column in the plan's order; each once with the suffix `.weight` and once with `.accumulator`, and with as
+//! many numbers for each feature as the model's form has: one, one for each class, or a weight and factors. A
 //! table begins with the categories that the plan knows by name (first the missing one); a power of
 //! two of slots shared by hash follows.
 
@@ -35,7 +36,7 @@ struct Header<A> {
 
 fn tensors<'a>(weights: &'a Weights, suffix: &str) -> Vec<(String, &'a [f32])> {
     let mut tensors = vec![
-        (format!("bias.{suffix}"), std::slice::from_ref(&weights.bias)),
+        (format!("bias.{suffix}"), weights.bias.as_slice()),
         (format!("dense.{suffix}"), weights.dense.as_slice()),
     ];
     for (i, table) in weights.tables.iter().enumerate() {
@@ -139,11 +140,14 @@ fn parse(bytes: &[u8]) -> Result<Model> {
     let tensors = SafeTensors::deserialize(bytes).map_err(no_model)?;
     let sizes = header.about.plan.tables();
     let shape = header.about.plan.shape();
+    let form = header.about.form;
+    let lanes = form.lanes();
     let linear = Linear {
-        weights: read_weights(&tensors, "weight", shape.dense, &sizes)?,
+        form,
+        weights: read_weights(&tensors, "weight", shape.dense, &sizes, lanes)?,
         known: sizes.iter().map(|&(known, _)| known).collect(),
     };
-    let accumulators = read_weights(&tensors, "accumulator", shape.dense, &sizes)?;
+    let accumulators = read_weights(&tensors, "accumulator", shape.dense, &sizes, lanes)?;
     Ok(Model { about: header.about, linear, state: State { accumulators, steps: header.steps } })
 }
 
@@ -157,6 +161,7 @@ fn read_weights(
     suffix: &str,
     dense: usize,
     tables: &[(usize, u32)],
+    lanes: usize,
 ) -> Result<Weights> {
     let read = |name: String| -> Result<Vec<f32>> {
         let tensor = tensors.tensor(&name).map_err(|_| no_model(format!("it lacks the tensor {name}")))?;
@@ -177,10 +182,11 @@ fn read_weights(
             Err(no_model(format!("the tensor {name} does not fit the plan")))
         }
     };
-    let bias = sized(format!("bias.{suffix}"), &|n| n == 1)?[0];
-    let dense = sized(format!("dense.{suffix}"), &|n| n == dense)?;
+    let bias = sized(format!("bias.{suffix}"), &|n| n == lanes)?;
+    let dense = sized(format!("dense.{suffix}"), &|n| n == dense * lanes)?;
     let tables = tables.iter().enumerate().map(|(i, &(known, _))| {
-        sized(format!("table.{i}.{suffix}"), &|n| n.checked_sub(known).is_some_and(usize::is_power_of_two))
+        let fits = |n: usize| (n / lanes).checked_sub(known).is_some_and(usize::is_power_of_two);
+        sized(format!("table.{i}.{suffix}"), &|n| n.is_multiple_of(lanes) && fits(n))
     });
     Ok(Weights { bias, dense, tables: tables.collect::<Result<_>>()? })
 }

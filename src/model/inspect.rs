@@ -43,5 +43,5 @@ pub fn features(model: &Model) -> (f64, Vec<Feature>) {
         }
     }
     features.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()).then_with(|| a.name.cmp(&b.name)));
-    (plan.target.unscale(weights.bias), features)
+    (plan.target.unscale(weights.bias[0]), features)
 }

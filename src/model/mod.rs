@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub use inspect::{Feature, features};
 
 use crate::features::Plan;
-use crate::learn::{Linear, Loss, Optimizer, State};
+use crate::learn::{Linear, Loss, ModelForm, Optimizer, Penalty, Schedule, State};
 
 /// A trained model.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,12 +28,16 @@ pub struct About {
     pub plan: Plan,
     /// The loss that was minimised.
     pub loss: Loss,
+    /// What the model makes of features.
+    pub form: ModelForm,
     /// The optimiser.
     pub optimizer: Optimizer,
     /// Its learning rate, which may have won a race.
     pub learning_rate: f32,
-    /// Strength of the L2 penalty.
-    pub l2: f32,
+    /// How it changed with time.
+    pub schedule: Schedule,
+    /// What weights cost.
+    pub penalty: Penalty,
     /// Rows of a mini-batch.
     pub batch_size: usize,
     /// Epochs.

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use super::race::Race;
 use super::watch::Progress;
 use crate::input::Dataset;
 
@@ -40,9 +39,9 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Where the epoch stands, with the losses that `race` counts.
-    pub(crate) fn progress(&mut self, race: &Race) -> Progress {
-        let loss = race.leader_sums().map(|(loss, weight)| {
+    /// Where the epoch stands, given the sums of loss and weight so far.
+    pub(crate) fn progress(&mut self, sums: Option<(f64, f64)>) -> Progress {
+        let loss = sums.map(|(loss, weight)| {
             let overall = loss / weight.max(f64::MIN_POSITIVE);
             let (before, weight_before) = self.last;
             let recent = weight - weight_before;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::features::Overrides;
+use crate::features::{ClassWeights, LossChoice, Offset, Overrides};
 use crate::input::ReadOptions;
-use crate::learn::{Loss, Optimizer};
+use crate::learn::{Optimizer, Penalty, Schedule};
 
 /// What `plan` needs to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,11 +16,15 @@ pub struct PlanConfig {
     /// The column to predict.
     pub target: String,
     /// The loss; `None` chooses it from the target.
-    pub loss: Option<Loss>,
-    /// The positive class; `None` takes the one that sorts last.
+    pub loss: Option<LossChoice>,
+    /// The positive class, which is told from all others; `None` takes the one of two that sorts last.
     pub positive: Option<String>,
+    /// Whether the classes are taken from all rows, not from a sample.
+    pub scan_classes: bool,
     /// A column of importance weights.
     pub weight: Option<String>,
+    /// What is added to the margins.
+    pub offset: Option<Offset>,
     /// Whether numbers may be scaled.
     pub scale: bool,
     /// The word on single columns.
@@ -53,21 +57,41 @@ pub struct TrainConfig {
     pub learning_rate: Option<f32>,
     /// Rows of a mini-batch.
     pub batch_size: usize,
-    /// Epochs, at the most where there is a hold-out to stop early by.
-    pub epochs: u64,
-    /// Strength of the L2 penalty.
-    pub l2: f32,
+    /// Epochs, at the most where there is a hold-out to stop early by; `None` for one, or for as many passes
+    /// as an exact fit may take.
+    pub epochs: Option<u64>,
+    /// How much more the rows of a class count.
+    pub class_weights: ClassWeights,
+    /// What weights cost.
+    pub penalty: Penalty,
+    /// How the learning rate changes with time; `None` for what suits the optimiser.
+    pub schedule: Option<Schedule>,
+    /// Factors of each feature, for a factorization machine.
+    pub factors: Option<usize>,
     /// Share of the rows that are held out; `None` holds out a tenth where several epochs race.
     pub holdout: Option<f64>,
     /// The order of rows.
     pub shuffle: ShuffleMode,
-    /// Whether rows without a usable target or weight are left out (and counted) instead of being
+    /// Whether rows without a usable target, weight or offset are left out (and counted) instead of being
     /// errors.
     pub skip_bad_rows: bool,
     /// Most bytes that the tables of categories may take.
     pub max_model: usize,
+    /// A model to go on from.
+    pub init: Option<PathBuf>,
     /// Where the model goes.
     pub model: PathBuf,
+}
+
+/// Passes that an exact fit takes at the most.
+const MOST_PASSES: u64 = 500;
+
+impl TrainConfig {
+    /// Epochs at the most.
+    pub fn epochs(&self) -> u64 {
+        let few = if self.optimizer == Optimizer::Lbfgs { MOST_PASSES } else { 1 };
+        self.epochs.unwrap_or(few)
+    }
 }
 
 /// What `evaluate` and `predict` need to know.
@@ -83,7 +107,18 @@ pub struct ApplyConfig {
     pub threads: usize,
     /// Bytes of memory, `None` for half of the machine's.
     pub memory: Option<usize>,
-    /// Whether rows without a usable target or weight are left out (and counted) instead of being
+    /// Whether rows without a usable target, weight or offset are left out (and counted) instead of being
     /// errors.
     pub skip_bad_rows: bool,
+}
+
+/// What `predict` needs to know besides.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PredictConfig {
+    /// Columns of the input to carry over.
+    pub keep: Vec<String>,
+    /// Whether each class's probability is written.
+    pub probabilities: bool,
+    /// The file, its format told by its extension; `None` for CSV on standard output.
+    pub output: Option<PathBuf>,
 }

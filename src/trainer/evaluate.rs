@@ -8,13 +8,13 @@ use arrow::array::RecordBatch;
 
 use super::config::ApplyConfig;
 use super::reading::{Spares, flow_in_order, request};
+use super::scoring;
 use super::summary::{Skipped, Summary, peak_memory, plan_lines};
 use super::watch::{Progress, Watch};
 use crate::error::{Error, Result};
-use crate::features::{Encoder, RowFilter, SplitCache};
+use crate::features::{Encoder, Plan, RowFilter, SplitCache};
 use crate::input::Dataset;
 use crate::learn::Chunk;
-use crate::learn::metrics::Metrics;
 use crate::model::Model;
 use crate::pipeline::{Order, SplitState, Weigh, stream};
 
@@ -42,6 +42,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     dataset.notes().iter().for_each(|note| watch.note(note));
     let plan = Arc::new(model.about.plan.clone());
     check_columns(&dataset, &plan.inputs(), watch);
+    check_offset(&dataset, &plan)?;
     for needed in [Some(plan.target.column()), plan.weight.as_deref()].into_iter().flatten() {
         if dataset.schema().index_of(needed).is_err() {
             return Err(Error::usage(format!(
@@ -53,9 +54,9 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     let filter = if config.skip_bad_rows { RowFilter::Skip } else { RowFilter::Fail };
     let encoder = Encoder::new(plan.clone(), filter);
     let request = request(&encoder, &[]);
-    let flow = flow_in_order(config, &dataset, &encoder, &request, stop)?;
+    let flow = flow_in_order(config, &dataset, &encoder, &request, 0, stop)?;
     let spares = Spares::new(&encoder, 64);
-    let mut metrics = Metrics::new(model.about.loss, plan.target.scale());
+    let mut metrics = scoring::metrics(model.about.loss, &plan.target);
     let (mut rows, mut skipped) = (0, 0);
     let scoring = Instant::now();
     let stages = stream(
@@ -99,7 +100,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     }
     let mut left_out = Skipped { rows: skipped, ..Skipped::default() };
     if skipped > 0 {
-        left_out.reasons.insert("target or weight not usable".to_string(), skipped);
+        left_out.reasons.insert("target, weight or offset not usable".to_string(), skipped);
     }
     Ok(Summary {
         command: "evaluate",
@@ -142,5 +143,18 @@ pub(crate) fn check_columns(dataset: &Dataset, used: &[&str], watch: &mut dyn Wa
             "the data lacks columns that the model uses; they count as missing: {}",
             lacking.join(", ")
         ));
+    }
+}
+
+/// Refuses data without the column that is added to the margins.
+pub(crate) fn check_offset(dataset: &Dataset, plan: &Plan) -> Result<()> {
+    match &plan.offset {
+        Some(offset) if dataset.schema().index_of(&offset.column).is_err() => Err(Error::usage(format!(
+            "there is no column `{}`, the {} that the model was trained with",
+            offset.column,
+            offset.kind.word()
+        ))
+        .remedy("add it to the data")),
+        _ => Ok(()),
     }
 }

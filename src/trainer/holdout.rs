@@ -1,6 +1,8 @@
 //! The hold-out: rows that are never learned from, kept encoded in bounded memory.
 
-use crate::learn::metrics::{Metrics, Report};
+use super::scoring;
+use crate::features::Target;
+use crate::learn::metrics::Report;
 use crate::learn::{Chunk, Linear, Loss};
 use crate::random::keyed;
 
@@ -73,8 +75,8 @@ impl Holdout {
     }
 
     /// Scores a model on the rows that are kept.
-    pub(crate) fn score(&mut self, model: &Linear, loss: Loss, scale: f64) -> Report {
-        let mut metrics = Metrics::new(loss, scale);
+    pub(crate) fn score(&mut self, model: &Linear, loss: Loss, target: &Target) -> Report {
+        let mut metrics = scoring::metrics(loss, target);
         for held in &self.held {
             model.margins(&held.chunk, &mut self.margins);
             metrics.add(&self.margins, &held.chunk.labels, &held.chunk.weights);

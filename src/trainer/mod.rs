@@ -2,19 +2,25 @@
 //! same means, evaluating and predicting.
 
 mod account;
+mod census;
 mod config;
 mod evaluate;
+mod exact;
 mod feed;
 mod holdout;
+mod outputs;
+mod pass;
 mod plan;
 mod predict;
 mod race;
 mod reading;
+mod run;
+mod scoring;
 mod summary;
 mod train;
 mod watch;
 
-pub use config::{ApplyConfig, PlanConfig, ShuffleMode, TrainConfig};
+pub use config::{ApplyConfig, PlanConfig, PredictConfig, ShuffleMode, TrainConfig};
 pub use evaluate::evaluate;
 pub use plan::plan;
 pub(crate) use plan::{Look, survey};

@@ -6,13 +6,15 @@ use std::sync::atomic::AtomicBool;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Field;
 
+use super::census::census;
 use super::config::PlanConfig;
 use super::reading::read_as;
 use super::watch::Watch;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::features::{Overrides, Plan, Profile, ReadHint, Survey, Wishes, decide, dropped};
+use crate::features::{Decided, Overrides, Plan, Profile, ReadHint, Survey, Target, Wishes, decide};
 use crate::input::{Dataset, Request};
+use crate::learn::Loss;
 use crate::pipeline::{Budget, Flow, Needs, Order, Stages, Weigh, stream};
 
 /// Rows of the sample, and splits that it is spread over.
@@ -27,6 +29,10 @@ const BATCH_ROWS: usize = 1024;
 /// What planning found.
 pub(crate) struct Planned {
     pub(crate) plan: Arc<Plan>,
+    /// The loss to minimise, in the target's own unit.
+    pub(crate) loss: Loss,
+    /// What the user should know of the target.
+    pub(crate) notes: Vec<String>,
     /// Whether the target looks as if the rows were in random order.
     pub(crate) is_well_mixed: bool,
     /// Rows of the dataset, if they have been counted.
@@ -37,8 +43,6 @@ pub(crate) struct Planned {
     pub(crate) stages: Stages,
     /// The smallest `--memory` that planning can do with.
     pub(crate) least_memory: usize,
-    /// What the user should know of the plan.
-    pub(crate) notes: Vec<String>,
 }
 
 /// Makes the plan for a dataset and shows it to `watch`.
@@ -48,7 +52,7 @@ pub(crate) struct Planned {
 pub fn plan(config: &PlanConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> Result<Arc<Plan>> {
     let dataset = Dataset::open(&config.inputs, &config.read)?;
     dataset.notes().iter().for_each(|note| watch.note(note));
-    let planned = make_plan(config, &dataset, stop, watch)?;
+    let planned = make_plan(config, None, &dataset, stop, watch)?;
     planned.notes.iter().for_each(|note| watch.note(note));
     config.memory.map_or(Ok(()), |total| Budget { total }.check(planned.least_memory, false))?;
     Ok(planned.plan)
@@ -62,37 +66,50 @@ impl Weigh for Sample {
     }
 }
 
+/// The plan for a dataset: `given`, or one made from a sample.
 pub(crate) fn make_plan(
     config: &PlanConfig,
+    given: Option<Decided>,
     dataset: &Dataset,
     stop: &AtomicBool,
     watch: &mut dyn Watch,
 ) -> Result<Planned> {
+    let offset = config.offset.as_ref().map(|offset| offset.column.as_str());
+    let amounts: Vec<&str> = config.weight.as_deref().into_iter().chain(offset).collect();
     let look = Look {
         target: Some(&config.target),
-        weight: config.weight.as_deref(),
+        amounts: &amounts,
         overrides: &config.overrides,
         threads: config.threads,
         memory: config.memory,
         skips_bad_rows: false,
-    };
-    // Shards say themselves what a sample of their rows shows.
-    let kept = Catalog::of(dataset).map(|catalog| catalog.profile);
-    let kept = kept.filter(|profile| profile.serves(look.overrides, &config.target, look.weight));
-    let Surveyed { profile, rows, stages, least_memory } = match kept {
-        Some(profile) => Surveyed { profile, rows: None, stages: Stages::default(), least_memory: 0 },
-        None => survey(dataset, look, stop)?,
     };
     let wishes = Wishes {
         target: config.target.clone(),
         loss: config.loss,
         positive: config.positive.clone(),
         weight: config.weight.clone(),
+        offset: config.offset.clone(),
         scale: config.scale,
         overrides: config.overrides.clone(),
         hash_seed: config.seed,
     };
-    let plan = Arc::new(decide(&profile, &wishes)?);
+    // Shards say themselves what a sample of their rows shows.
+    let kept = Catalog::of(dataset).map(|catalog| catalog.profile);
+    let kept = kept.filter(|profile| profile.serves(&wishes));
+    let mut surveyed = match kept {
+        Some(profile) => Surveyed { profile, rows: None, stages: Stages::default(), least_memory: 0 },
+        None => survey(dataset, look, stop)?,
+    };
+    if config.scan_classes {
+        surveyed = scan(surveyed, config, &wishes, dataset, stop)?;
+    }
+    let Surveyed { profile, rows, stages, least_memory } = surveyed;
+    let Decided { plan, loss, notes } = given.map_or_else(|| decide(&profile, &wishes), Ok)?;
+    if config.scan_classes && matches!(plan.target, Target::Number { .. }) {
+        return Err(no_classes(&config.target));
+    }
+    let plan = Arc::new(plan);
     watch.plan(&plan, profile.rows);
     let splits = dataset.splits();
     let known: Option<Vec<u64>> = splits.iter().map(|split| split.rows).collect();
@@ -108,14 +125,46 @@ pub(crate) fn make_plan(
         None => (0..splits.len() as u64).map(|split| split << 40).collect(),
     };
     Ok(Planned {
-        notes: dropped(&plan).into_iter().collect(),
+        plan,
+        loss,
+        notes,
         is_well_mixed: profile.is_well_mixed(&config.target),
         rows: rows.map(|rows| rows.iter().sum()),
         starts,
         stages,
         least_memory,
-        plan,
     })
+}
+
+/// What a sample showed, and all rows of the target's classes.
+fn scan(
+    surveyed: Surveyed,
+    config: &PlanConfig,
+    wishes: &Wishes,
+    dataset: &Dataset,
+    stop: &AtomicBool,
+) -> Result<Surveyed> {
+    if !surveyed.profile.has_classes(wishes) {
+        return Err(no_classes(&config.target));
+    }
+    if surveyed.profile.whole {
+        return Ok(surveyed);
+    }
+    let found = census(config, dataset, &surveyed.profile, stop)?;
+    let Surveyed { profile, rows, mut stages, least_memory } = surveyed;
+    stages.add(&found.stages);
+    Ok(Surveyed {
+        profile: profile.with_classes(&config.target, &found.tally),
+        rows,
+        stages,
+        least_memory: least_memory.max(found.least_memory),
+    })
+}
+
+/// The error of looking for classes where there are none.
+fn no_classes(target: &str) -> Error {
+    Error::usage(format!("--scan-classes suits a target of classes, and `{target}` is learned as a number"))
+        .remedy("give --loss softmax to learn its values as classes, or leave --scan-classes out")
 }
 
 /// What a sample is looked at for, and by what means.
@@ -123,7 +172,8 @@ pub(crate) fn make_plan(
 pub(crate) struct Look<'a> {
     /// The target; `None` if any column may become it.
     pub(crate) target: Option<&'a str>,
-    pub(crate) weight: Option<&'a str>,
+    /// The columns of weights and offsets.
+    pub(crate) amounts: &'a [&'a str],
     pub(crate) overrides: &'a Overrides,
     pub(crate) threads: usize,
     pub(crate) memory: Option<usize>,
@@ -139,6 +189,12 @@ pub(crate) struct Surveyed {
     pub(crate) stages: Stages,
     /// The smallest `--memory` that it can do with.
     pub(crate) least_memory: usize,
+}
+
+/// How the column of a label is read from a file without types: what is no number in a column of numbers is
+/// for the encoder to refuse or skip.
+pub(super) fn label_hint(field: &Field, overrides: &Overrides) -> ReadHint {
+    if field.data_type().is_numeric() { ReadHint::Text } else { overrides.read_hint(field) }
 }
 
 /// Looks at a sample spread over the whole dataset, at all of it where it is small.
@@ -157,14 +213,9 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
     };
     let rows_of_each = if small { u64::MAX } else { SAMPLE_ROWS.div_ceil(chosen.len().max(1) as u64) };
     let hint = |field: &Field| {
-        let name = Some(field.name().as_str());
-        let is_label = name == look.target || name == look.weight;
-        // What is no number among them is for the encoder to refuse or skip.
-        if is_label && field.data_type().is_numeric() {
-            ReadHint::Text
-        } else {
-            look.overrides.read_hint(field)
-        }
+        let name = field.name().as_str();
+        let is_label = look.target == Some(name) || look.amounts.contains(&name);
+        if is_label { label_hint(field, look.overrides) } else { look.overrides.read_hint(field) }
     };
     let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), read_as(hint(f))));
     let request =
@@ -222,7 +273,7 @@ mod tests {
     use arrow::ipc::writer::FileWriter;
 
     use super::*;
-    use crate::features::{ColumnUse, Cross};
+    use crate::features::{ColumnUse, Cross, LossChoice};
     use crate::input::{ReadAs, ReadOptions};
 
     fn open(path: &Path) -> Dataset {
@@ -230,7 +281,7 @@ mod tests {
     }
 
     fn look<'a>(target: Option<&'a str>, overrides: &'a Overrides) -> Look<'a> {
-        Look { target, weight: None, overrides, threads: 1, memory: None, skips_bad_rows: false }
+        Look { target, amounts: &[], overrides, threads: 1, memory: None, skips_bad_rows: false }
     }
 
     fn found(path: &Path, look: Look<'_>) -> Profile {
@@ -243,6 +294,7 @@ mod tests {
             loss: None,
             positive: None,
             weight: None,
+            offset: None,
             scale: true,
             overrides: overrides.clone(),
             hash_seed: 7,
@@ -251,7 +303,7 @@ mod tests {
 
     /// A table whose columns suit as targets of every sort, as CSV.
     fn write_csv(path: &Path) {
-        let mut text = "flag,sign,half,number,class,truth,when,id\n".to_string();
+        let mut text = "flag,sign,half,number,class,truth,when,id,few\n".to_string();
         for i in 0..3000u64 {
             let r = crate::random::keyed(1, i);
             let number = (r % 99_991) as f64 / 7.0;
@@ -260,9 +312,10 @@ mod tests {
             let (sign, day) = (if r % 7 > 2 { 1 } else { -1 }, 1 + i % 28);
             writeln!(
                 text,
-                "{},{sign},{half}.0,{number},{class},{truth},2024-0{}-{day:02} 07:00,k{i}",
+                "{},{sign},{half}.0,{number},{class},{truth},2024-0{}-{day:02} 07:00,k{i},{}",
                 r % 11 / 10,
-                1 + i % 9
+                1 + i % 9,
+                i % 7
             )
             .unwrap();
         }
@@ -301,14 +354,14 @@ mod tests {
         let json = serde_json::to_string(&found(&csv, look(None, &none))).unwrap();
         let kept: Profile = serde_json::from_str(&json).unwrap();
         assert!(kept.whole && kept.rows == 3000);
-        for target in ["flag", "sign", "half", "number", "class", "truth"] {
-            assert!(kept.serves(&none, target, None));
-            let plan = decide(&kept, &wishes(target, &none)).unwrap();
+        for target in ["flag", "sign", "half", "number", "class", "truth", "few"] {
+            assert!(kept.serves(&wishes(target, &none)));
+            let decided = decide(&kept, &wishes(target, &none)).unwrap();
             for path in [&csv, &arrow] {
                 let direct = found(path, look(Some(target), &none));
-                assert_eq!(decide(&direct, &wishes(target, &none)).unwrap(), plan, "{target} of {path:?}");
+                assert_eq!(decide(&direct, &wishes(target, &none)).unwrap(), decided, "{target} of {path:?}");
                 assert_eq!(direct.is_well_mixed(target), kept.is_well_mixed(target), "{target}");
-                assert!(direct.serves(&none, target, None));
+                assert!(direct.serves(&wishes(target, &none)));
             }
         }
         assert!(kept.is_well_mixed("flag") && !found(&csv, look(Some("flag"), &none)).is_well_mixed("sign"));
@@ -337,22 +390,30 @@ mod tests {
             for cross in ["class*number", "when.hour*id", "truth*class*half"] {
                 overrides.crosses.push(Cross::try_from(cross.to_string()).unwrap());
             }
-            assert!(kept.serves(&overrides, "flag", None), "{overrides:?}");
+            assert!(kept.serves(&wishes("flag", &overrides)), "{overrides:?}");
             let direct = found(&csv, look(Some("flag"), &overrides));
             let wishes = wishes("flag", &overrides);
             assert_eq!(decide(&direct, &wishes).unwrap(), decide(&kept, &wishes).unwrap(), "{overrides:?}");
         }
-        assert!(!kept.serves(&word("number", ColumnUse::Categorical), "flag", None));
+        let serves =
+            |profile: &Profile, target, overrides: &Overrides| profile.serves(&wishes(target, overrides));
+        assert!(!serves(&kept, "flag", &word("number", ColumnUse::Categorical)));
         // Identifiers are too short for words to have been looked at.
-        assert!(!kept.serves(&word("id", ColumnUse::Text), "flag", None));
-        assert!(found(&csv, look(None, &word("id", ColumnUse::Text))).serves(
-            &word("id", ColumnUse::Text),
-            "flag",
-            None
-        ));
-        assert!(!kept.serves(&word("truth", ColumnUse::Numeric), "flag", None));
-        assert!(!kept.serves(&word("flag", ColumnUse::Ignore), "flag", None));
-        assert!(!kept.serves(&word("sign", ColumnUse::Ignore), "flag", Some("sign")));
-        assert!(!found(&csv, look(Some("sign"), &none)).serves(&none, "flag", None));
+        let words = word("id", ColumnUse::Text);
+        assert!(!serves(&kept, "flag", &words) && serves(&found(&csv, look(None, &words)), "flag", &words));
+        assert!(!serves(&kept, "flag", &word("truth", ColumnUse::Numeric)));
+        assert!(!serves(&kept, "flag", &word("flag", ColumnUse::Ignore)));
+        let weighted =
+            Wishes { weight: Some("sign".into()), ..wishes("flag", &word("sign", ColumnUse::Ignore)) };
+        assert!(!kept.serves(&weighted));
+        assert!(!serves(&found(&csv, look(Some("sign"), &none)), "flag", &none));
+        // Of a text with many values the classes are not kept; of a number they do not matter, unless asked for.
+        assert!(!serves(&kept, "id", &none) && serves(&kept, "number", &none));
+        let softmax = Wishes { loss: Some(LossChoice::Softmax), ..wishes("number", &none) };
+        assert!(!kept.serves(&softmax));
+        let several = Wishes { target: "few".into(), ..softmax };
+        assert!(kept.serves(&several));
+        let direct = found(&csv, look(Some("few"), &none));
+        assert_eq!(decide(&direct, &several).unwrap(), decide(&kept, &several).unwrap());
     }
 }

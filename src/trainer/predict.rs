@@ -1,23 +1,22 @@
 //! Predicting: a model's output for each row, in the rows' order.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
-use super::config::ApplyConfig;
-use super::evaluate::{check_columns, progress};
+use super::config::{ApplyConfig, PredictConfig};
+use super::evaluate::{check_columns, check_offset, progress};
+use super::outputs::Outputs;
 use super::reading::{Spares, check_output, flow_in_order, request};
 use super::summary::{Skipped, Summary, peak_memory, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::features::{Encoder, RowFilter, SplitCache, Target, no_such_column};
+use crate::features::{Encoder, RowFilter, SplitCache, no_such_column};
 use crate::input::Dataset;
-use crate::learn::kernels;
 use crate::model::Model;
 use crate::output::{AtomicFile, Format, TableWriter};
 use crate::pipeline::{Order, SplitState, Weigh, stream};
@@ -30,19 +29,18 @@ impl Weigh for Output {
     }
 }
 
-/// Writes a prediction for each row: columns `prediction` (the class, or the number) and, for a
-/// classifier, `probability` (of the positive class), after the columns named in `keep`. `output` is a
-/// file, its format told by its extension, or `None` for CSV on standard output.
+/// Writes a prediction for each row: the columns of [`Outputs`], after those of the input to keep.
 ///
 /// # Errors
 /// Those of the model, of the data and of the output, of which nothing is left then.
 pub fn predict(
     config: &ApplyConfig,
-    keep: &[String],
-    output: Option<&Path>,
+    wanted: &PredictConfig,
     stop: &AtomicBool,
     watch: &mut dyn Watch,
 ) -> Result<Summary> {
+    let PredictConfig { keep, probabilities, output } = wanted;
+    let output = output.as_deref();
     let start = Instant::now();
     let model = Model::load(&config.model)?;
     let file = match output {
@@ -52,19 +50,21 @@ pub fn predict(
             Some(AtomicFile::create(path)?)
         }
     };
+    let outputs = Outputs::new(&model.about.plan.target, model.about.loss, *probabilities)?;
     let dataset = Dataset::open(&config.inputs, &config.read)?;
     output.map_or(Ok(()), |output| check_output(output, &dataset))?;
     dataset.notes().iter().for_each(|note| watch.note(note));
     let plan = Arc::new(model.about.plan.clone());
     check_columns(&dataset, &plan.inputs(), watch);
+    check_offset(&dataset, &plan)?;
     let encoder = Encoder::new(plan.clone(), RowFilter::Unlabelled);
     let request = request(&encoder, keep);
-    let schema = output_schema(&dataset, keep, &plan.target)?;
+    let schema = output_schema(&dataset, keep, &outputs)?;
     let mut writer = match file {
         Some(file) => TableWriter::create(file, schema.clone())?,
         None => TableWriter::stdout(),
     };
-    let flow = flow_in_order(config, &dataset, &encoder, &request, stop)?;
+    let flow = flow_in_order(config, &dataset, &encoder, &request, outputs.row_bytes(), stop)?;
     let spares = Spares::new(&encoder, 64);
     let first_kept = encoder.columns().len();
     let mut rows = 0;
@@ -85,7 +85,7 @@ pub fn predict(
             }
             let mut margins = Vec::new();
             model.linear.margins(&chunk, &mut margins);
-            columns.extend(outputs(&plan.target, margins));
+            columns.extend(outputs.columns(margins));
             spares.give(chunk);
             let batch = RecordBatch::try_new(schema.clone(), columns)
                 .map_err(|e| Error::data(format!("can't put the output together: {e}")))?;
@@ -126,7 +126,7 @@ pub fn predict(
 }
 
 /// The kept columns, dictionaries as their values, and the predictions.
-fn output_schema(dataset: &Dataset, keep: &[String], target: &Target) -> Result<SchemaRef> {
+fn output_schema(dataset: &Dataset, keep: &[String], outputs: &Outputs) -> Result<SchemaRef> {
     let mut fields: Vec<FieldRef> = Vec::new();
     for name in keep {
         let names = dataset.schema().fields().iter().map(|f| f.name().as_str());
@@ -137,15 +137,7 @@ fn output_schema(dataset: &Dataset, keep: &[String], target: &Target) -> Result<
         };
         fields.push(Arc::new(Field::new(name, data_type, true)));
     }
-    match target {
-        Target::Binary { .. } => {
-            fields.push(Arc::new(Field::new("prediction", DataType::Utf8, false)));
-            fields.push(Arc::new(Field::new("probability", DataType::Float64, false)));
-        }
-        Target::Classes { .. } | Target::Number { .. } => {
-            fields.push(Arc::new(Field::new("prediction", DataType::Float64, false)));
-        }
-    }
+    fields.extend(outputs.fields());
     for (i, field) in fields.iter().enumerate() {
         if fields[..i].iter().any(|f| f.name() == field.name()) {
             return Err(Error::usage(format!("the output would have two columns `{}`", field.name()))
@@ -153,20 +145,4 @@ fn output_schema(dataset: &Dataset, keep: &[String], target: &Target) -> Result<
         }
     }
     Ok(Arc::new(Schema::new(fields)))
-}
-
-/// The prediction columns.
-fn outputs(target: &Target, mut margins: Vec<f32>) -> Vec<ArrayRef> {
-    match target {
-        Target::Classes { .. } | Target::Number { .. } => {
-            vec![Arc::new(Float64Array::from_iter_values(margins.iter().map(|&m| target.unscale(m))))]
-        }
-        Target::Binary { positive, negative, .. } => {
-            let class = |&m: &f32| if m > 0.0 { positive.as_str() } else { negative.as_str() };
-            let classes = StringArray::from_iter_values(margins.iter().map(class));
-            kernels::probability(&mut margins);
-            let probabilities = Float64Array::from_iter_values(margins.iter().map(|&p| f64::from(p)));
-            vec![Arc::new(classes), Arc::new(probabilities)]
-        }
-    }
 }

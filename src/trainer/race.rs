@@ -1,5 +1,7 @@
 //! The race: several learning rates side by side, compared by their progressive losses.
 
+use super::scoring;
+use crate::features::Target;
 use crate::learn::Loss;
 use crate::learn::metrics::{Metrics, Report};
 
@@ -7,6 +9,8 @@ use crate::learn::metrics::{Metrics, Report};
 #[derive(Debug)]
 pub(crate) struct Race {
     runners: Vec<Runner>,
+    /// Margins of each model for a row.
+    outputs: usize,
     rows: u64,
     next_mark: u64,
     margins: Vec<f32>,
@@ -32,29 +36,34 @@ const FIRST_MARK: u64 = 1024;
 pub(crate) const RACE_ROWS: u64 = 1 << 18;
 
 impl Race {
-    pub(crate) fn new(loss: Loss, scale: f64, rates: &[f32]) -> Self {
+    pub(crate) fn new(loss: Loss, target: &Target, rates: &[f32]) -> Self {
         let runner = |&rate: &f32| Runner {
             rate,
             running: true,
-            metrics: Metrics::new(loss, scale),
+            metrics: scoring::metrics(loss, target),
             marks: [(0.0, 0.0); 2],
             diverged: None,
         };
         Race {
             runners: rates.iter().map(runner).collect(),
+            outputs: target.outputs(),
             rows: 0,
             next_mark: FIRST_MARK,
             margins: Vec::new(),
         }
     }
 
-    /// Adds rows that were predicted before they were learned from: their margins, one for each running
-    /// model in turn, labels and weights.
+    /// Adds rows that were predicted before they were learned from: their margins (for each running model in
+    /// turn those of all outputs), labels and weights.
     pub(crate) fn add(&mut self, margins: &[f32], labels: &[f32], weights: &[f32]) {
         let running = self.runners.iter().filter(|r| r.running).count();
         for (k, runner) in self.runners.iter_mut().filter(|r| r.running).enumerate() {
-            self.margins.clear();
-            self.margins.extend(margins.iter().skip(k).step_by(running));
+            self.margins.resize(labels.len() * self.outputs, 0.0);
+            for output in 0..self.outputs {
+                let own = self.margins[output..].iter_mut().step_by(self.outputs);
+                let all = margins[k * self.outputs + output..].iter().step_by(running * self.outputs);
+                own.zip(all).for_each(|(own, margin)| *own = *margin);
+            }
             let bad = runner.metrics.add(&self.margins, labels, weights);
             runner.diverged = runner.diverged.or(bad.map(|row| self.rows + row as u64));
         }

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::config::ApplyConfig;
 use crate::error::{Error, Result};
-use crate::features::{Encoder, ReadHint};
+use crate::features::{Encoder, Plan, ReadHint};
 use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::Chunk;
 use crate::pipeline::{Budget, Flow, Needs, Weigh};
@@ -27,8 +27,17 @@ pub fn request(encoder: &Encoder, more: &[String]) -> Request {
     let mut columns: Vec<(String, ReadAs)> =
         encoder.columns().into_iter().map(|(name, hint)| (name, read_as(hint))).collect();
     columns.extend(more.iter().map(|name| (name.clone(), ReadAs::Native)));
-    let row_bytes = encoder.plan().shape().row_bytes(LIST_LENGTH);
+    let plan = encoder.plan();
+    let row_bytes = plan.shape().row_bytes(LIST_LENGTH) + margin_bytes(plan);
     Request { columns, batch_rows: (CHUNK_BYTES / row_bytes).clamp(FEWEST_ROWS, MOST_ROWS), rejects: false }
+}
+
+/// Bytes of a row's margins; a single one is not worth counting.
+fn margin_bytes(plan: &Plan) -> usize {
+    match plan.target.outputs() {
+        1 => 0,
+        outputs => 4 * outputs,
+    }
 }
 
 /// Refuses an output that would take the place of one of the files it is made from.
@@ -56,19 +65,22 @@ pub(crate) fn item_bytes(encoder: &Encoder, batch_rows: usize) -> usize {
     3 * batch_rows * encoder.plan().shape().row_bytes(LIST_LENGTH)
 }
 
-/// How data is streamed that is read once, one split after the other.
+/// How data is streamed that is read once, one split after the other; `output_bytes` is what a row of the
+/// output takes.
 pub(crate) fn flow_in_order<'a>(
     config: &ApplyConfig,
     dataset: &Dataset,
     encoder: &Encoder,
     request: &'a Request,
+    output_bytes: usize,
     stop: &'a AtomicBool,
 ) -> Result<Flow<'a>> {
     let budget = config.memory.map_or_else(Budget::from_machine, |total| Budget { total });
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(request),
-        item_bytes: item_bytes(encoder, request.batch_rows),
+        item_bytes: item_bytes(encoder, request.batch_rows)
+            + request.batch_rows * (margin_bytes(encoder.plan()) + output_bytes),
         held_bytes: 0,
     };
     let in_flight = budget.in_flight(&needs)?;

@@ -82,7 +82,9 @@ pub struct ModelSummary {
     pub bytes: u64,
     /// Weights.
     pub weights: usize,
-    /// The learning rate that it was trained with.
+    /// Weights that are not zero.
+    pub non_zero: usize,
+    /// The learning rate that it was trained with; 0 for an exact fit.
     pub learning_rate: f32,
     /// Whether a table would have grown further, had `--max-model` allowed it.
     pub capped: bool,

@@ -58,11 +58,12 @@ pub(crate) fn plan(dataset: &Dataset, target: &str) -> Result<Plan> {
         loss: None,
         positive: None,
         weight: None,
+        offset: None,
         scale: true,
         overrides,
         hash_seed: 1,
     };
-    decide(&survey.profile(true), &wishes)
+    decide(&survey.profile(true), &wishes).map(|decided| decided.plan)
 }
 
 fn codes_and_values(list: &ListColumn, row: usize) -> Vec<u32> {

@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use super::math;
+use super::{math, poisson, softmax};
 
 /// An instruction set that this processor has: a value other than `Baseline` can only be had from
 /// [`Level::best`] and [`Level::available`], which ask the processor.
@@ -37,19 +37,19 @@ impl Level {
     }
 }
 
-/// Defines a kernel that runs `math::$name`, compiled for the baseline and for AVX2.
+/// Defines a kernel that runs `$module::$name`, compiled for the baseline and for AVX2.
 macro_rules! kernel {
-    ($name:ident($($argument:ident: $type:ty),*)) => {
+    ($module:ident::$name:ident($($argument:ident: $type:ty),*)) => {
         impl Level {
             #[doc = concat!("[`", stringify!($name), "`](super::", stringify!($name), ") on this instruction set.")]
             pub fn $name(self, $($argument: $type),*) {
                 #[cfg(target_arch = "x86_64")]
                 #[target_feature(enable = "avx2")]
                 fn avx2($($argument: $type),*) {
-                    math::$name($($argument),*)
+                    $module::$name($($argument),*)
                 }
                 match self.0 {
-                    Set::Baseline => math::$name($($argument),*),
+                    Set::Baseline => $module::$name($($argument),*),
                     // SAFETY: a `Level` of AVX2 exists only where the processor was found to have it.
                     #[cfg(target_arch = "x86_64")]
                     Set::Avx2 => unsafe { avx2($($argument),*) },
@@ -59,10 +59,17 @@ macro_rules! kernel {
     };
 }
 
-kernel!(logistic_gradient(margins: &mut [f32], labels: &[f32]));
-kernel!(logistic_loss(margins: &[f32], labels: &[f32], out: &mut [f32]));
-kernel!(signed_log(values: &mut [f32], mean: f32, factor: f32));
-kernel!(probability(margins: &mut [f32]));
+kernel!(math::logistic_gradient(margins: &mut [f32], labels: &[f32]));
+kernel!(math::logistic_loss(margins: &[f32], labels: &[f32], out: &mut [f32]));
+kernel!(math::signed_log(values: &mut [f32], mean: f32, factor: f32));
+kernel!(math::probability(margins: &mut [f32]));
+kernel!(math::ln(values: &mut [f32]));
+kernel!(poisson::poisson_mean(margins: &mut [f32]));
+kernel!(poisson::poisson_gradient(margins: &mut [f32], labels: &[f32]));
+kernel!(poisson::poisson_loss(margins: &[f32], labels: &[f32], out: &mut [f32]));
+kernel!(poisson::poisson_deviance(margins: &[f32], labels: &[f32], out: &mut [f32]));
+kernel!(softmax::softmax(margins: &mut [f32], classes: usize));
+kernel!(softmax::softmax_loss(margins: &mut [f32], labels: &[f32], losses: &mut [f32]));
 
 /// Asks the processor to bring the cache lines of `value` near. A hint: no effect on results.
 #[inline(always)]

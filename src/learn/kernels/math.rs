@@ -1,17 +1,19 @@
-//! Exponential, logistic function and its loss on eight lanes at a time, without branches.
+//! Exponential, logarithm, logistic function and its loss on eight lanes at a time, without branches.
 
 pub(super) const LANES: usize = 8;
-type Lanes = [f32; LANES];
+pub(super) type Lanes = [f32; LANES];
 
-/// `exp(-x)` for `x >= 0`, to about one unit in the last place; below the smallest normal number
-/// it is 0. The method of Cephes' `expf`: x = n ln2 + r, a polynomial in r, n put into the exponent.
+/// `exp(x)` to about one unit in the last place, x taken to be at least -87 and at most 88, so that the
+/// value is finite and a normal number; NaN stays NaN. The method of Cephes' `expf`: x = n ln2 + r, a
+/// polynomial in r, n put into the exponent.
 #[inline(always)]
-fn exp_neg(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer
-    let x = if x > 87.0 { 87.0 } else { x }; // keeps NaN
-    let shifted = -x * std::f32::consts::LOG2_E + ROUND;
+    let x = if x < -87.0 { -87.0 } else { x };
+    let x = if x > 88.0 { 88.0 } else { x };
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let r = -x - n * 0.693_359_4 - n * -2.121_944_4e-4;
+    let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
     let p = 1.987_569_1e-4;
     let p = p * r + 1.398_199_9e-3;
     let p = p * r + 8.333_452e-3;
@@ -25,7 +27,7 @@ fn exp_neg(x: f32) -> f32 {
 
 /// `ln(1 + e)` for `0 <= e <= 1`, as 2 artanh(e / (2 + e)).
 #[inline(always)]
-fn ln_1p(e: f32) -> f32 {
+pub(super) fn ln_1p(e: f32) -> f32 {
     let s = e / (2.0 + e);
     let q = s * s;
     let p = 1.0 / 13.0;
@@ -37,12 +39,12 @@ fn ln_1p(e: f32) -> f32 {
     2.0 * (s + s * q * p)
 }
 
-/// `ln(1 + x)` for `x >= 0`, to about 1e-7 absolute or relative, whichever is larger; NaN for what is
-/// not finite. The method of Cephes' `logf`.
+/// The natural logarithm of a normal positive number, to about one unit in the last place; of others a
+/// finite number without meaning. The method of Cephes' `logf`.
 #[inline(always)]
-fn ln_1p_wide(x: f32) -> f32 {
+pub(super) fn ln_normal(x: f32) -> f32 {
     const ROOT_HALF: u32 = 0x3f35_04f3; // the bits of sqrt(1/2)
-    let shifted = (1.0 + x).to_bits().wrapping_sub(ROOT_HALF);
+    let shifted = x.to_bits().wrapping_sub(ROOT_HALF);
     let exponent = ((shifted as i32) >> 23) as f32;
     let f = f32::from_bits((shifted & 0x007f_ffff) + ROOT_HALF) - 1.0;
     let p = 7.037_684e-2;
@@ -56,27 +58,49 @@ fn ln_1p_wide(x: f32) -> f32 {
     let p = p * f + 3.333_333e-1;
     let q = f * f;
     let tail = p * f * q + exponent * -2.121_944_4e-4 - 0.5 * q;
-    let value = f + tail + exponent * 0.693_359_4;
+    f + tail + exponent * 0.693_359_4
+}
+
+/// `ln(1 + x)` for `x >= 0`, to about 1e-7 absolute or relative, whichever is larger; NaN for what is
+/// not finite.
+#[inline(always)]
+pub(super) fn ln_1p_wide(x: f32) -> f32 {
+    let value = ln_normal(1.0 + x);
     if x <= f32::MAX { value } else { f32::NAN }
+}
+
+/// Overwrites each value by `f` of it.
+#[inline(always)]
+pub(super) fn map(values: &mut [f32], f: impl Fn(f32) -> f32) {
+    let (chunks, rest) = values.as_chunks_mut::<LANES>();
+    for run in chunks {
+        for v in run.iter_mut() {
+            *v = f(*v);
+        }
+    }
+    for v in rest {
+        *v = f(*v);
+    }
+}
+
+#[inline(always)]
+pub(super) fn ln(values: &mut [f32]) {
+    map(values, |x| {
+        let value = ln_normal(x);
+        // Of one comparison each, so that NaN fails them.
+        let value = if x >= f32::MIN_POSITIVE { value } else { f32::NAN };
+        if x <= f32::MAX { value } else { f32::NAN }
+    });
 }
 
 #[inline(always)]
 pub(super) fn signed_log(values: &mut [f32], mean: f32, factor: f32) {
-    let one = |v: f32| (ln_1p_wide(v.abs()).copysign(v) - mean) * factor;
-    let (chunks, rest) = values.as_chunks_mut::<LANES>();
-    for run in chunks {
-        for v in run.iter_mut() {
-            *v = one(*v);
-        }
-    }
-    for v in rest {
-        *v = one(*v);
-    }
+    map(values, |v| (ln_1p_wide(v.abs()).copysign(v) - mean) * factor);
 }
 
 #[inline(always)]
 fn sigmoid(m: f32) -> f32 {
-    let e = exp_neg(m.abs());
+    let e = exp(-m.abs());
     let numerator = if m < 0.0 { e } else { 1.0 };
     numerator / (1.0 + e)
 }
@@ -85,12 +109,12 @@ fn sigmoid(m: f32) -> f32 {
 fn loss(m: f32, y: f32) -> f32 {
     let z = (1.0 - 2.0 * y) * m; // the margin's sign turned so that large is bad
     let positive = if z < 0.0 { 0.0 } else { z };
-    positive + ln_1p(exp_neg(z.abs()))
+    positive + ln_1p(exp(-z.abs()))
 }
 
 /// Calls `f` on runs of eight lanes of `target` and `y`; a last, shorter run is padded with zeros.
 #[inline(always)]
-fn lanes(target: &mut [f32], y: &[f32], f: impl Fn(f32, f32) -> f32) {
+pub(super) fn lanes(target: &mut [f32], y: &[f32], f: impl Fn(f32, f32) -> f32) {
     assert_eq!(target.len(), y.len());
     let run = |t: &mut Lanes, y: &Lanes| {
         for i in 0..LANES {
@@ -124,13 +148,5 @@ pub(super) fn logistic_loss(margins: &[f32], labels: &[f32], out: &mut [f32]) {
 
 #[inline(always)]
 pub(super) fn probability(margins: &mut [f32]) {
-    let (chunks, rest) = margins.as_chunks_mut::<LANES>();
-    for run in chunks {
-        for m in run.iter_mut() {
-            *m = sigmoid(*m);
-        }
-    }
-    for m in rest {
-        *m = sigmoid(*m);
-    }
+    map(margins, sigmoid);
 }

@@ -1,15 +1,17 @@
 //! Texts for people: plans, outcomes, metrics, features.
 
+mod metrics;
+
 use std::fmt::Write;
 use std::path::Path;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{BinaryBytes, HumanCount};
+pub(super) use metrics::metrics;
 
 use crate::error::{Error, Result};
 use crate::features::{Plan, Target};
-use crate::learn::metrics::Report;
 use crate::model::{self, Model};
 use crate::trainer::Summary;
 
@@ -17,26 +19,33 @@ use crate::trainer::Summary;
 pub(super) fn plan(plan: &Plan, most: usize) -> String {
     let mut text = String::new();
     match &plan.target {
-        Target::Binary { column, positive, negative, share } => {
+        Target::Binary { column, positive, negative, share, .. } => {
+            let other = match negative {
+                Some(negative) => format!("the other class: {negative}"),
+                None => "all others are the other class".to_string(),
+            };
             let _ = writeln!(
                 text,
-                "target: {column}; positive class: {positive}, {:.1}% of the sample (the other class: {negative})",
+                "target: {column}; positive class: {positive}, {:.1}% of the sample ({other})",
                 100.0 * share
             );
         }
         Target::Classes { column, classes, .. } => {
             let _ = writeln!(text, "target: {column}; {} classes", classes.len());
         }
-        Target::Number { column, offset, scale } => {
+        Target::Number { column, offset, scale, .. } => {
             let _ = write!(text, "target: {column}, a number");
             let _ = match (offset, scale) {
                 (0.0, 1.0) => writeln!(text),
-                _ => writeln!(text, " (mean {offset:.6}, deviation {scale:.6} in the sample)"),
+                _ => writeln!(text, " (centre {offset:.6}, deviation {scale:.6} in the sample)"),
             };
         }
     }
     if let Some(weight) = &plan.weight {
         let _ = writeln!(text, "weight: {weight}");
+    }
+    if let Some(offset) = &plan.offset {
+        let _ = writeln!(text, "{}: {}", offset.kind.word(), offset.column);
     }
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -91,8 +100,7 @@ pub(super) fn outcome(summary: &Summary, output: Option<&Path>) -> String {
     }
     for (name, report) in [("progressive", &summary.progressive), ("hold-out", &summary.holdout)] {
         if let Some(report) = report {
-            let figures: Vec<String> = figures(report).iter().map(|(n, x)| format!("{n} {x:.5}")).collect();
-            let _ = writeln!(text, "{name}: {}", figures.join(", "));
+            let _ = writeln!(text, "{name}: {}", metrics::headline(report));
         }
     }
     match (&summary.model, output) {
@@ -118,33 +126,6 @@ fn reasons(summary: &Summary) -> String {
     let reasons: Vec<String> =
         summary.skipped.reasons.iter().map(|(why, n)| format!("{why} ({n})")).collect();
     reasons.join(", ")
-}
-
-/// The metrics of an evaluation, one on each line.
-pub(super) fn metrics(summary: &Summary) -> String {
-    let mut text = format!("rows      {}\n", summary.rows);
-    if summary.skipped.rows > 0 {
-        let _ = writeln!(text, "skipped   {} ({})", summary.skipped.rows, reasons(summary));
-    }
-    if let Some(report) = &summary.metrics {
-        for (name, x) in figures(report) {
-            let _ = writeln!(text, "{name:9} {x:.6}");
-        }
-    }
-    text
-}
-
-fn figures(report: &Report) -> Vec<(&'static str, f64)> {
-    let all = [
-        ("log_loss", report.log_loss),
-        ("auc", report.auc),
-        ("accuracy", report.accuracy),
-        ("brier", report.brier),
-        ("rmse", report.rmse),
-        ("mae", report.mae),
-        ("r2", report.r2),
-    ];
-    all.into_iter().filter_map(|(name, x)| Some((name, x?))).collect()
 }
 
 /// The heaviest features.

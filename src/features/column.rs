@@ -1,0 +1,224 @@
+//! How one column is encoded.
+
+use arrow::array::{Array, ArrayRef};
+use chrono::{DateTime, Datelike, Timelike};
+
+use super::bins;
+use super::codes::{Dictionaries, encode_categories};
+use super::encode::SplitCache;
+use super::maps::MapEncoder;
+use super::plan::{TimePart, Use};
+use super::scale::Scale;
+use super::text::TextEncoder;
+use super::values::{Lists, Sort, for_each_number, for_each_time, is_text, numbers, plain};
+use super::vocabulary::{MISSING, Vocabulary};
+use crate::error::{Error, Place, Result};
+use crate::learn::Chunk;
+
+/// A column, where it lies in batches and chunks, and what is to be done with it.
+#[derive(Debug)]
+pub(super) struct ColumnEncoder {
+    pub(super) name: String,
+    /// Its place in the batches.
+    pub(super) input: usize,
+    /// The first dense, slot and list column it fills.
+    pub(super) dense: usize,
+    pub(super) slot: usize,
+    pub(super) list: usize,
+    pub(super) dictionaries: Dictionaries,
+    pub(super) work: Work,
+}
+
+/// What is to be done with the values of a column.
+#[derive(Debug)]
+pub(super) enum Work {
+    Number { scale: Scale, flag_missing: bool },
+    Category(Vocabulary),
+    List(Vocabulary),
+    Map(MapEncoder),
+    Embedding(Vec<Scale>),
+    Time(Vec<TimePart>),
+    Bins(Vec<f64>),
+    Text(TextEncoder),
+}
+
+impl Work {
+    /// What is to be done for a use of a column, and what values it is done with; `None` where there is
+    /// nothing to do for a column by itself.
+    pub(super) fn of(used: &Use, seed: u64) -> Option<(Work, Sort)> {
+        Some(match used {
+            Use::Ignore | Use::Cross { .. } => return None,
+            Use::Number { scale, flag_missing } => {
+                (Work::Number { scale: *scale, flag_missing: *flag_missing }, Sort::Number)
+            }
+            Use::Category { known, .. } => (Work::Category(Vocabulary::new(seed, known)), Sort::Text),
+            Use::List { known, .. } => (Work::List(Vocabulary::new(seed, known)), Sort::List),
+            Use::Map { known, units, unit, .. } => {
+                (Work::Map(MapEncoder::new(Vocabulary::new(seed, known), units, *unit)), Sort::Map)
+            }
+            Use::Embedding { scales } => (Work::Embedding(scales.clone()), Sort::Floats),
+            Use::Time { parts } => (Work::Time(parts.clone()), Sort::Time),
+            Use::Bins { edges } => (Work::Bins(edges.clone()), Sort::Number),
+            Use::Text { known, ngrams, style, .. } => {
+                (Work::Text(TextEncoder::new(Vocabulary::new(seed, known), *ngrams, style)), Sort::Text)
+            }
+        })
+    }
+}
+
+impl ColumnEncoder {
+    /// Encodes the column, which is number `index` of the encoder's, into the chunk's columns.
+    pub(super) fn encode(
+        &self,
+        array: &ArrayRef,
+        index: usize,
+        cache: &mut SplitCache,
+        chunk: &mut Chunk,
+    ) -> Result<()> {
+        match &self.work {
+            Work::Number { scale, flag_missing } => {
+                expect_numbers(array)?;
+                let (origin, factor) = scale.linear_step();
+                let rows = array.len();
+                let target = &mut chunk.dense_mut(self.dense)[..rows];
+                for_each_number(array, |row, x| {
+                    target[row] = x.map_or(f32::NAN, |x| ((x - origin) * factor) as f32);
+                })?;
+                if *flag_missing {
+                    let (target, flags) = chunk.dense_pair_mut(self.dense);
+                    scale.finish(&mut target[..rows], |row, missing| {
+                        flags[row] = f32::from(u8::from(missing))
+                    });
+                } else {
+                    scale.finish(target, |_, _| ());
+                }
+                Ok(())
+            }
+            Work::Category(vocabulary) => {
+                let codes = &mut chunk.slots[self.slot];
+                encode_categories(
+                    array,
+                    vocabulary,
+                    &self.dictionaries,
+                    &mut cache.dictionaries[index],
+                    codes,
+                )
+            }
+            Work::List(vocabulary) => {
+                let lists = Lists::of(array)?;
+                let codes = &mut cache.scratch;
+                codes.clear();
+                encode_categories(
+                    &lists.items,
+                    vocabulary,
+                    &self.dictionaries,
+                    &mut cache.dictionaries[index],
+                    codes,
+                )?;
+                let column = &mut chunk.lists[self.list];
+                for row in 0..array.len() {
+                    let start = column.codes.len();
+                    if lists.is_null(row) {
+                        column.codes.push(MISSING);
+                    }
+                    column.codes.extend_from_slice(&codes[lists.row(row)]);
+                    // Multi-hot: an element counts once.
+                    column.codes[start..].sort_unstable();
+                    dedup_from(&mut column.codes, start);
+                    column.end_row();
+                }
+                Ok(())
+            }
+            Work::Map(encoder) => {
+                encoder.encode(array, &self.dictionaries, &mut cache.maps[index], &mut chunk.lists[self.list])
+            }
+            Work::Embedding(scales) => {
+                let lists = Lists::of(array)?;
+                let numbers = numbers(&lists.items)?;
+                for (place, scale) in scales.iter().enumerate() {
+                    let (origin, factor) = scale.linear_step();
+                    let target = &mut chunk.dense_mut(self.dense + place)[..array.len()];
+                    for row in 0..array.len() {
+                        let range = lists.row(row);
+                        if !range.is_empty() && range.len() != scales.len() {
+                            let message = format!("found {} numbers, expected {}", range.len(), scales.len());
+                            return Err(at_row(Error::data(message), row));
+                        }
+                        let x = numbers.get(range.start + place).copied().filter(|_| !range.is_empty());
+                        target[row] = x.map_or(f32::NAN, |x| ((x - origin) * factor) as f32);
+                    }
+                    scale.finish(target, |_, _| ());
+                }
+                Ok(())
+            }
+            Work::Time(parts) => self.encode_time(array, parts, chunk),
+            Work::Bins(edges) => {
+                expect_numbers(array)?;
+                let codes = &mut chunk.slots[self.slot];
+                for_each_number(array, |_, x| codes.push(bins::code(edges, x)))
+            }
+            Work::Text(encoder) => {
+                let text = &mut cache.texts[index];
+                encoder.encode(array, text, &mut chunk.lists[self.list])?;
+                for (i, numbers) in text.style.iter().enumerate() {
+                    chunk.dense_mut(self.dense + i)[..numbers.len()].copy_from_slice(numbers);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn encode_time(&self, array: &ArrayRef, parts: &[TimePart], chunk: &mut Chunk) -> Result<()> {
+        let (mut dense, mut slot) = (self.dense, self.slot);
+        for part in parts {
+            match part {
+                TimePart::Trend { scale } => {
+                    let (origin, factor) = scale.linear_step();
+                    let target = &mut chunk.dense_mut(dense)[..array.len()];
+                    for_each_time(array, |row, t| {
+                        target[row] =
+                            t.map_or(f32::NAN, |t| ((t as f64 / 86_400.0 - origin) * factor) as f32);
+                    })?;
+                    scale.finish(target, |_, _| ());
+                    dense += 1;
+                }
+                TimePart::Month | TimePart::Weekday | TimePart::Hour => {
+                    let codes = &mut chunk.slots[slot];
+                    for_each_time(array, |_, t| {
+                        let date = t.and_then(|t| DateTime::from_timestamp(t, 0));
+                        codes.push(date.map_or(MISSING, |date| match part {
+                            TimePart::Month => date.month(),
+                            TimePart::Weekday => date.weekday().number_from_monday(),
+                            TimePart::Hour | TimePart::Trend { .. } => date.hour() + 1,
+                        }));
+                    })?;
+                    slot += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn expect_numbers(array: &ArrayRef) -> Result<()> {
+    if is_text(plain(&array.slice(0, 0))?.data_type()) {
+        return Err(Error::data("found text, expected numbers, as in the data of the plan"));
+    }
+    Ok(())
+}
+
+/// Removes repeats of neighbours from `codes[start..]`.
+fn dedup_from(codes: &mut Vec<u32>, start: usize) {
+    let mut end = start;
+    for i in start..codes.len() {
+        if i == start || codes[i] != codes[end - 1] {
+            codes[end] = codes[i];
+            end += 1;
+        }
+    }
+    codes.truncate(end);
+}
+
+fn at_row(error: Error, row: usize) -> Error {
+    error.at(Place { row: Some(row as u64), ..Place::default() })
+}

@@ -1,0 +1,52 @@
+//! FTRL-Proximal: the accumulator is `n`, the drift `z`, and the weight follows from both.
+
+use super::super::penalty::{Penalty, shrink};
+use super::{Absence, Lane, Move, Now, Record, Rule};
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FtrlRule {
+    pub(crate) beta: f32,
+}
+
+impl FtrlRule {
+    /// The weight after `steps` steps.
+    #[inline(always)]
+    fn weight(self, rate: f32, penalty: Penalty, steps: f32, n: f32, z: f32) -> f32 {
+        -shrink(z, steps * penalty.l1) / ((self.beta + n.sqrt()) / rate + steps * penalty.l2)
+    }
+
+    /// The `z` of which a weight follows: for going on with a model of which only weights are kept.
+    pub(super) fn z(self, rate: f32, penalty: Penalty, steps: u64, n: f32, weight: f32) -> f32 {
+        let steps = steps as f32;
+        let size = weight.abs() * ((self.beta + n.sqrt()) / rate + steps * penalty.l2);
+        if weight == 0.0 { 0.0 } else { -(size + steps * penalty.l1).copysign(weight) }
+    }
+}
+
+impl Rule for FtrlRule {
+    const DECAYS: bool = false;
+    const AVERAGES: bool = false;
+
+    #[inline(always)]
+    fn step<const K: usize>(&self, now: &Now<K>, record: &mut Record<K>, g: [f32; K]) -> Move<K> {
+        let steps = (now.number + 1) as f32;
+        for k in 0..K {
+            let before = record.accumulator[k];
+            let n = before + g[k] * g[k];
+            record.accumulator[k] = n;
+            let sigma = (n.sqrt() - before.sqrt()) / now.rates[k];
+            record.drift[k] += g[k] - sigma * record.weight[k];
+            record.weight[k] = self.weight(now.rates[k], now.penalty, steps, n, record.drift[k]);
+        }
+        Move { rates: now.rates, direction: g }
+    }
+
+    fn idle(&self, absence: &Absence, lane: &mut Lane) {
+        let steps = absence.until as f32;
+        lane.weight = self.weight(absence.rate, absence.penalty, steps, lane.accumulator, lane.drift);
+    }
+
+    fn restore(&self, rate: f32, penalty: Penalty, steps: u64, lane: &mut Lane) {
+        lane.drift = self.z(rate, penalty, steps, lane.accumulator, lane.weight);
+    }
+}

@@ -1,0 +1,139 @@
+//! Optimisers: the textbook steps, each a small rule on K lanes at once.
+
+mod adagrad;
+mod ftrl;
+mod momentum;
+mod rmsprop;
+mod sgd;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use super::penalty::Penalty;
+use super::record::Record;
+
+pub(crate) use adagrad::AdaGradRule;
+pub(crate) use ftrl::FtrlRule;
+pub(crate) use momentum::MomentumRule;
+pub(crate) use rmsprop::RmsPropRule;
+pub(crate) use sgd::SgdRule;
+
+/// Which optimiser, with its settings. With `g` the mean gradient of the mini-batch, penalty
+/// included, and `a` the learning rate, the steps are those of `torch.optim`, but FTRL's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Full-batch gradient descent: one step `w -= a*g` at the end of each epoch.
+    Gd,
+    /// Stochastic gradient descent (Robbins and Monro 1951): `w -= a*g`, with momentum (Polyak 1964)
+    /// `v = momentum*v + g; w -= a*v`.
+    Sgd {
+        /// The share of the velocity that each mini-batch keeps; 0 for none.
+        momentum: f32,
+    },
+    /// `G += g^2; w -= a*g/(sqrt(G)+epsilon)` (Duchi, Hazan and Singer 2011).
+    AdaGrad {
+        /// Keeps the first steps finite.
+        epsilon: f32,
+    },
+    /// `v = decay*v + (1-decay)*g^2; w -= a*g/(sqrt(v)+epsilon)` (Hinton, lecture 6e, 2012).
+    RmsProp {
+        /// The share of `v` that each mini-batch keeps.
+        decay: f32,
+        /// Keeps the first steps finite.
+        epsilon: f32,
+    },
+    /// FTRL-Proximal: each weight is the one that would have been best against all gradients so far, kept
+    /// near the past weights (McMahan, AISTATS 2011, and McMahan et al., KDD 2013, algorithm 1). With `t`
+    /// mini-batches so far and `g` without the penalty: `n += g^2; z += g - w*(sqrt(n)-sqrt(n-g^2))/a`;
+    /// `w = 0` where `|z| <= t*l1`, else `-(z - sign(z)*t*l1) / ((beta+sqrt(n))/a + t*l2)`. The penalties are
+    /// counted once for each mini-batch, so that they mean what they mean to the other optimisers.
+    Ftrl {
+        /// Keeps the first steps small.
+        beta: f32,
+    },
+    /// The exact minimum, by passes over all rows (see `Lbfgs`).
+    Lbfgs,
+}
+
+impl Optimizer {
+    /// SGD without momentum.
+    pub const SGD: Optimizer = Optimizer::Sgd { momentum: 0.0 };
+    /// AdaGrad with torch's default epsilon.
+    pub const ADAGRAD: Optimizer = Optimizer::AdaGrad { epsilon: 1e-10 };
+    /// RMSprop with torch's defaults.
+    pub const RMSPROP: Optimizer = Optimizer::RmsProp { decay: 0.99, epsilon: 1e-8 };
+    /// FTRL-Proximal.
+    pub const FTRL: Optimizer = Optimizer::Ftrl { beta: 1e-3 };
+
+    /// The learning rates that race when the user names none.
+    pub fn default_rates(&self) -> [f32; 4] {
+        match self {
+            Optimizer::Gd => [0.1, 0.3, 1.0, 3.0],
+            Optimizer::Sgd { momentum } => {
+                [0.003, 0.01, 0.03, 0.1].map(|rate: f32| rate * (1.0 - momentum).max(1e-3))
+            }
+            Optimizer::AdaGrad { .. } | Optimizer::Ftrl { .. } => [0.1, 0.2, 0.5, 1.0],
+            Optimizer::RmsProp { .. } => [0.0003, 0.001, 0.003, 0.01],
+            Optimizer::Lbfgs => [0.0; 4],
+        }
+    }
+}
+
+/// What holds for all lanes of a block in one step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now<const K: usize> {
+    /// Each lane's learning rate.
+    pub(crate) rates: [f32; K],
+    pub(crate) penalty: Penalty,
+    /// Steps taken before this one.
+    pub(crate) number: u64,
+}
+
+/// How the weights of a block move: each by its rate against its direction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Move<const K: usize> {
+    pub(crate) rates: [f32; K],
+    pub(crate) direction: [f32; K],
+}
+
+/// Steps in which a feature does not occur.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Absence {
+    /// The mean learning rate of these steps.
+    pub(crate) rate: f32,
+    pub(crate) penalty: Penalty,
+    /// How many there are.
+    pub(crate) steps: u64,
+    /// Steps taken at their end, all in all.
+    pub(crate) until: u64,
+}
+
+/// One lane of a record.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Lane {
+    pub(crate) weight: f32,
+    pub(crate) accumulator: f32,
+    pub(crate) drift: f32,
+}
+
+/// One step of an optimiser on a record. `Copy` and free of branches: the hot loops are compiled
+/// once for each rule.
+pub(crate) trait Rule: Copy + Send + Sync + 'static {
+    /// Whether a record changes in a step in which its gradient is zero, even without a penalty.
+    const DECAYS: bool;
+    /// Whether `drift` is free for the mean of the weights, and `g` holds the squares' penalty. A rule
+    /// that says no keeps numbers of its own there and sees to the penalty itself.
+    const AVERAGES: bool = true;
+
+    /// Brings what the record keeps up to date with the gradient `g`, and says how its weights are to
+    /// move. (A rule that sees to the weights itself moves them here.)
+    fn step<const K: usize>(&self, now: &Now<K>, record: &mut Record<K>, g: [f32; K]) -> Move<K>;
+
+    /// Takes the steps of one lane in which the loss has no gradient: equal to as many calls of `step`.
+    fn idle(&self, absence: &Absence, lane: &mut Lane);
+
+    /// Makes up what a lane keeps beside weight and accumulator, after `steps` steps in another run.
+    fn restore(&self, _rate: f32, _penalty: Penalty, _steps: u64, _lane: &mut Lane) {}
+}

@@ -1,0 +1,100 @@
+//! Settings: what a learner is made from.
+
+use super::chunk::Shape;
+use super::form::{Classes, Factors, Form, ModelForm, Single, WIDE};
+use super::learner::{Learn, Learner};
+use super::loss::Loss;
+use super::optimizer::{AdaGradRule, FtrlRule, MomentumRule, Optimizer, RmsPropRule, Rule, SgdRule};
+use super::penalty::Penalty;
+use super::schedule::Schedule;
+
+/// What a learner is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The loss, of labels and margins as they are in the chunks.
+    pub loss: Loss,
+    /// For each class what its rows weigh in learning; empty if all weigh the same.
+    pub class_weights: Vec<f32>,
+    /// What models make of features.
+    pub form: ModelForm,
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// One learning rate for each model side by side: one, or four.
+    pub rates: Vec<f32>,
+    /// How the rates change with time.
+    pub schedule: Schedule,
+    /// What weights cost, the bias aside.
+    pub penalty: Penalty,
+    /// Where the bias starts, one number for each margin; empty for zero.
+    pub start: Vec<f32>,
+    /// Seed of the factors' first values.
+    pub seed: u64,
+    /// The chunks' columns.
+    pub shape: Shape,
+    /// For each category column, then each list column: known categories, and log2 of the records
+    /// that the others share at the start.
+    pub tables: Vec<(usize, u32)>,
+    /// Most bytes that all tables together may grow to.
+    pub max_bytes: usize,
+}
+
+impl Default for Settings {
+    /// Logistic regression by AdaGrad at one rate, of no columns yet.
+    fn default() -> Self {
+        Settings {
+            loss: Loss::Logistic,
+            class_weights: Vec::new(),
+            form: ModelForm::Linear,
+            optimizer: Optimizer::ADAGRAD,
+            rates: vec![0.2],
+            schedule: Schedule::CONSTANT,
+            penalty: Penalty::NONE,
+            start: Vec::new(),
+            seed: 1,
+            shape: Shape::default(),
+            tables: Vec::new(),
+            max_bytes: 1 << 30,
+        }
+    }
+}
+
+/// How far from zero factors start, and from what their accumulators do.
+const SPREAD: f32 = 0.05;
+const START: f32 = 1e-4;
+
+/// Makes a learner.
+///
+/// # Panics
+/// If there are neither one nor four rates, and for L-BFGS, which does not learn from mini-batches.
+pub fn learner(settings: &Settings) -> Box<dyn Learn> {
+    match settings.optimizer {
+        Optimizer::Gd => formed(settings, SgdRule, true),
+        Optimizer::Sgd { momentum: 0.0 } => formed(settings, SgdRule, false),
+        Optimizer::Sgd { momentum } => formed(settings, MomentumRule { momentum }, false),
+        Optimizer::AdaGrad { epsilon } => formed(settings, AdaGradRule { epsilon }, false),
+        Optimizer::RmsProp { decay, epsilon } => formed(settings, RmsPropRule { decay, epsilon }, false),
+        Optimizer::Lbfgs => panic!("L-BFGS does not learn from mini-batches"),
+        Optimizer::Ftrl { beta } => formed(settings, FtrlRule { beta }, false),
+    }
+}
+
+fn formed<R: Rule>(settings: &Settings, rule: R, defer: bool) -> Box<dyn Learn> {
+    fn make<R: Rule, F: Form<K>, const K: usize>(
+        settings: &Settings,
+        rule: R,
+        form: F,
+        defer: bool,
+    ) -> Box<dyn Learn> {
+        Box::new(Learner::<R, F, K>::new(settings, rule, form, defer))
+    }
+    let models = settings.rates.len();
+    assert!(models == 1 || models == WIDE, "a learner has one or four models, not {models}");
+    match settings.form {
+        ModelForm::Linear if models == 1 => make::<R, _, 1>(settings, rule, Single, defer),
+        ModelForm::Linear => make::<R, _, WIDE>(settings, rule, Single, defer),
+        ModelForm::Classes { classes } => make(settings, rule, Classes::new(classes, models), defer),
+        ModelForm::Factors { factors } => {
+            make(settings, rule, Factors::new(factors, models, SPREAD, START), defer)
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A step: everything that is the same for all records when a mini-batch's gradients are applied.
+
+use super::optimizer::{Absence, Lane, Move, Now, Rule};
+use super::penalty::{Penalty, shrink};
+use super::record::Record;
+use super::schedule::Schedule;
+
+/// Most models side by side.
+pub(crate) const MODELS: usize = 4;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step<R, const K: usize> {
+    pub(crate) rule: R,
+    /// The learning rates of each lane, for the blocks of each model.
+    pub(crate) rates: [[f32; K]; MODELS],
+    pub(crate) schedule: Schedule,
+    pub(crate) penalty: Penalty,
+    /// Whether absent records change, so that they must be brought up to date before use.
+    pub(crate) lazy: bool,
+    /// Whether the step is put off to the end of the epoch (gradient descent).
+    pub(crate) defer: bool,
+    /// Steps taken before this one.
+    pub(crate) number: u64,
+    /// The step at which averaging began.
+    pub(crate) origin: u64,
+    /// What the schedule makes of the rates at this step.
+    factor: f32,
+    /// The averaging clock at this step (see [`clock`]).
+    clock: f32,
+}
+
+/// The clock of the time-weighted average: its increments are the weights of the iterates, which
+/// so grow linearly with time (Lacoste-Julien, Schmidt and Bach 2012, arXiv 1212.2002): the first,
+/// poor iterates hardly count.
+pub(crate) fn clock(step: u64) -> f32 {
+    (step as f64).powi(2) as f32
+}
+
+impl<R: Rule, const K: usize> Step<R, K> {
+    /// The step after `number` others, averaging from there on.
+    pub(crate) fn new(
+        rule: R,
+        rates: [[f32; K]; MODELS],
+        schedule: Schedule,
+        penalty: Penalty,
+        defer: bool,
+        number: u64,
+    ) -> Self {
+        let lazy = !defer && (!penalty.is_none() || R::DECAYS);
+        let step = Step {
+            rule,
+            rates,
+            schedule,
+            penalty,
+            lazy,
+            defer,
+            number,
+            origin: number,
+            factor: 1.0,
+            clock: 0.0,
+        };
+        step.after(0)
+    }
+
+    /// The same step for other lanes.
+    pub(crate) fn with_rates<const L: usize>(&self, rates: [[f32; L]; MODELS]) -> Step<R, L> {
+        Step {
+            rule: self.rule,
+            rates,
+            schedule: self.schedule,
+            penalty: self.penalty,
+            lazy: self.lazy,
+            defer: self.defer,
+            number: self.number,
+            origin: self.origin,
+            factor: self.factor,
+            clock: self.clock,
+        }
+    }
+
+    /// What it is `steps` steps later.
+    pub(crate) fn after(self, steps: u64) -> Self {
+        let number = self.number + steps;
+        Step { number, factor: self.schedule.factor(number), clock: clock(number - self.origin), ..self }
+    }
+
+    /// The same step without a penalty, for the bias.
+    pub(crate) fn free(self) -> Self {
+        Step { penalty: Penalty::NONE, ..self }
+    }
+
+    /// The share of its drift that is taken from a weight for the time-weighted mean, if there is one.
+    pub(crate) fn mean_share(&self) -> Option<f32> {
+        // Before the first step there is no time to average over; deferred steps keep no drift.
+        let averages = R::AVERAGES && !self.defer && self.number > self.origin;
+        averages.then(|| 1.0 / self.clock)
+    }
+
+    /// Steps a block of model `model` along the loss's gradient `g`, penalty added.
+    #[inline(always)]
+    pub(crate) fn take(&self, record: &mut Record<K>, model: usize, mut g: [f32; K]) {
+        let now = Now {
+            rates: self.rates[model].map(|rate| rate * self.factor),
+            penalty: self.penalty,
+            number: self.number,
+        };
+        if !R::AVERAGES {
+            self.rule.step(&now, record, g);
+            return;
+        }
+        for k in 0..K {
+            g[k] += self.penalty.l2 * record.weight[k];
+        }
+        let Move { rates, direction } = self.rule.step(&now, record, g);
+        let mut change = [0.0; K];
+        for k in 0..K {
+            change[k] = -rates[k] * direction[k];
+        }
+        if self.penalty.l1 != 0.0 {
+            for k in 0..K {
+                let moved = shrink(record.weight[k] + change[k], rates[k] * self.penalty.l1);
+                change[k] = moved - record.weight[k];
+            }
+        }
+        for k in 0..K {
+            record.weight[k] += change[k];
+            record.drift[k] += change[k] * self.clock;
+        }
+    }
+
+    /// Adds to the gradient of a deferred step, with Kahan's compensation (in `drift`, which nothing
+    /// else needs then): an epoch may have billions of rows.
+    #[inline(always)]
+    fn put_off(record: &mut Record<K>, g: &[f32; K]) {
+        for k in 0..K {
+            let y = g[k] - record.drift[k];
+            let sum = record.gradient[k] + y;
+            record.drift[k] = (sum - record.gradient[k]) - y;
+            record.gradient[k] = sum;
+        }
+    }
+
+    /// Adds to a block's gradient.
+    #[inline(always)]
+    pub(crate) fn gather(&self, record: &mut Record<K>, g: &[f32; K]) {
+        if self.defer {
+            Self::put_off(record, g);
+        } else {
+            for k in 0..K {
+                record.gradient[k] += g[k];
+            }
+        }
+    }
+
+    /// Takes the deferred step with the mean of the gradients over rows of the weight `weight`.
+    pub(crate) fn take_deferred(&self, record: &mut Record<K>, model: usize, weight: f64) {
+        let touched = record.gradient[0].to_bits() != (-0.0f32).to_bits();
+        let g = record.gradient.map(|sum| (f64::from(sum) / weight) as f32);
+        self.take(record, model, g);
+        (record.gradient, record.drift) = ([if touched { 0.0 } else { -0.0 }; K], [0.0; K]);
+    }
+
+    /// Catches up on the steps that an absent feature's blocks missed.
+    #[inline]
+    pub(crate) fn catch_up(
+        &self,
+        record: &mut [Record<K>],
+        current: &mut u64,
+        model_of: impl Fn(usize) -> usize,
+    ) {
+        if *current >= self.number {
+            return;
+        }
+        let mean = self.schedule.mean(*current, self.number);
+        for (b, block) in record.iter_mut().enumerate() {
+            for k in 0..K {
+                let absence = Absence {
+                    rate: (f64::from(self.rates[model_of(b)][k]) * mean) as f32,
+                    penalty: self.penalty,
+                    steps: self.number - *current,
+                    until: self.number,
+                };
+                let before = block.weight[k];
+                let mut lane =
+                    Lane { weight: before, accumulator: block.accumulator[k], drift: block.drift[k] };
+                self.rule.idle(&absence, &mut lane);
+                block.weight[k] = lane.weight;
+                block.accumulator[k] = lane.accumulator;
+                if R::AVERAGES {
+                    block.drift[k] += (lane.weight - before) * self.clock;
+                }
+            }
+        }
+        *current = self.number;
+    }
+}

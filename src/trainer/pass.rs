@@ -1,0 +1,196 @@
+//! A pass over the data: splits are read and encoded on all threads, rows divided into those to learn from and
+//! those held out, shuffled if need be, and handed on in an order that data and seed alone determine.
+
+use std::sync::atomic::AtomicBool;
+
+use arrow::array::RecordBatch;
+
+use super::account::Account;
+use super::holdout::{Division, HOLDOUT_BYTES, Held, Holdout};
+use super::reading::{LIST_LENGTH, Spares, item_bytes};
+use super::watch::Watch;
+use crate::error::Result;
+use crate::features::{Encoder, SplitCache};
+use crate::input::{Dataset, Request};
+use crate::learn::Chunk;
+use crate::pipeline::{Budget, Flow, Needs, Order, Shuffle, SplitState, Stages, Weigh, stream};
+
+/// Bytes and rows of the buffer in which rows are shuffled; part of what determines the model, so no
+/// memory budget changes them.
+const SHUFFLE_BYTES: usize = 64 << 20;
+const SHUFFLE_ROWS: usize = 1 << 17;
+/// Rows that are shuffled at the least.
+const FEWEST_SHUFFLED: usize = 1 << 12;
+
+/// Whoever takes the rows of a pass.
+pub(crate) trait Sink {
+    /// Takes rows, in the pass's order.
+    ///
+    /// # Errors
+    /// If the pass can't go on.
+    fn push(&mut self, chunk: &Chunk) -> Result<()>;
+
+    /// Sums of loss and weight of the rows so far, for progress.
+    fn sums(&self) -> Option<(f64, f64)>;
+}
+
+/// What all passes of a run have in common.
+pub(crate) struct Passes<'a> {
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) seed: u64,
+    /// Threads that read.
+    pub(crate) readers: usize,
+    pub(crate) encoder: Encoder,
+    pub(crate) request: Request,
+    pub(crate) shuffled: bool,
+    /// Rows of the dataset, where they are known.
+    pub(crate) rows: Option<u64>,
+    pub(crate) division: Division,
+    /// The number of each split's first row.
+    pub(crate) starts: Vec<u64>,
+    pub(crate) budget: Budget,
+    /// What planning needed.
+    pub(crate) least_memory: usize,
+}
+
+/// An encoded batch: rows to learn from, rows held out, rows skipped.
+struct Piece {
+    chunk: Chunk,
+    held: Option<Held>,
+    skipped: u64,
+}
+
+impl Piece {
+    /// Rows that it was made from.
+    fn rows(&self) -> u64 {
+        self.chunk.rows() as u64 + self.skipped + self.held.as_ref().map_or(0, |h| h.keys.len() as u64)
+    }
+}
+
+impl Weigh for Piece {
+    fn bytes(&self) -> usize {
+        self.chunk.bytes() + self.held.as_ref().map_or(0, |h| h.chunk.bytes())
+    }
+}
+
+impl Passes<'_> {
+    /// Goes through all rows once, as epoch `epoch` of at most `epochs`. Held-out rows go to `holdout`, if
+    /// there is one. Returns where the time went, and the rows that were skipped.
+    ///
+    /// # Errors
+    /// Those of the data, of the memory's budget, and of the sink.
+    pub(crate) fn run(
+        &self,
+        (epoch, epochs): (u64, u64),
+        mut holdout: Option<&mut Holdout>,
+        sink: &mut dyn Sink,
+        watch: &mut dyn Watch,
+    ) -> Result<(Stages, u64)> {
+        let splits = self.dataset.splits().len();
+        let shape = self.encoder.plan().shape();
+        let row_bytes = shape.row_bytes(LIST_LENGTH);
+        let shuffle_rows = (SHUFFLE_BYTES / row_bytes).clamp(FEWEST_SHUFFLED, SHUFFLE_ROWS);
+        // Rows that are permuted all together need no other order before that; and so it does not matter
+        // how the dataset is cut into splits.
+        let fits_buffer = self.rows.is_some_and(|rows| rows <= shuffle_rows as u64);
+        let order = if self.shuffled && !fits_buffer {
+            Order::shuffled(splits, self.seed, epoch)
+        } else {
+            Order::in_place(0..splits)
+        };
+        let held = if self.division.is_empty() { 0 } else { HOLDOUT_BYTES };
+        let needs = Needs {
+            open: order.width(),
+            open_bytes: self.dataset.open_bytes(&self.request),
+            item_bytes: item_bytes(&self.encoder, self.request.batch_rows),
+            held_bytes: held + if self.shuffled { shuffle_rows * row_bytes } else { 0 },
+        };
+        self.budget.check(needs.least().max(self.least_memory), self.shuffled)?;
+        let flow = Flow {
+            request: &self.request,
+            threads: self.readers,
+            in_flight: self.budget.in_flight(&needs)?,
+            needs,
+            rows_of_each: u64::MAX,
+            stop: self.stop,
+        };
+        let spares = Spares::new(&self.encoder, 64);
+        let mut shuffle = self.shuffled.then(|| Shuffle::new(shuffle_rows, self.seed, epoch));
+        let mut out = Chunk::new(shape, self.request.batch_rows);
+        let mut account = Account::new(self.dataset, epoch, epochs);
+        let mut skipped = 0;
+        let stages = stream(
+            self.dataset,
+            &order,
+            flow,
+            |batch: &RecordBatch, split: &mut SplitState<SplitCache>| self.encode(&spares, batch, split),
+            |item| {
+                let piece = item.value;
+                account.add(item.split, piece.rows());
+                skipped += piece.skipped;
+                if let (Some(holdout), Some(held)) = (holdout.as_mut(), piece.held) {
+                    holdout.push(held);
+                }
+                match &mut shuffle {
+                    None => {
+                        sink.push(&piece.chunk)?;
+                        spares.give(piece.chunk);
+                    }
+                    Some(shuffle) => {
+                        if shuffle.push(piece.chunk) {
+                            let batch = self.request.batch_rows;
+                            shuffle.drain(batch, &mut out, |c| sink.push(c), |c| spares.give(c))?;
+                        }
+                    }
+                }
+                watch.progress(account.progress(sink.sums()));
+                Ok(())
+            },
+        )?;
+        if let Some(shuffle) = &mut shuffle {
+            shuffle.drain(self.request.batch_rows, &mut out, |c| sink.push(c), |_| ())?;
+        }
+        watch.progress(account.progress(sink.sums()));
+        Ok((stages, skipped))
+    }
+
+    /// Encodes a batch and parts its rows.
+    fn encode(
+        &self,
+        spares: &Spares,
+        batch: &RecordBatch,
+        split: &mut SplitState<SplitCache>,
+    ) -> Result<Piece> {
+        let mut chunk = spares.take(batch.num_rows());
+        let encoded = self.encoder.encode(batch, &mut split.state, &mut chunk)?;
+        let skipped = encoded.skipped.len() as u64;
+        if self.division.is_empty() && skipped == 0 {
+            return Ok(Piece { chunk, held: None, skipped });
+        }
+        let (mut learn, mut hold, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        let mut bad = encoded.skipped.into_iter().peekable();
+        for row in 0..chunk.rows() as u32 {
+            if bad.next_if_eq(&row).is_some() {
+                continue;
+            }
+            match self.division.key(self.starts[split.split] + split.first_row + u64::from(row)) {
+                None => learn.push((0, row)),
+                Some(key) => {
+                    hold.push((0, row));
+                    keys.push(key);
+                }
+            }
+        }
+        let take = |rows: &[(u32, u32)], mut part: Chunk| {
+            part.reset(rows.len());
+            part.gather(std::slice::from_ref(&chunk), rows);
+            part
+        };
+        let part = take(&learn, spares.take(learn.len()));
+        let held = (!hold.is_empty())
+            .then(|| Held { chunk: take(&hold, Chunk::new(chunk.shape(), hold.len())), keys });
+        spares.give(chunk);
+        Ok(Piece { chunk: part, held, skipped })
+    }
+}
