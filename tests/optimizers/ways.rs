@@ -1,6 +1,8 @@
 //! The same steps taken in other ways lead to the same weights.
 
-use millstream::learn::{Alone, Chunk, HASHED, Iterate, Loss, Optimizer, Penalty, Settings, Shape, learner};
+use millstream::learn::{
+    Alone, Chunk, HASHED, Iterate, Loss, Optimizer, Penalty, Schedule, Settings, Shape, Weights, learner,
+};
 
 use super::data::{
     BATCH, DENSE, OPTIMIZERS, ROWS, SOME, at, bits, combinations, epoch, mixed_rows, rows, steps, valued,
@@ -194,5 +196,54 @@ fn of_a_code_that_occurs_twice_the_values_add_up() {
             (margins, learner.weights(1, Iterate::Last))
         };
         assert_eq!(learned(&twice), learned(&once), "{optimizer:?}");
+    }
+}
+
+/// Where weights start from is where all optimisers go on from.
+#[test]
+fn tiny_rates_hardly_move_what_weights_start_from() {
+    for (settings, name) in combinations() {
+        let mut start = vec![0.5; settings.form.outputs()];
+        start.iter_mut().step_by(2).for_each(|bias| *bias = -0.25);
+        let settings = Settings { rates: vec![1e-7], start, max_bytes: 0, ..settings };
+        let chunk = mixed_rows(&settings);
+        let mut learner = learner(&settings);
+        let before = learner.weights(0, Iterate::Last).weights;
+        epoch(&mut *learner, &chunk, SOME);
+        let after = learner.weights(0, Iterate::Last).weights;
+        let numbers = |w: &Weights| [&w.bias[..], &w.dense[..], &w.tables.concat()[..]].concat();
+        let moves = numbers(&before).into_iter().zip(numbers(&after)).map(|(a, b)| (a - b).abs());
+        let largest = moves.fold(0.0, f32::max);
+        assert!(largest < 1e-3, "{name}: {largest:e}");
+    }
+}
+
+#[test]
+fn a_schedule_does_not_apply_to_ftrl() {
+    for (settings, name) in combinations().filter(|(s, _)| s.optimizer == Optimizer::FTRL) {
+        let chunk = mixed_rows(&settings);
+        let learned = |schedule: Schedule| {
+            let mut learner = learner(&Settings { schedule, ..at(&settings, 1) });
+            epoch(&mut *learner, &chunk, SOME);
+            learner.weights(0, Iterate::Last)
+        };
+        assert_eq!(learned(Schedule { power: 0.5, warm_up: 10 }), learned(Schedule::CONSTANT), "{name}");
+    }
+}
+
+/// A feature that no row has stays where it is, whatever is divided by nothing.
+#[test]
+fn nothing_is_divided_by_nothing() {
+    for (settings, name) in combinations() {
+        let optimizer = match settings.optimizer {
+            Optimizer::Ftrl { .. } => Optimizer::Ftrl { beta: 0.0 },
+            other => other,
+        };
+        let mut chunk = mixed_rows(&settings);
+        chunk.dense_mut(0).fill(0.0);
+        let mut learner = learner(&Settings { optimizer, ..at(&settings, 1) });
+        epoch(&mut *learner, &chunk, SOME);
+        assert!(learner.weights(0, Iterate::Mixed).is_finite(), "{name}");
+        assert!(learner.state(0).accumulators.tables.iter().flatten().all(|n| n.is_finite()), "{name}");
     }
 }
