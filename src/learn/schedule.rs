@@ -29,7 +29,7 @@ impl Schedule {
 
     /// Most steps after step `step` over which the factor hardly changes.
     pub(crate) fn steady(&self, step: u64) -> u64 {
-        if *self == Schedule::CONSTANT { u64::MAX } else { (step + 1).div_ceil(16) }
+        if *self == Schedule::CONSTANT { u64::MAX } else { (step + 1).div_ceil(64) }
     }
 
     /// The mean factor of the steps from `from` to before `to`, of which there is at least one.

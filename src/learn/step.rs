@@ -213,17 +213,20 @@ impl<R: Rule, const K: usize> Step<R, K> {
                     };
                     let before = lane;
                     self.rule.idle(&absence, &mut lane);
-                    if R::AVERAGES && lane.weight != before.weight {
+                    if R::AVERAGES {
                         let change = lane.weight - before.weight;
-                        let mild = change.abs() <= R::MILD * before.weight.abs();
-                        if steps > 1 && !(mild && steps <= self.schedule.steady(at)) {
+                        let most = change.abs().max(self.rule.swing(&absence, &before));
+                        let mild = most <= R::MILD * before.weight.abs();
+                        let steady = change == 0.0 || steps <= self.schedule.steady(at);
+                        if steps > 1 && !(mild && steady) {
                             (lane, steps) = (before, steps / 2);
                             mean = self.schedule.mean(at, at + steps);
                             continue;
                         }
-                        let x = f64::from(-change) / f64::from(0.5 * (lane.weight + before.weight));
-                        let x = if mild { x } else { 0.0 };
-                        lane.drift += change * mean_clock(at - self.origin, steps, x);
+                        if change != 0.0 {
+                            let x = if mild { -change / (0.5 * (lane.weight + before.weight)) } else { 0.0 };
+                            lane.drift += change * mean_clock(at - self.origin, steps, f64::from(x));
+                        }
                     }
                     at += steps;
                     if at < self.number {

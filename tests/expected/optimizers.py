@@ -326,7 +326,7 @@ def cases():
         yield case("factors", "dense", optimizer, LOGISTIC, form=factors)
         yield case("factors", "all", optimizer, LOGISTIC, form=factors)
         yield case("factors", "all", optimizer, LOGISTIC, form=factors, l2=0.01)
-    yield case("factors", "all", "adagrad", LOGISTIC, form=factors, l1=0.001, l2=0.001, weighted=True)
+    yield case("factors", "all", "adagrad", LOGISTIC, form=factors, l1=0.0001, l2=0.001, weighted=True)
     yield case("factors", "all", "momentum", LOGISTIC, form=factors)
     yield case("factors", "all", "ftrl", LOGISTIC, form=factors, l1=0.0005)
     yield case("factors", "dense", "gd", SQUARED, form=factors, weighted=True)
@@ -350,11 +350,10 @@ def main():
         print(case, f"{deviation:.1e} in {time.monotonic() - began:.1f} s", flush=True)
         optimizer, _, options, _ = OPTIMIZERS[case["optimizer"]]
         case |= {"optimizer": optimizer, "rate": options["lr"], "float32": float(f"{deviation:.2g}")}
-        # Seven digits.
-        digits = lambda numbers: [float(f"{w:.7g}") for w in numbers.tolist()]
+        digits = lambda numbers, count: [float(f"{w:.{count}g}") for w in numbers.tolist()]
         if case.get("mean"):
-            case["mean"] = digits(mean)
-        written.append(case | {"weights": digits(expected)})
+            case["mean"] = digits(mean, 5)
+        written.append(case | {"weights": digits(expected, 7)})
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in written)
     head = json.dumps({"torch": torch.__version__, "check": check, "floor": FLOOR})
     path = pathlib.Path(__file__).with_suffix(".json")

@@ -137,6 +137,11 @@ pub(crate) trait Rule: Copy + Send + Sync + 'static {
     /// Takes the steps of one lane in which the loss has no gradient: equal to as many calls of `step`.
     fn idle(&self, absence: &Absence, lane: &mut Lane);
 
+    /// How far the weight may get in an absence, on the way to where it ends.
+    fn swing(&self, _absence: &Absence, _lane: &Lane) -> f32 {
+        0.0
+    }
+
     /// Makes up what a lane keeps beside weight and accumulator, after `steps` steps in another run.
     fn restore(&self, _rate: f32, _penalty: Penalty, _steps: u64, _lane: &mut Lane) {}
 }

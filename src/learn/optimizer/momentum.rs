@@ -30,7 +30,6 @@ impl Rule for MomentumRule {
             (w, v) = (a * w + b * v, c * w + d * v);
         } else {
             for step in 0..absence.steps {
-                // At rest: a velocity that does not get the weight over the pull, and only fades.
                 if w == 0.0 && momentum * v.abs() <= l1 {
                     v *= momentum.powf((absence.steps - step) as f64);
                     break;
@@ -41,6 +40,13 @@ impl Rule for MomentumRule {
             }
         }
         (lane.weight, lane.accumulator) = (w as f32, v as f32);
+    }
+
+    fn swing(&self, absence: &Absence, lane: &Lane) -> f32 {
+        let velocity = self.momentum * lane.accumulator.abs();
+        // At rest: a velocity that does not get the weight over the pull, and only fades.
+        let rests = lane.weight == 0.0 && velocity <= absence.penalty.l1;
+        if rests { 0.0 } else { absence.rate * velocity / (1.0 - self.momentum) }
     }
 }
 
