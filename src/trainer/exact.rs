@@ -98,7 +98,7 @@ pub(crate) fn fit(
     let accumulators = objective.model(&vec![0.0; search.weights().len()]).weights;
     Ok(Fit {
         linear,
-        state: State { accumulators, steps: 0 },
+        state: State { accumulators, z: None, steps: 0 },
         rate: 0.0,
         progressive: None,
         holdout: report,
