@@ -34,9 +34,9 @@ pub struct Check {
 }
 
 /// The columns that a model is given.
-pub const DENSE: Shape = Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false };
-pub const SPARSE: Shape = Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false };
-pub const ALL: Shape = Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: false };
+pub const DENSE: Shape = Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false, offset: false };
+pub const SPARSE: Shape = Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false, offset: false };
+pub const ALL: Shape = Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: false, offset: false };
 
 /// Known categories, code 0 included, of the category and the list column.
 const KNOWN: [usize; 2] = [201, 41];
