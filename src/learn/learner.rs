@@ -8,6 +8,7 @@ use super::form::{Form, ModelForm};
 use super::linear::{Iterate, Linear, State, Weights};
 use super::loss::Loss;
 use super::optimizer::{Lane, Rule};
+use super::penalty::Penalty;
 use super::record::Record;
 use super::settings::Settings;
 use super::shard::{Codes, Shard};
@@ -114,7 +115,9 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         let mut shards = vec![Shard { dense: Vec::new(), tables: Vec::new(), part: Vec::new() }; count];
         // Each column's records start from random numbers of their own, where they do.
         let fresh = |column: usize, record: usize, block: usize| {
-            form.fresh(block, keyed(settings.seed ^ ((column as u64) << 32), record as u64))
+            let mut fresh = form.fresh(block, keyed(settings.seed ^ ((column as u64) << 32), record as u64));
+            step.start(&mut fresh, form.model_of(block));
+            fresh
         };
         // Dense columns go round from the first shard, the much dearer tables from the last.
         for column in 0..shape.dense {
@@ -135,6 +138,9 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
                 let (block, k) = form.place(model, lane);
                 bias[block].weight[k] = start;
             }
+        }
+        for (b, block) in bias.iter_mut().enumerate() {
+            step.free().start(block, form.model_of(b));
         }
         Learner {
             model_form: settings.form,
@@ -314,31 +320,35 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         self.step = Step::new(rule, rates, schedule, penalty, defer, steps);
         let (form, models) = (self.form, self.rates.len());
         let (lanes, blocks) = (form.lanes(), form.blocks());
-        let fill =
-            |record: &mut [Record<K>], feature: usize, weights: &[f32], kept: Option<&[f32]>, penalty| {
-                for (model, lane) in (0..models).flat_map(|m| (0..lanes).map(move |l| (m, l))) {
-                    let (block, k) = form.place(model, lane);
-                    let place = feature * lanes + lane;
-                    let accumulator = kept.map_or(record[block].accumulator[k], |numbers| numbers[place]);
-                    let mut of = Lane { weight: weights[place], accumulator, drift: 0.0 };
-                    rule.restore(rates[form.model_of(block)][k], penalty, steps, &mut of);
-                    record[block].weight[k] = of.weight;
-                    record[block].accumulator[k] = of.accumulator;
-                    record[block].drift[k] = of.drift;
+        let fill = |record: &mut [Record<K>], feature: usize, of: &dyn Fn(&Weights) -> &[f32], penalty| {
+            let kept = |weights: &Weights, place: usize| of(weights).get(place).copied();
+            for (model, lane) in (0..models).flat_map(|m| (0..lanes).map(move |l| (m, l))) {
+                let (block, k) = form.place(model, lane);
+                let place = feature * lanes + lane;
+                let accumulator = state.and_then(|state| kept(&state.accumulators, place));
+                let mut lane = Lane {
+                    weight: of(&linear.weights)[place],
+                    accumulator: accumulator.unwrap_or(record[block].accumulator[k]),
+                    drift: 0.0,
+                };
+                match state.and_then(|state| kept(&state.z, place)).filter(|_| !R::AVERAGES) {
+                    Some(z) => lane.drift = z,
+                    None => rule.restore(rates[form.model_of(block)][k], penalty, steps, &mut lane),
                 }
-            };
-        let kept = state.map(|state| &state.accumulators);
-        let none = super::penalty::Penalty::NONE;
-        fill(&mut self.bias, 0, &linear.weights.bias, kept.map(|k| &k.bias[..]), none);
+                record[block].weight[k] = lane.weight;
+                record[block].accumulator[k] = lane.accumulator;
+                record[block].drift[k] = lane.drift;
+            }
+        };
+        fill(&mut self.bias, 0, &|w| &w.bias, Penalty::NONE);
         for (column, record) in self.shards.iter_mut().flat_map(|s| &mut s.dense) {
-            fill(record, *column, &linear.weights.dense, kept.map(|k| &k.dense[..]), penalty);
+            fill(record, *column, &|w| &w.dense, penalty);
         }
         for (t, table) in self.tables_mut().into_iter().enumerate() {
             let (all, current) = table.blocks_mut();
             current.fill(steps);
             for (feature, record) in all.chunks_exact_mut(blocks).enumerate() {
-                let kept = kept.map(|k| &k.tables[t][..]);
-                fill(record, feature, &linear.weights.tables[t], kept, penalty);
+                fill(record, feature, &|w| w.tables.get(t).map_or(&[], |table| table), penalty);
             }
         }
     }
@@ -357,7 +367,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
 
     fn state(&mut self, model: usize) -> State {
         self.settle();
-        State { accumulators: self.collect(model, |r, k| r.accumulator[k]), steps: self.step.number }
+        let z = if R::AVERAGES { Weights::default() } else { self.collect(model, |r, k| r.drift[k]) };
+        State { accumulators: self.collect(model, |r, k| r.accumulator[k]), z, steps: self.step.number }
     }
 
     fn heaviest(&self, model: usize) -> Option<Column> {

@@ -41,6 +41,8 @@ pub struct Weights {
 pub struct State {
     /// The accumulators.
     pub accumulators: Weights,
+    /// FTRL's `z`, which does not follow from weights that are zero; of other optimisers nothing.
+    pub z: Weights,
     /// Steps taken.
     pub steps: u64,
 }

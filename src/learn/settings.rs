@@ -21,7 +21,7 @@ pub struct Settings {
     pub optimizer: Optimizer,
     /// One learning rate for each model side by side: one, or four.
     pub rates: Vec<f32>,
-    /// How the rates change with time.
+    /// How the rates change with time (but for FTRL).
     pub schedule: Schedule,
     /// What weights cost, the bias aside.
     pub penalty: Penalty,
@@ -93,8 +93,11 @@ fn formed<R: Rule>(settings: &Settings, rule: R, defer: bool) -> Box<dyn Learn> 
         ModelForm::Linear if models == 1 => make::<R, _, 1>(settings, rule, Single, defer),
         ModelForm::Linear => make::<R, _, WIDE>(settings, rule, Single, defer),
         ModelForm::Classes { classes } => make(settings, rule, Classes::new(classes, models), defer),
-        ModelForm::Factors { factors } => {
-            make(settings, rule, Factors::new(factors, models, SPREAD, START), defer)
-        }
+        ModelForm::Factors { factors } => make(
+            settings,
+            rule,
+            Factors::new(factors, models, SPREAD, if R::SQUARES { START } else { 0.0 }),
+            defer,
+        ),
     }
 }

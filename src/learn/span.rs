@@ -85,10 +85,12 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
             return;
         }
         let blocks = self.form.blocks();
-        let models = if blocks == 1 { K } else { 1 + self.form.model_of(blocks - 1) };
         for (sums, offset) in sums.chunks_exact_mut(blocks).zip(&self.chunk.offsets[rows]) {
-            for (block, lane) in (0..models).map(|model| self.form.place(model, 0)) {
-                sums[block][lane] += offset;
+            for model in 0..self.form.models() {
+                for output in 0..self.form.outputs() {
+                    let (block, lane) = self.form.place(model, output);
+                    sums[block][lane] += offset;
+                }
             }
         }
     }

@@ -36,6 +36,17 @@ pub(crate) fn clock(step: u64) -> f32 {
     (step as f64).powi(2) as f32
 }
 
+/// The mean of the clock over `n` steps from step `a` on, each weighted by what a weight changes in it: the
+/// changes fall (or grow) by the factor `1 - x / n` from one to the next, `x` being small.
+fn mean_clock(a: u64, n: u64, x: f64) -> f32 {
+    let (a, n) = (a as f64, n as f64);
+    // The mean and the mean square of 0..n, less their covariances with the weights.
+    let tilt = x / n * (n * n - 1.0) / 12.0;
+    let first = (n - 1.0) / 2.0 - tilt;
+    let second = (n - 1.0) * (2.0 * n - 1.0) / 6.0 - (n - 1.0) * tilt;
+    (a * a + 2.0 * a * first + second) as f32
+}
+
 impl<R: Rule, const K: usize> Step<R, K> {
     /// The step after `number` others, averaging from there on.
     pub(crate) fn new(
@@ -46,6 +57,8 @@ impl<R: Rule, const K: usize> Step<R, K> {
         defer: bool,
         number: u64,
     ) -> Self {
+        // FTRL's weights follow from sums at one rate.
+        let schedule = if R::AVERAGES { schedule } else { Schedule::CONSTANT };
         let lazy = !defer && (!penalty.is_none() || R::DECAYS);
         let step = Step {
             rule,
@@ -87,6 +100,15 @@ impl<R: Rule, const K: usize> Step<R, K> {
     /// The same step without a penalty, for the bias.
     pub(crate) fn free(self) -> Self {
         Step { penalty: Penalty::NONE, ..self }
+    }
+
+    /// Makes up what a new record keeps beside its weights.
+    pub(crate) fn start(&self, record: &mut Record<K>, model: usize) {
+        for k in 0..K {
+            let mut lane = Lane { weight: record.weight[k], accumulator: record.accumulator[k], drift: 0.0 };
+            self.rule.restore(self.rates[model][k], self.penalty, self.number, &mut lane);
+            record.drift[k] = lane.drift;
+        }
     }
 
     /// The share of its drift that is taken from a weight for the time-weighted mean, if there is one.
@@ -171,26 +193,71 @@ impl<R: Rule, const K: usize> Step<R, K> {
         if *current >= self.number {
             return;
         }
+        // Of a constant schedule, and where nothing moves, the whole absence is one part: the rule.
         let mean = self.schedule.mean(*current, self.number);
         for (b, block) in record.iter_mut().enumerate() {
             for k in 0..K {
-                let absence = Absence {
-                    rate: (f64::from(self.rates[model_of(b)][k]) * mean) as f32,
-                    penalty: self.penalty,
-                    steps: self.number - *current,
-                    until: self.number,
+                let rate = f64::from(self.rates[model_of(b)][k]);
+                let mut lane = Lane {
+                    weight: block.weight[k],
+                    accumulator: block.accumulator[k],
+                    drift: block.drift[k],
                 };
-                let before = block.weight[k];
-                let mut lane =
-                    Lane { weight: before, accumulator: block.accumulator[k], drift: block.drift[k] };
-                self.rule.idle(&absence, &mut lane);
+                let (mut at, mut steps, mut mean) = (*current, self.number - *current, mean);
+                while at < self.number {
+                    let absence = Absence {
+                        rate: (rate * mean) as f32,
+                        penalty: self.penalty,
+                        steps,
+                        until: at + steps,
+                    };
+                    let before = lane;
+                    self.rule.idle(&absence, &mut lane);
+                    if R::AVERAGES {
+                        let change = lane.weight - before.weight;
+                        let most = change.abs().max(self.rule.swing(&absence, &before));
+                        let mild = most <= R::MILD * before.weight.abs();
+                        let steady = change == 0.0 || steps <= self.schedule.steady(at);
+                        if steps > 1 && !(mild && steady) {
+                            (lane, steps) = (before, steps / 2);
+                            mean = self.schedule.mean(at, at + steps);
+                            continue;
+                        }
+                        if change != 0.0 {
+                            let x = if mild { -change / (0.5 * (lane.weight + before.weight)) } else { 0.0 };
+                            lane.drift += change * mean_clock(at - self.origin, steps, f64::from(x));
+                        }
+                    }
+                    at += steps;
+                    if at < self.number {
+                        steps = (2 * steps).min(self.number - at);
+                        mean = self.schedule.mean(at, at + steps);
+                    }
+                }
                 block.weight[k] = lane.weight;
                 block.accumulator[k] = lane.accumulator;
-                if R::AVERAGES {
-                    block.drift[k] += (lane.weight - before) * self.clock;
-                }
+                block.drift[k] = lane.drift;
             }
         }
         *current = self.number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_clock_is_that_of_a_steady_decay() {
+        for (a, n, decay) in [(0, 1, 0.1), (5, 1, 0.0), (3, 40, 0.0), (100, 50, 0.002), (0, 1000, 1e-4)] {
+            let (mut change, mut sum, mut product) = (1.0, 0.0, 0.0);
+            for step in a..a + n {
+                sum += change;
+                product += change * f64::from(clock(step));
+                change *= 1.0 - decay;
+            }
+            let mean = f64::from(mean_clock(a, n, decay * n as f64));
+            assert!((mean - product / sum).abs() <= 1e-3 * product / sum, "{a} {n} {decay}: {mean}");
+        }
     }
 }

@@ -5,7 +5,9 @@ use super::pass::{Passes, Sink};
 use super::run::{Fit, Task};
 use super::train::Notes;
 use crate::error::{Error, Result};
-use crate::learn::{Chunk, Iterate, Lbfgs, ModelForm, Next, Objective, Optimizer, Settings, State, learner};
+use crate::learn::{
+    Chunk, Iterate, Lbfgs, ModelForm, Next, Objective, Optimizer, Settings, State, Weights, learner,
+};
 use crate::model::Model;
 use crate::pipeline::Stages;
 
@@ -98,7 +100,7 @@ pub(crate) fn fit(
     let accumulators = objective.model(&vec![0.0; search.weights().len()]).weights;
     Ok(Fit {
         linear,
-        state: State { accumulators, steps: 0 },
+        state: State { accumulators, z: Weights::default(), steps: 0 },
         rate: 0.0,
         progressive: None,
         holdout: report,

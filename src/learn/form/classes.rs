@@ -28,12 +28,20 @@ impl Form<WIDE> for Classes {
         self.models * self.each()
     }
 
+    fn models(&self) -> usize {
+        self.models
+    }
+
     #[inline(always)]
     fn model_of(&self, block: usize) -> usize {
         block / self.each()
     }
 
     fn lanes(&self) -> usize {
+        self.classes
+    }
+
+    fn outputs(&self) -> usize {
         self.classes
     }
 

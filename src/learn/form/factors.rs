@@ -2,6 +2,8 @@
 //! the margin is `bias + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j`, of which the second sum is
 //! `(|sum_i x_i v_i|^2 - sum_i |x_i v_i|^2) / 2`, so that it costs no more than the first.
 //!
+//! A code that a row's list repeats is as many features, each with a pair of its own with the others.
+//!
 //! A model's lanes: the weight, the factors, and one in which rows add up `|x_i v_i|^2`.
 
 use super::{Form, Learn, Learner, Loss, Record, Rule, WIDE};
@@ -45,6 +47,10 @@ impl Form<WIDE> for Factors {
     #[inline(always)]
     fn blocks(&self) -> usize {
         self.models * self.each
+    }
+
+    fn models(&self) -> usize {
+        self.models
     }
 
     #[inline(always)]

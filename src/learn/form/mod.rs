@@ -80,11 +80,19 @@ pub(crate) trait Form<const K: usize>: Copy + Send + Sync + 'static {
     /// Blocks of each record, all models together.
     fn blocks(&self) -> usize;
 
+    /// Models side by side.
+    fn models(&self) -> usize;
+
     /// The model that a block belongs to.
     fn model_of(&self, block: usize) -> usize;
 
     /// The numbers that a model has for each feature.
     fn lanes(&self) -> usize;
+
+    /// Margins that a model has for each row: its first lanes.
+    fn outputs(&self) -> usize {
+        1
+    }
 
     /// Where number `lane` of model `model` stands: block and lane of the block.
     fn place(&self, model: usize, lane: usize) -> (usize, usize);

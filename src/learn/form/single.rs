@@ -13,6 +13,10 @@ impl<const K: usize> Form<K> for Single {
         1
     }
 
+    fn models(&self) -> usize {
+        K
+    }
+
     #[inline(always)]
     fn model_of(&self, _block: usize) -> usize {
         0

@@ -12,7 +12,9 @@ impl FtrlRule {
     /// The weight after `steps` steps.
     #[inline(always)]
     fn weight(self, rate: f32, penalty: Penalty, steps: f32, n: f32, z: f32) -> f32 {
-        -shrink(z, steps * penalty.l1) / ((self.beta + n.sqrt()) / rate + steps * penalty.l2)
+        let free = shrink(z, steps * penalty.l1);
+        // Not by the formula, which is 0 / 0 for a feature that was never seen if beta is 0.
+        if free == 0.0 { 0.0 } else { -free / ((self.beta + n.sqrt()) / rate + steps * penalty.l2) }
     }
 
     /// The `z` of which a weight follows: for going on with a model of which only weights are kept.
@@ -25,6 +27,7 @@ impl FtrlRule {
 
 impl Rule for FtrlRule {
     const DECAYS: bool = false;
+    const SQUARES: bool = true;
     const AVERAGES: bool = false;
 
     #[inline(always)]

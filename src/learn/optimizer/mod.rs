@@ -48,7 +48,8 @@ pub enum Optimizer {
     /// near the past weights (McMahan, AISTATS 2011, and McMahan et al., KDD 2013, algorithm 1). With `t`
     /// mini-batches so far and `g` without the penalty: `n += g^2; z += g - w*(sqrt(n)-sqrt(n-g^2))/a`;
     /// `w = 0` where `|z| <= t*l1`, else `-(z - sign(z)*t*l1) / ((beta+sqrt(n))/a + t*l2)`. The penalties are
-    /// counted once for each mini-batch, so that they mean what they mean to the other optimisers.
+    /// counted once for each mini-batch, so that they mean what they mean to the other optimisers. A schedule does
+    /// not apply: `a` may not change, and each weight's own rate `a/(beta+sqrt(n))` falls by itself.
     Ftrl {
         /// Keeps the first steps small.
         beta: f32,
@@ -101,7 +102,7 @@ pub(crate) struct Move<const K: usize> {
 /// Steps in which a feature does not occur.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Absence {
-    /// The mean learning rate of these steps.
+    /// The mean learning rate of these steps, over which it hardly changes.
     pub(crate) rate: f32,
     pub(crate) penalty: Penalty,
     /// How many there are.
@@ -123,6 +124,11 @@ pub(crate) struct Lane {
 pub(crate) trait Rule: Copy + Send + Sync + 'static {
     /// Whether a record changes in a step in which its gradient is zero, even without a penalty.
     const DECAYS: bool;
+    /// Whether the accumulator holds squares of gradients: factors start with some of them.
+    const SQUARES: bool;
+    /// By which share of itself a weight may change in an absence, or in a part of one, that is taken as a
+    /// whole: its change then counts as steady.
+    const MILD: f32 = 0.125;
     /// Whether `drift` is free for the mean of the weights, and `g` holds the squares' penalty. A rule
     /// that says no keeps numbers of its own there and sees to the penalty itself.
     const AVERAGES: bool = true;
@@ -133,6 +139,11 @@ pub(crate) trait Rule: Copy + Send + Sync + 'static {
 
     /// Takes the steps of one lane in which the loss has no gradient: equal to as many calls of `step`.
     fn idle(&self, absence: &Absence, lane: &mut Lane);
+
+    /// How far the weight may get in an absence, on the way to where it ends.
+    fn swing(&self, _absence: &Absence, _lane: &Lane) -> f32 {
+        0.0
+    }
 
     /// Makes up what a lane keeps beside weight and accumulator, after `steps` steps in another run.
     fn restore(&self, _rate: f32, _penalty: Penalty, _steps: u64, _lane: &mut Lane) {}

@@ -9,6 +9,9 @@ pub(crate) struct MomentumRule {
 
 impl Rule for MomentumRule {
     const DECAYS: bool = true;
+    const SQUARES: bool = false;
+    // What is left of the velocity acts at the beginning.
+    const MILD: f32 = 1.0 / 256.0;
 
     #[inline(always)]
     fn step<const K: usize>(&self, now: &Now<K>, record: &mut Record<K>, g: [f32; K]) -> Move<K> {
@@ -26,18 +29,24 @@ impl Rule for MomentumRule {
             let [a, b, c, d] = power([1.0 - rate * l2, -rate * momentum, l2, momentum], absence.steps);
             (w, v) = (a * w + b * v, c * w + d * v);
         } else {
-            for _ in 0..absence.steps {
+            for step in 0..absence.steps {
+                if w == 0.0 && momentum * v.abs() <= l1 {
+                    v *= momentum.powf((absence.steps - step) as f64);
+                    break;
+                }
                 v = momentum * v + l2 * w;
                 let moved = w - rate * v;
                 w = (moved.abs() - rate * l1).max(0.0).copysign(moved);
-                // At rest.
-                if w == 0.0 && rate * v.abs() <= rate * l1 * (1.0 - momentum) {
-                    v = 0.0;
-                    break;
-                }
             }
         }
         (lane.weight, lane.accumulator) = (w as f32, v as f32);
+    }
+
+    fn swing(&self, absence: &Absence, lane: &Lane) -> f32 {
+        let velocity = self.momentum * lane.accumulator.abs();
+        // At rest: a velocity that does not get the weight over the pull, and only fades.
+        let rests = lane.weight == 0.0 && velocity <= absence.penalty.l1;
+        if rests { 0.0 } else { absence.rate * velocity / (1.0 - self.momentum) }
     }
 }
 

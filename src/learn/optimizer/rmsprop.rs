@@ -11,6 +11,7 @@ pub(crate) struct RmsPropRule {
 
 impl Rule for RmsPropRule {
     const DECAYS: bool = true;
+    const SQUARES: bool = true;
 
     #[inline(always)]
     fn step<const K: usize>(&self, now: &Now<K>, record: &mut Record<K>, g: [f32; K]) -> Move<K> {

@@ -8,6 +8,7 @@ pub(crate) struct SgdRule;
 
 impl Rule for SgdRule {
     const DECAYS: bool = false;
+    const SQUARES: bool = false;
 
     #[inline(always)]
     fn step<const K: usize>(&self, now: &Now<K>, _record: &mut Record<K>, g: [f32; K]) -> Move<K> {
