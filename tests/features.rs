@@ -72,18 +72,18 @@ fn words_crosses_and_bins_are_learned_named_and_the_same_in_every_format_on_any_
     let inspected = folder.summary("inspect m --json");
     let weight = |name: &str| {
         let found = inspected["features"].as_array().unwrap().iter().find(|f| f["name"] == name);
-        found.unwrap_or_else(|| panic!("no {name} in {inspected}"))["weight"].as_f64().unwrap()
+        found.unwrap_or_else(|| panic!("no {name}"))["weight"].as_f64().unwrap()
     };
     assert!(weight("text=word11") > 0.5 && weight("text=word12") < -0.5);
     weight("text=word11 ,");
     weight("text.length");
-    assert!(weight("age in 30..45") > weight("age below 15"));
+    assert!(weight("age in 30.5..45.5") > weight("age below 15.5"));
     assert!(weight("age is missing").abs() < 10.0);
     let hours = inspected["features"].as_array().unwrap();
     let crossed =
         |prefix: &str| hours.iter().filter(|f| f["name"].as_str().unwrap().starts_with(prefix)).count();
-    assert!(crossed("city=city 1 * hour in ") == 4, "{inspected}");
-    assert!(crossed("city=city 1 * age is missing * hour ") == 6, "{inspected}");
+    assert!(crossed("city=city 1 * hour in ") == 4);
+    assert!(crossed("city=city 1 * age is missing * hour ") == 6);
 
     let predict = |threads: u32| {
         folder.ok(&format!("predict test.csv --model m --quiet --keep y --threads {threads}")).out()
@@ -224,8 +224,10 @@ fn unit_and_origin_of_numbers_do_not_matter() {
         for options in ["", "--cross x*z", "--bin x"] {
             let (plain, moved) =
                 (log_loss(&folder, "plain.parquet", options), log_loss(&folder, "moved.parquet", options));
+            // Where bins end is rounded to few digits.
+            let most = if options.is_empty() { 0.01 } else { 0.02 };
             assert!(
-                (moved / plain - 1.0).abs() < 0.01,
+                (moved / plain - 1.0).abs() < most,
                 "{plain}, {moved} with {unit} and {origin} {options}"
             );
         }
