@@ -148,7 +148,11 @@ fn parse(bytes: &[u8]) -> Result<Model> {
         known: sizes.iter().map(|&(known, _)| known).collect(),
     };
     let accumulators = read_weights(&tensors, "accumulator", shape.dense, &sizes, lanes)?;
-    Ok(Model { about: header.about, linear, state: State { accumulators, steps: header.steps, ..State::default() } })
+    Ok(Model {
+        about: header.about,
+        linear,
+        state: State { accumulators, steps: header.steps, ..State::default() },
+    })
 }
 
 #[derive(Deserialize)]

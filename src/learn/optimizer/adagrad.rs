@@ -101,8 +101,7 @@ impl Run {
             // Not so far that the weight loses more than a quarter.
             let rate = self.rate / (sum.sqrt() + self.epsilon);
             let lost = rate * (self.l1 + self.l2 * w) / w;
-            // An eighth of the growth: what is left out below is of the order of GROWTH, not of its square.
-            let run = ((GROWTH / 8.0 * sum / first).min(0.25 / lost) as u64).clamp(1, left);
+            let run = ((GROWTH * sum / first).min(0.25 / lost) as u64).clamp(1, left);
             let n = run as f64;
             let step = |sum: f64, w: f64, n: f64| {
                 let rate = self.rate / (sum.sqrt() + self.epsilon);
