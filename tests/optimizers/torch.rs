@@ -20,8 +20,8 @@ const GD_EPOCHS: usize = 60;
 const TOLERANCE: f64 = 1e-5;
 
 /// The same where steps of absent features are only approximately taken all at once: at rates that change, and
-/// AdaGrad's of both penalties.
-const LAZY: f64 = 2e-4;
+/// AdaGrad's of both penalties where its accumulators are small, as those of factors.
+const LAZY: f64 = 1.5e-4;
 
 /// The same for the means over time of weights that change while they are absent, of which only beginning and
 /// end of some steps are known.
@@ -95,7 +95,7 @@ impl Case {
     }
 
     fn tolerance(&self) -> f64 {
-        let elastic = self.l1 != 0.0 && self.l2 != 0.0 && matches!(self.optimizer, Optimizer::AdaGrad { .. });
+        let elastic = self.l1 != 0.0 && self.l2 != 0.0 && self.form != ModelForm::Linear;
         let moves = self.l1 != 0.0 || self.l2 != 0.0 || self.optimizer == Optimizer::Sgd { momentum: 0.9 };
         if elastic || moves && self.schedule != (0.0, 0) { LAZY } else { TOLERANCE }
     }

@@ -107,7 +107,7 @@ impl Run {
                 let rate = self.rate / (sum.sqrt() + self.epsilon);
                 shrunk(w, (rate * self.l2).min(1.0 - 1e-12), rate * self.l1, n)
             };
-            // Half of what the accumulator gains is there on average. The gain is the sum of squares at the
+            // A step finds its own gain in the accumulator, so that of n equal gains (n + 1) / 2 are there on average. The gain is the sum of squares at the
             // beginning of each step: Simpson's integral over the run, and half of what first and last differ.
             let gain = |end: f64, middle: f64| {
                 let (start, end, middle) = (w * w, end * end, middle * middle);
@@ -115,7 +115,7 @@ impl Run {
                 if run == 1 { first } else { self.l2 * self.l2 * (integral + 0.5 * (start - end)) }
             };
             let guess = gain(step(sum, w, n), step(sum, w, 0.5 * n));
-            let at = sum + if run == 1 { guess } else { 0.5 * guess };
+            let at = sum + guess * (n + 1.0) / (2.0 * n);
             let (end, middle) = (step(at, w, n), step(at, w, 0.5 * n));
             sum += gain(end, middle);
             w = end;
