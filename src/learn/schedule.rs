@@ -27,11 +27,6 @@ impl Schedule {
         (warmth * t.powf(-f64::from(self.power))) as f32
     }
 
-    /// Most steps after step `step` over which the factor hardly changes.
-    pub(crate) fn steady(&self, step: u64) -> u64 {
-        if *self == Schedule::CONSTANT { u64::MAX } else { (step + 1).div_ceil(64) }
-    }
-
     /// The mean factor of the steps from `from` to before `to`, of which there is at least one.
     pub(crate) fn mean(&self, from: u64, to: u64) -> f64 {
         if *self == Schedule::CONSTANT {

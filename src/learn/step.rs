@@ -8,6 +8,13 @@ use super::schedule::Schedule;
 /// Most models side by side.
 pub(crate) const MODELS: usize = 4;
 
+/// By which share of itself a weight may change in an absence that is taken as a whole: the time-weighted mean
+/// then counts the change as steady.
+const MILD: f32 = 0.5;
+
+/// By which share, times that by which the schedule changes the rate meanwhile.
+const UNEVEN: f32 = 5e-4;
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step<R, const K: usize> {
     pub(crate) rule: R,
@@ -182,6 +189,12 @@ impl<R: Rule, const K: usize> Step<R, K> {
         (record.gradient, record.drift) = ([if touched { 0.0 } else { -0.0 }; K], [0.0; K]);
     }
 
+    /// Whether a change of `change` in the `steps` steps from `at` on may be taken at their mean rate.
+    fn is_steady(&self, change: f32, before: &Lane, at: u64, steps: u64) -> bool {
+        let span = (steps as f32 / (at + 1) as f32).min(1.0);
+        self.schedule == Schedule::CONSTANT || change * span <= UNEVEN * before.weight.abs().max(UNEVEN)
+    }
+
     /// Catches up on the steps that an absent feature's blocks missed.
     #[inline]
     pub(crate) fn catch_up(
@@ -215,17 +228,24 @@ impl<R: Rule, const K: usize> Step<R, K> {
                     self.rule.idle(&absence, &mut lane);
                     if R::AVERAGES {
                         let change = lane.weight - before.weight;
-                        let most = change.abs().max(self.rule.swing(&absence, &before));
-                        let mild = most <= R::MILD * before.weight.abs();
-                        let steady = change == 0.0 || steps <= self.schedule.steady(at);
+                        let (soon, within) = self.rule.soon(&absence, &before);
+                        let most = change.abs().max(soon.abs());
+                        let soon = if steps > within { soon } else { 0.0 };
+                        let (rest, middle) = (change - soon, 0.5 * (before.weight + soon + lane.weight));
+                        let mild = rest.abs() <= MILD * middle.abs();
+                        let steady = R::STEADY || self.is_steady(most, &before, at, steps);
                         if steps > 1 && !(mild && steady) {
-                            (lane, steps) = (before, steps / 2);
+                            (lane, steps) = (before, steps.div_ceil(4));
                             mean = self.schedule.mean(at, at + steps);
                             continue;
                         }
-                        if change != 0.0 {
-                            let x = if mild { -change / (0.5 * (lane.weight + before.weight)) } else { 0.0 };
-                            lane.drift += change * mean_clock(at - self.origin, steps, f64::from(x));
+                        let from = at - self.origin;
+                        if rest != 0.0 {
+                            let x = if mild { f64::from(-rest / middle) } else { 0.0 };
+                            lane.drift += rest * mean_clock(from, steps, x);
+                        }
+                        if soon != 0.0 {
+                            lane.drift += soon * mean_clock(from, within, 0.0);
                         }
                     }
                     at += steps;

@@ -8,13 +8,13 @@ use millstream::learn::{
 };
 use serde::Deserialize;
 
-pub const ROWS: usize = 32_000;
-pub const BATCH: usize = 32;
+pub(crate) const ROWS: usize = 32_000;
+pub(crate) const BATCH: usize = 32;
 
-pub struct SplitMix64(pub u64);
+pub(crate) struct SplitMix64(pub(crate) u64);
 
 impl SplitMix64 {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -22,32 +22,35 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         (self.next() >> 33) % n
     }
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
-pub struct Check {
+pub(crate) struct Check {
     next: u64,
     scores: i64,
 }
 
 /// The columns that a model is given.
-pub const DENSE: Shape = Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false, offset: false };
-pub const SPARSE: Shape = Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false, offset: false };
-pub const ALL: Shape = Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: false, offset: false };
+pub(crate) const DENSE: Shape =
+    Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false, offset: false };
+pub(crate) const SPARSE: Shape =
+    Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false, offset: false };
+pub(crate) const ALL: Shape =
+    Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: false, offset: false };
 
 /// Known categories, code 0 included, of the category and the list column.
 const KNOWN: [usize; 2] = [201, 41];
 
 /// The tables of these columns.
-pub fn tables(shape: Shape) -> Vec<(usize, u32)> {
+pub(crate) fn tables(shape: Shape) -> Vec<(usize, u32)> {
     KNOWN.into_iter().take(shape.slots + shape.lists).map(|known| (known, 4)).collect()
 }
 
 /// Draws the rows into one chunk.
-pub fn rows(shape: Shape, loss: Loss, offsets: bool) -> (Chunk, Check) {
+pub(crate) fn rows(shape: Shape, loss: Loss, offsets: bool) -> (Chunk, Check) {
     let mut random = SplitMix64(2024);
     let mut chunk = Chunk::new(shape, ROWS);
     let mut scores = 0;
@@ -96,7 +99,7 @@ pub fn rows(shape: Shape, loss: Loss, offsets: bool) -> (Chunk, Check) {
 }
 
 /// The same rows with the numbers as the values of one list column: code 1 is the first dense column.
-pub fn valued(dense: &Chunk) -> Chunk {
+pub(crate) fn valued(dense: &Chunk) -> Chunk {
     let columns = DENSE.dense;
     let shape = Shape { dense: 0, lists: 1, valued: columns, ..dense.shape() };
     let mut chunk = Chunk::new(shape, dense.rows());
@@ -115,7 +118,7 @@ pub fn valued(dense: &Chunk) -> Chunk {
 }
 
 /// Learns from the first `rows` rows in mini-batches and ends the epoch; returns the margins.
-pub fn epoch(learner: &mut dyn Learn, chunk: &Chunk, rows: usize) -> Vec<f32> {
+pub(crate) fn epoch(learner: &mut dyn Learn, chunk: &Chunk, rows: usize) -> Vec<f32> {
     let mut margins = Vec::new();
     steps(learner, chunk, 0..rows, &mut margins);
     learner.end_epoch();
@@ -123,7 +126,7 @@ pub fn epoch(learner: &mut dyn Learn, chunk: &Chunk, rows: usize) -> Vec<f32> {
 }
 
 /// Learns from some rows, mini-batch by mini-batch, and lets tables grow now and then.
-pub fn steps(learner: &mut dyn Learn, chunk: &Chunk, rows: Range<usize>, margins: &mut Vec<f32>) {
+pub(crate) fn steps(learner: &mut dyn Learn, chunk: &Chunk, rows: Range<usize>, margins: &mut Vec<f32>) {
     for (number, start) in rows.clone().step_by(BATCH).enumerate() {
         learner.learn(chunk, start..(start + BATCH).min(rows.end), BATCH, &Alone, margins);
         if number % 64 == 63 {
@@ -133,7 +136,7 @@ pub fn steps(learner: &mut dyn Learn, chunk: &Chunk, rows: Range<usize>, margins
 }
 
 /// The optimisers with four rates each.
-pub const OPTIMIZERS: [(Optimizer, [f32; 4]); 6] = [
+pub(crate) const OPTIMIZERS: [(Optimizer, [f32; 4]); 6] = [
     (Optimizer::Gd, [0.1, 0.2, 0.5, 1.0]),
     (Optimizer::SGD, [0.01, 0.02, 0.05, 0.1]),
     (Optimizer::Sgd { momentum: 0.9 }, [0.001, 0.002, 0.005, 0.01]),
@@ -143,7 +146,7 @@ pub const OPTIMIZERS: [(Optimizer, [f32; 4]); 6] = [
 ];
 
 /// What else a learner can be told: form, penalty and schedule.
-pub const SORTS: [(ModelForm, Penalty, Schedule); 5] = [
+pub(crate) const SORTS: [(ModelForm, Penalty, Schedule); 5] = [
     (ModelForm::Linear, Penalty::NONE, Schedule::CONSTANT),
     (ModelForm::Linear, Penalty { l1: 0.0, l2: 0.01 }, Schedule::CONSTANT),
     (ModelForm::Linear, Penalty { l1: 0.002, l2: 0.001 }, Schedule { power: 0.25, warm_up: 20 }),
@@ -152,7 +155,7 @@ pub const SORTS: [(ModelForm, Penalty, Schedule); 5] = [
 ];
 
 /// All combinations, each with the settings of the mixed rows at four rates, and a name.
-pub fn combinations() -> impl Iterator<Item = (Settings, String)> {
+pub(crate) fn combinations() -> impl Iterator<Item = (Settings, String)> {
     OPTIMIZERS.into_iter().flat_map(|(optimizer, rates)| {
         SORTS.into_iter().map(move |(form, penalty, schedule)| {
             let loss = if matches!(form, ModelForm::Classes { .. }) { Loss::Softmax } else { Loss::Logistic };
@@ -176,7 +179,7 @@ pub fn combinations() -> impl Iterator<Item = (Settings, String)> {
 }
 
 /// All columns, half of the categories unknown to the plan, so that their table grows on the way.
-pub fn mixed_rows(settings: &Settings) -> Chunk {
+pub(crate) fn mixed_rows(settings: &Settings) -> Chunk {
     let (mut chunk, _) = rows(settings.shape, settings.loss, false);
     for code in chunk.slots[0].iter_mut().filter(|code| **code % 2 == 1) {
         *code = HASHED | code.wrapping_mul(0x9E37_79B9);
@@ -185,15 +188,15 @@ pub fn mixed_rows(settings: &Settings) -> Chunk {
 }
 
 /// Rows that these tests learn from: enough for the table to grow, and for absences of some length.
-pub const SOME: usize = 6_400;
+pub(crate) const SOME: usize = 6_400;
 
 /// The same settings at one of the rates.
-pub fn at(settings: &Settings, model: usize) -> Settings {
+pub(crate) fn at(settings: &Settings, model: usize) -> Settings {
     Settings { rates: vec![settings.rates[model]], ..settings.clone() }
 }
 
 /// Everything that a model learned, to the bit.
-pub fn bits(learner: &mut dyn Learn, model: usize) -> Vec<u32> {
+pub(crate) fn bits(learner: &mut dyn Learn, model: usize) -> Vec<u32> {
     let last = learner.weights(model, Iterate::Last).weights;
     let mean = learner.weights(model, Iterate::Mean).weights;
     let accumulators = learner.state(model).accumulators;

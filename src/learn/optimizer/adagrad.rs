@@ -101,14 +101,13 @@ impl Run {
             // Not so far that the weight loses more than a quarter.
             let rate = self.rate / (sum.sqrt() + self.epsilon);
             let lost = rate * (self.l1 + self.l2 * w) / w;
-            // An eighth of the growth: what is left out below is of the order of GROWTH, not of its square.
-            let run = ((GROWTH / 8.0 * sum / first).min(0.25 / lost) as u64).clamp(1, left);
+            let run = ((GROWTH * sum / first).min(0.25 / lost) as u64).clamp(1, left);
             let n = run as f64;
             let step = |sum: f64, w: f64, n: f64| {
                 let rate = self.rate / (sum.sqrt() + self.epsilon);
                 shrunk(w, (rate * self.l2).min(1.0 - 1e-12), rate * self.l1, n)
             };
-            // Half of what the accumulator gains is there on average. The gain is the sum of squares at the
+            // A step finds its own gain in the accumulator, so that of n equal gains (n + 1) / 2 are there on average. The gain is the sum of squares at the
             // beginning of each step: Simpson's integral over the run, and half of what first and last differ.
             let gain = |end: f64, middle: f64| {
                 let (start, end, middle) = (w * w, end * end, middle * middle);
@@ -116,7 +115,7 @@ impl Run {
                 if run == 1 { first } else { self.l2 * self.l2 * (integral + 0.5 * (start - end)) }
             };
             let guess = gain(step(sum, w, n), step(sum, w, 0.5 * n));
-            let at = sum + if run == 1 { guess } else { 0.5 * guess };
+            let at = sum + guess * (n + 1.0) / (2.0 * n);
             let (end, middle) = (step(at, w, n), step(at, w, 0.5 * n));
             sum += gain(end, middle);
             w = end;

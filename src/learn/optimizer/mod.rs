@@ -126,9 +126,8 @@ pub(crate) trait Rule: Copy + Send + Sync + 'static {
     const DECAYS: bool;
     /// Whether the accumulator holds squares of gradients: factors start with some of them.
     const SQUARES: bool;
-    /// By which share of itself a weight may change in an absence, or in a part of one, that is taken as a
-    /// whole: its change then counts as steady.
-    const MILD: f32 = 0.125;
+    /// Whether steps without a gradient may be taken at their mean rate, whatever the rates.
+    const STEADY: bool = false;
     /// Whether `drift` is free for the mean of the weights, and `g` holds the squares' penalty. A rule
     /// that says no keeps numbers of its own there and sees to the penalty itself.
     const AVERAGES: bool = true;
@@ -140,9 +139,10 @@ pub(crate) trait Rule: Copy + Send + Sync + 'static {
     /// Takes the steps of one lane in which the loss has no gradient: equal to as many calls of `step`.
     fn idle(&self, absence: &Absence, lane: &mut Lane);
 
-    /// How far the weight may get in an absence, on the way to where it ends.
-    fn swing(&self, _absence: &Absence, _lane: &Lane) -> f32 {
-        0.0
+    /// What of a change in an absence happens at its beginning, and the number of steps within which, on
+    /// average, it does.
+    fn soon(&self, _absence: &Absence, _lane: &Lane) -> (f32, u64) {
+        (0.0, 1)
     }
 
     /// Makes up what a lane keeps beside weight and accumulator, after `steps` steps in another run.

@@ -10,8 +10,6 @@ pub(crate) struct MomentumRule {
 impl Rule for MomentumRule {
     const DECAYS: bool = true;
     const SQUARES: bool = false;
-    // What is left of the velocity acts at the beginning.
-    const MILD: f32 = 1.0 / 256.0;
 
     #[inline(always)]
     fn step<const K: usize>(&self, now: &Now<K>, record: &mut Record<K>, g: [f32; K]) -> Move<K> {
@@ -42,11 +40,12 @@ impl Rule for MomentumRule {
         (lane.weight, lane.accumulator) = (w as f32, v as f32);
     }
 
-    fn swing(&self, absence: &Absence, lane: &Lane) -> f32 {
-        let velocity = self.momentum * lane.accumulator.abs();
+    fn soon(&self, absence: &Absence, lane: &Lane) -> (f32, u64) {
         // At rest: a velocity that does not get the weight over the pull, and only fades.
-        let rests = lane.weight == 0.0 && velocity <= absence.penalty.l1;
-        if rests { 0.0 } else { absence.rate * velocity / (1.0 - self.momentum) }
+        let velocity = self.momentum * lane.accumulator;
+        let rests = lane.weight == 0.0 && velocity.abs() <= absence.penalty.l1;
+        let steps = self.momentum / (1.0 - self.momentum);
+        (if rests { 0.0 } else { -absence.rate * velocity / (1.0 - self.momentum) }, 1 + (2.0 * steps) as u64)
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) struct SgdRule;
 impl Rule for SgdRule {
     const DECAYS: bool = false;
     const SQUARES: bool = false;
+    const STEADY: bool = true;
 
     #[inline(always)]
     fn step<const K: usize>(&self, now: &Now<K>, _record: &mut Record<K>, g: [f32; K]) -> Move<K> {
