@@ -349,6 +349,9 @@ def main():
         deviation = ((rough - expected).abs() / expected.abs().clamp(min=FLOOR)).max().item()
         print(case, f"{deviation:.1e} in {time.monotonic() - began:.1f} s", flush=True)
         optimizer, _, options, _ = OPTIMIZERS[case["optimizer"]]
+        # As millstream writes it: by its name, or by its name with its numbers.
+        numbers = {key: value for key, value in case["loss"].items() if key != "name"}
+        case["loss"] = {case["loss"]["name"]: numbers} if numbers else case["loss"]["name"]
         case |= {"optimizer": optimizer, "rate": options["lr"], "float32": float(f"{deviation:.2g}")}
         digits = lambda numbers, count: [float(f"{w:.{count}g}") for w in numbers.tolist()]
         if case.get("mean"):
