@@ -16,16 +16,17 @@ const GD_EPOCHS: usize = 60;
 /// changes, each rounded to a float32 of about 6e-8 of its size, so deviations of some 1e-7 times
 /// the larger weights are what float32 gives, whatever is done: a weight near zero can be known to
 /// no more than that. Where torch itself in float32 deviates from float64 by more than a third of this, three
-/// times its deviation is allowed.
+/// times its deviation is allowed, up to [`LAZY`].
 const TOLERANCE: f64 = 1e-5;
 
 /// The same where steps of absent features are only approximately taken all at once: at rates that change, and
 /// AdaGrad's of both penalties where its accumulators are small, as those of factors.
-const LAZY: f64 = 1.5e-4;
+const LAZY: f64 = 3e-4;
 
-/// The same for the means over time of weights that change while they are absent, of which only beginning and
-/// end of some steps are known.
-const MEAN: f64 = 2e-2;
+/// The same for the means over time of weights that change while they are absent, of which only the beginning,
+/// the middle and the end are known: to some thousandths of what weights are.
+const MEAN: f64 = 5e-2;
+const MEAN_FLOOR: f64 = 0.1;
 
 #[derive(Deserialize)]
 struct Expected {
@@ -158,9 +159,10 @@ fn compare(group: &str, cases: usize) {
     let mut compared = 0;
     let mut failures = Vec::new();
     let mut compare = |name: &str, case: &Case, weights: &[f32], torch: &[f64], tolerance: f64| {
+        let floor = if tolerance == MEAN { MEAN_FLOOR } else { expected.floor };
         assert_eq!(weights.len(), torch.len());
         assert!(weights.iter().all(|w| w.is_finite()), "{name}");
-        let deviation = |(&a, &b): (&f32, &f64)| (f64::from(a) - b).abs() / b.abs().max(expected.floor);
+        let deviation = |(&a, &b): (&f32, &f64)| (f64::from(a) - b).abs() / b.abs().max(floor);
         let deviations = weights.iter().zip(torch).map(deviation);
         let (at, largest) = deviations.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
         let zeros = torch.iter().filter(|&&w| w == 0.0).count();
@@ -173,7 +175,7 @@ fn compare(group: &str, cases: usize) {
             weights[at], torch[at], case.float32
         );
         println!("{line}");
-        if largest > tolerance.max(3.0 * case.float32) || other_zeros > 0 {
+        if largest > tolerance.max((3.0 * case.float32).min(LAZY)) || other_zeros > 0 {
             failures.push(line);
         }
     };

@@ -128,6 +128,9 @@ pub(crate) trait Rule: Copy + Send + Sync + 'static {
     const SQUARES: bool;
     /// Whether steps without a gradient may be taken at their mean rate, whatever the rates.
     const STEADY: bool = false;
+    /// Whether a weight goes on moving for a while when its feature is gone, so that most of the change comes
+    /// soon.
+    const INERT: bool = false;
     /// Whether `drift` is free for the mean of the weights, and `g` holds the squares' penalty. A rule
     /// that says no keeps numbers of its own there and sees to the penalty itself.
     const AVERAGES: bool = true;
@@ -138,12 +141,6 @@ pub(crate) trait Rule: Copy + Send + Sync + 'static {
 
     /// Takes the steps of one lane in which the loss has no gradient: equal to as many calls of `step`.
     fn idle(&self, absence: &Absence, lane: &mut Lane);
-
-    /// What of a change in an absence happens at its beginning, and the number of steps within which, on
-    /// average, it does.
-    fn soon(&self, _absence: &Absence, _lane: &Lane) -> (f32, u64) {
-        (0.0, 1)
-    }
 
     /// Makes up what a lane keeps beside weight and accumulator, after `steps` steps in another run.
     fn restore(&self, _rate: f32, _penalty: Penalty, _steps: u64, _lane: &mut Lane) {}

@@ -9,6 +9,7 @@ pub(crate) struct MomentumRule {
 
 impl Rule for MomentumRule {
     const DECAYS: bool = true;
+    const INERT: bool = true;
     const SQUARES: bool = false;
 
     #[inline(always)]
@@ -38,14 +39,6 @@ impl Rule for MomentumRule {
             }
         }
         (lane.weight, lane.accumulator) = (w as f32, v as f32);
-    }
-
-    fn soon(&self, absence: &Absence, lane: &Lane) -> (f32, u64) {
-        // At rest: a velocity that does not get the weight over the pull, and only fades.
-        let velocity = self.momentum * lane.accumulator;
-        let rests = lane.weight == 0.0 && velocity.abs() <= absence.penalty.l1;
-        let steps = self.momentum / (1.0 - self.momentum);
-        (if rests { 0.0 } else { -absence.rate * velocity / (1.0 - self.momentum) }, 1 + (2.0 * steps) as u64)
     }
 }
 
