@@ -19,7 +19,7 @@ use millstream::learn::{Alone, Chunk, Iterate, Learn, Loss, Optimizer, Settings,
 
 const ROWS: u64 = 200_000;
 /// Rows of a mini-batch: the command's default.
-const BATCH: usize = 64;
+const BATCH: usize = 32;
 const OPTIMIZERS: [(&str, Optimizer); 4] = [
     ("gd", Optimizer::Gd),
     ("sgd", Optimizer::SGD),

@@ -54,7 +54,7 @@ fn config(data: &Data, threads: usize, models: &Path) -> TrainConfig {
         plan: data.config(threads),
         optimizer: Optimizer::ADAGRAD,
         learning_rate: None,
-        batch_size: 64,
+        batch_size: 32,
         epochs: Some(1),
         penalty: Penalty::NONE,
         schedule: None,

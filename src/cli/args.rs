@@ -90,7 +90,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "RATE", default_value = "auto", value_parser = parse_rate)]
     learning_rate: Rate,
     /// Rows of a mini-batch.
-    #[arg(long, value_name = "ROWS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    #[arg(long, value_name = "ROWS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     batch_size: u32,
     /// Passes over the data, at the most: with a hold-out, training ends when its loss no longer falls
     /// [default: 1; 500 with lbfgs, which ends when it has converged].

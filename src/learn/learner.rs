@@ -116,6 +116,9 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         // Each column's records start from random numbers of their own, where they do.
         let fresh = |column: usize, record: usize, block: usize| {
             let mut fresh = form.fresh(block, keyed(settings.seed ^ ((column as u64) << 32), record as u64));
+            if R::SQUARES && R::AVERAGES && (shape.dense..shape.dense + shape.slots).contains(&column) {
+                fresh.accumulator.iter_mut().for_each(|sum| *sum += settings.caution);
+            }
             step.start(&mut fresh, form.model_of(block));
             fresh
         };

@@ -10,7 +10,7 @@ pub enum Iterate {
     Last,
     /// The time-weighted mean of all.
     Mean,
-    /// Half way between the two.
+    /// A third of the last and two thirds of the mean.
     Mixed,
 }
 
@@ -18,7 +18,7 @@ impl Iterate {
     pub(crate) fn mean_share(self) -> f32 {
         match self {
             Iterate::Last => 0.0,
-            Iterate::Mixed => 0.5,
+            Iterate::Mixed => 2.0 / 3.0,
             Iterate::Mean => 1.0,
         }
     }

@@ -3,6 +3,7 @@
 use super::chunk::Shape;
 use super::form::{Classes, Factors, Form, ModelForm, Single, WIDE};
 use super::learner::{Learn, Learner};
+use super::linear::Linear;
 use super::loss::Loss;
 use super::optimizer::{AdaGradRule, FtrlRule, MomentumRule, Optimizer, RmsPropRule, Rule, SgdRule};
 use super::penalty::Penalty;
@@ -23,6 +24,9 @@ pub struct Settings {
     pub rates: Vec<f32>,
     /// How the rates change with time (but for FTRL).
     pub schedule: Schedule,
+    /// AdaGrad: what the accumulators of categories start from (torch's `initial_accumulator_value`), so that
+    /// what a category's first rows say is taken with caution.
+    pub caution: f32,
     /// What weights cost, the bias aside.
     pub penalty: Penalty,
     /// Where the bias starts, one number for each margin; empty for zero.
@@ -38,6 +42,18 @@ pub struct Settings {
     pub max_bytes: usize,
 }
 
+impl Settings {
+    /// The same settings with tables as large as a model's, which may have grown.
+    #[must_use]
+    pub fn sized_for(mut self, linear: &Linear) -> Self {
+        let lanes = linear.form.lanes();
+        for ((known, bits), table) in self.tables.iter_mut().zip(&linear.weights.tables) {
+            *bits = (table.len() / lanes - *known).ilog2();
+        }
+        self
+    }
+}
+
 impl Default for Settings {
     /// Logistic regression by AdaGrad at one rate, of no columns yet.
     fn default() -> Self {
@@ -48,6 +64,7 @@ impl Default for Settings {
             optimizer: Optimizer::ADAGRAD,
             rates: vec![0.2],
             schedule: Schedule::CONSTANT,
+            caution: 0.0,
             penalty: Penalty::NONE,
             start: Vec::new(),
             seed: 1,

@@ -28,7 +28,7 @@ pub fn features(model: &Model) -> (f64, Vec<Feature>) {
         };
         // A slot for missing values, or for a combination of values, that never occurred is no feature.
         let unused = matches!(feature, FeatureRef::Slot(table, slot)
-            if weight == 0.0 && model.state.accumulators.tables[table][slot] == 0.0);
+            if weight == 0.0 && model.state.accumulators.tables[table][slot] <= model.about.caution);
         if !unused {
             features.push(Feature { name: name.to_string(), weight: f64::from(weight) * scale });
         }

@@ -36,6 +36,8 @@ pub struct About {
     pub learning_rate: f32,
     /// How it changed with time.
     pub schedule: Schedule,
+    /// What the accumulators of categories started from.
+    pub caution: f32,
     /// What weights cost.
     pub penalty: Penalty,
     /// Rows of a mini-batch.

@@ -92,6 +92,12 @@ impl TrainConfig {
         let few = if self.optimizer == Optimizer::Lbfgs { MOST_PASSES } else { 1 };
         self.epochs.unwrap_or(few)
     }
+
+    /// Whether rows are held out without the user's asking, to choose among rates, iterates and epochs.
+    pub fn chooses(&self) -> bool {
+        let exact = self.optimizer == Optimizer::Lbfgs;
+        self.epochs() > 1 && self.learning_rate.is_none() && self.holdout.is_none() && !exact
+    }
 }
 
 /// What `evaluate` and `predict` need to know.

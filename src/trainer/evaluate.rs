@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 
 use super::config::ApplyConfig;
 use super::reading::{Spares, flow_in_order, request};
-use super::scoring;
+use super::scoring::Scoring;
 use super::summary::{Skipped, Summary, peak_memory, plan_lines};
 use super::watch::{Progress, Watch};
 use crate::error::{Error, Result};
@@ -56,7 +56,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     let request = request(&encoder, &[]);
     let flow = flow_in_order(config, &dataset, &encoder, &request, 0, stop)?;
     let spares = Spares::new(&encoder, 64);
-    let mut metrics = scoring::metrics(model.about.loss, &plan.target);
+    let mut metrics = Scoring { loss: model.about.loss, target: &plan.target, class_weights: &[] }.metrics();
     let (mut rows, mut skipped) = (0, 0);
     let scoring = Instant::now();
     let stages = stream(

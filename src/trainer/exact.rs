@@ -43,7 +43,7 @@ pub(crate) fn fit(
     init: Option<&Model>,
     notes: &mut Notes<'_>,
 ) -> Result<Fit> {
-    let Task { config, settings, plan, .. } = task;
+    let Task { config, settings, .. } = task;
     if matches!(settings.form, ModelForm::Factors { .. }) {
         return Err(Error::usage("--optimizer lbfgs does not fit factors")
             .remedy("leave out --factors, or choose another optimiser"));
@@ -73,7 +73,7 @@ pub(crate) fn fit(
         epochs += 1;
         let mut look = Look { objective: &mut objective, at: &at, rows: 0 };
         let held = if epochs == 1 { holdout.as_mut() } else { None };
-        let (spent, left_out) = passes.run((epochs, most), held, &mut look, notes.watch)?;
+        let (spent, left_out) = passes.run((epochs, most), passes.division, held, &mut look, notes.watch)?;
         let counted = (look.rows, left_out);
         stages.add(&spent);
         let value = objective.take(&at);
@@ -96,7 +96,7 @@ pub(crate) fn fit(
         }
     };
     let linear = objective.model(search.weights());
-    let report = holdout.as_mut().map(|h| h.score(&linear, task.loss, &plan.target));
+    let report = holdout.as_mut().map(|h| h.score(&linear, task.scoring()));
     let accumulators = objective.model(&vec![0.0; search.weights().len()]).weights;
     Ok(Fit {
         linear,

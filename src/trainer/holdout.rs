@@ -1,9 +1,8 @@
 //! The hold-out: rows that are never learned from, kept encoded in bounded memory.
 
-use super::scoring;
-use crate::features::Target;
+use super::scoring::Scoring;
 use crate::learn::metrics::Report;
-use crate::learn::{Chunk, Linear, Loss};
+use crate::learn::{Chunk, Linear};
 use crate::random::keyed;
 
 /// Most bytes of held rows. When they are full, every second row goes, by hash.
@@ -21,6 +20,9 @@ impl Division {
     pub(crate) fn new(fraction: f64, seed: u64) -> Self {
         Division { seed: seed ^ 0x686f_6c64_6f75_7421, below: (fraction * u64::MAX as f64) as u64 }
     }
+
+    /// Holds nothing out.
+    pub(crate) const NONE: Division = Division { seed: 0, below: 0 };
 
     pub(crate) fn is_empty(&self) -> bool {
         self.below == 0
@@ -75,8 +77,8 @@ impl Holdout {
     }
 
     /// Scores a model on the rows that are kept.
-    pub(crate) fn score(&mut self, model: &Linear, loss: Loss, target: &Target) -> Report {
-        let mut metrics = scoring::metrics(loss, target);
+    pub(crate) fn score(&mut self, model: &Linear, scoring: Scoring<'_>) -> Report {
+        let mut metrics = scoring.metrics();
         for held in &self.held {
             model.margins(&held.chunk, &mut self.margins);
             metrics.add(&self.margins, &held.chunk.labels, &held.chunk.weights);

@@ -75,14 +75,15 @@ impl Weigh for Piece {
 }
 
 impl Passes<'_> {
-    /// Goes through all rows once, as epoch `epoch` of at most `epochs`. Held-out rows go to `holdout`, if
-    /// there is one. Returns where the time went, and the rows that were skipped.
+    /// Goes through all rows once, as epoch `epoch` of at most `epochs`. Rows that `division` holds out go to
+    /// `holdout`, if there is one. Returns where the time went, and the rows that were skipped.
     ///
     /// # Errors
     /// Those of the data, of the memory's budget, and of the sink.
     pub(crate) fn run(
         &self,
         (epoch, epochs): (u64, u64),
+        division: Division,
         mut holdout: Option<&mut Holdout>,
         sink: &mut dyn Sink,
         watch: &mut dyn Watch,
@@ -124,7 +125,9 @@ impl Passes<'_> {
             self.dataset,
             &order,
             flow,
-            |batch: &RecordBatch, split: &mut SplitState<SplitCache>| self.encode(&spares, batch, split),
+            |batch: &RecordBatch, split: &mut SplitState<SplitCache>| {
+                self.encode(division, &spares, batch, split)
+            },
             |item| {
                 let piece = item.value;
                 account.add(item.split, piece.rows());
@@ -158,6 +161,7 @@ impl Passes<'_> {
     /// Encodes a batch and parts its rows.
     fn encode(
         &self,
+        division: Division,
         spares: &Spares,
         batch: &RecordBatch,
         split: &mut SplitState<SplitCache>,
@@ -165,7 +169,7 @@ impl Passes<'_> {
         let mut chunk = spares.take(batch.num_rows());
         let encoded = self.encoder.encode(batch, &mut split.state, &mut chunk)?;
         let skipped = encoded.skipped.len() as u64;
-        if self.division.is_empty() && skipped == 0 {
+        if division.is_empty() && skipped == 0 {
             return Ok(Piece { chunk, held: None, skipped });
         }
         let (mut learn, mut hold, mut keys) = (Vec::new(), Vec::new(), Vec::new());
@@ -174,7 +178,7 @@ impl Passes<'_> {
             if bad.next_if_eq(&row).is_some() {
                 continue;
             }
-            match self.division.key(self.starts[split.split] + split.first_row + u64::from(row)) {
+            match division.key(self.starts[split.split] + split.first_row + u64::from(row)) {
                 None => learn.push((0, row)),
                 Some(key) => {
                     hold.push((0, row));

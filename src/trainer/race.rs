@@ -1,8 +1,6 @@
 //! The race: several learning rates side by side, compared by their progressive losses.
 
-use super::scoring;
-use crate::features::Target;
-use crate::learn::Loss;
+use super::scoring::Scoring;
 use crate::learn::metrics::{Metrics, Report};
 
 /// Progressive metrics of the models side by side.
@@ -36,17 +34,17 @@ const FIRST_MARK: u64 = 1024;
 pub(crate) const RACE_ROWS: u64 = 1 << 18;
 
 impl Race {
-    pub(crate) fn new(loss: Loss, target: &Target, rates: &[f32]) -> Self {
+    pub(crate) fn new(scoring: Scoring<'_>, rates: &[f32]) -> Self {
         let runner = |&rate: &f32| Runner {
             rate,
             running: true,
-            metrics: scoring::metrics(loss, target),
+            metrics: scoring.metrics(),
             marks: [(0.0, 0.0); 2],
             diverged: None,
         };
         Race {
             runners: rates.iter().map(runner).collect(),
-            outputs: target.outputs(),
+            outputs: scoring.target.outputs(),
             rows: 0,
             next_mark: FIRST_MARK,
             margins: Vec::new(),

@@ -4,21 +4,27 @@ use std::sync::Arc;
 
 use super::config::TrainConfig;
 use super::feed::Feed;
-use super::holdout::Holdout;
+use super::holdout::{Division, Holdout};
 use super::pass::{Passes, Sink};
 use super::race::Race;
+use super::scoring::Scoring;
 use super::summary::RaceEntry;
 use super::train::Notes;
 use crate::error::{Error, Result};
 use crate::features::Plan;
 use crate::learn::metrics::Report;
-use crate::learn::{Chunk, Iterate, Linear, Loss, Settings, State, learner};
+use crate::learn::{Chunk, Iterate, Learn, Linear, Loss, Settings, State, learner};
 use crate::model::Model;
 use crate::pipeline::{GradientWorkers, Stages};
 
 /// Training stops when so many epochs in a row have not lowered the hold-out's loss by this share.
-const PATIENCE: u64 = 2;
+const PATIENCE: u64 = 3;
 const IMPROVEMENT: f64 = 1e-4;
+/// A model that was best after so few epochs is trained anew on all rows; later ones learn from the held-out rows
+/// in a few more epochs over all rows, one for every four and at most three.
+const FEW_EPOCHS: u64 = 2;
+const EPOCHS_FOR_ONE_MORE: u64 = 4;
+const MOST_MORE: u64 = 3;
 
 /// What is to be learned, and how.
 pub(crate) struct Task<'a> {
@@ -30,6 +36,12 @@ pub(crate) struct Task<'a> {
     /// Rows after which only the race's winner goes on.
     pub(crate) race_rows: u64,
     pub(crate) crew: GradientWorkers,
+}
+
+impl Task<'_> {
+    pub(crate) fn scoring(&self) -> Scoring<'_> {
+        Scoring { loss: self.loss, target: &self.plan.target, class_weights: &self.settings.class_weights }
+    }
 }
 
 /// What came of it.
@@ -56,12 +68,15 @@ struct Best {
     linear: Linear,
     state: State,
     rate: f32,
+    iterate: Iterate,
     epoch: u64,
 }
 
 pub(crate) struct Run<'a> {
     task: &'a Task<'a>,
     passes: &'a Passes<'a>,
+    /// The model that learning goes on from.
+    init: Option<&'a Model>,
     feed: Feed,
     /// The progressive account of the first epoch.
     race: Race,
@@ -92,11 +107,11 @@ impl<'a> Run<'a> {
     pub(crate) fn new(
         task: &'a Task<'a>,
         passes: &'a Passes<'a>,
-        init: Option<&Model>,
+        init: Option<&'a Model>,
         notes: &mut Notes<'_>,
     ) -> Result<Self> {
         let Task { config, settings, plan, .. } = task;
-        let mut learner = learner(settings);
+        let learner = make_learner(settings, init);
         if learner.bytes() > config.max_model {
             return Err(Error::usage(format!(
                 "the categories need at least {} MB of tables, more than --max-model allows",
@@ -104,15 +119,9 @@ impl<'a> Run<'a> {
             ))
             .remedy("raise --max-model, or --ignore columns with many values"));
         }
-        if let Some(Model { about, linear, state }) = init {
-            let goes_on = about.optimizer == config.optimizer;
-            learner.start_from(linear, goes_on.then_some(state));
-            if !goes_on {
-                notes.say(
-                    "the model to start from comes from another optimiser: its steps are not known"
-                        .to_string(),
-                );
-            }
+        if init.is_some_and(|model| !goes_on(settings, model)) {
+            let note = "the model to start from comes from another optimiser: its steps are not known";
+            notes.say(note.to_string());
         }
         Ok(Run {
             feed: Feed::new(learner, plan.clone(), config.batch_size, task.race_rows, task.crew),
@@ -124,6 +133,7 @@ impl<'a> Run<'a> {
             epochs_done: 0,
             task,
             passes,
+            init,
         })
     }
 
@@ -148,7 +158,46 @@ impl<'a> Run<'a> {
                 }
             }
         }
+        if self.task.config.chooses() && epochs > 1 {
+            self.learn_from_all(notes)?;
+        }
         Ok(self.finish())
+    }
+
+    /// Lets the best model learn from the rows that were held out to choose it, too.
+    fn learn_from_all(&mut self, notes: &mut Notes<'_>) -> Result<()> {
+        let Some(best) = &mut self.best else { return Ok(()) };
+        let settings = Settings { rates: vec![best.rate], ..self.task.settings.clone() };
+        let (learner, epochs, iterate) = if best.epoch <= FEW_EPOCHS {
+            (make_learner(&settings, self.init), 1..=best.epoch, best.iterate)
+        } else {
+            let more = best.epoch.div_ceil(EPOCHS_FOR_ONE_MORE).min(MOST_MORE);
+            let mut learner = learner(&settings.sized_for(&best.linear));
+            learner.start_from(&best.linear, Some(&best.state));
+            // By now the last weights only swing about what the mean tells.
+            (learner, self.epochs_done + 1..=self.epochs_done + more, Iterate::Mean)
+        };
+        let Task { plan, config, crew, .. } = self.task;
+        let mut feed = Feed::new(learner, plan.clone(), config.batch_size, u64::MAX, *crew);
+        let last = *epochs.end();
+        for epoch in epochs {
+            let mut race = new_race(self.task, feed.learner.rates());
+            let mut lesson = Lesson { feed: &mut feed, race: &mut race };
+            let (stages, _) =
+                self.passes.run((epoch, last), Division::NONE, None, &mut lesson, notes.watch)?;
+            lesson.feed.flush(lesson.race)?;
+            feed.learner.end_epoch();
+            self.stages.add(&stages);
+        }
+        let linear = feed.learner.weights(0, iterate);
+        if linear.is_finite() {
+            (best.linear, best.state) = (linear, feed.learner.state(0));
+            notes.say(
+                "at last the model learned from the held-out rows, too: its hold-out figures are from before that"
+                    .to_string(),
+            );
+        }
+        Ok(())
     }
 
     fn epoch(&mut self, epoch: u64, notes: &mut Notes<'_>) -> Result<()> {
@@ -158,7 +207,8 @@ impl<'a> Run<'a> {
         let mut lesson = Lesson { feed: &mut self.feed, race };
         let holdout = if epoch == 1 { self.holdout.as_mut() } else { None };
         let epochs = self.task.config.epochs();
-        let (stages, skipped) = self.passes.run((epoch, epochs), holdout, &mut lesson, notes.watch)?;
+        let (stages, skipped) =
+            self.passes.run((epoch, epochs), self.passes.division, holdout, &mut lesson, notes.watch)?;
         lesson.feed.flush(lesson.race)?;
         self.stages.add(&stages);
         self.skipped = skipped;
@@ -175,12 +225,12 @@ impl<'a> Run<'a> {
                 if !linear.is_finite() {
                     continue;
                 }
-                let report = holdout.score(&linear, self.task.loss, &self.task.plan.target);
+                let report = holdout.score(&linear, self.task.scoring());
                 let Some(loss) = report.mean_loss else { continue };
                 let limit = self.best.as_ref().map_or(f64::INFINITY, |b| b.loss * (1.0 - IMPROVEMENT));
                 if loss < limit {
                     let (state, rate) = (learner.state(model), learner.rates()[model]);
-                    self.best = Some(Best { loss, report, linear, state, rate, epoch });
+                    self.best = Some(Best { loss, report, linear, state, rate, iterate, epoch });
                 }
             }
         }
@@ -226,8 +276,22 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Whether a model's optimiser can go on where it was.
+fn goes_on(settings: &Settings, model: &Model) -> bool {
+    model.about.optimizer == settings.optimizer
+}
+
+/// A learner that starts anew, or from a model.
+fn make_learner(settings: &Settings, init: Option<&Model>) -> Box<dyn Learn> {
+    let mut learner = learner(settings);
+    if let Some(model) = init {
+        learner.start_from(&model.linear, goes_on(settings, model).then_some(&model.state));
+    }
+    learner
+}
+
 fn new_race(task: &Task<'_>, rates: &[f32]) -> Race {
-    Race::new(task.loss, &task.plan.target, rates)
+    Race::new(task.scoring(), rates)
 }
 
 /// Which iterates may become the model: with a rate of the user's choice the textbook's last one.

@@ -17,9 +17,9 @@ use super::run::{Run, Task};
 use super::summary::{ModelSummary, Skipped, Summary, peak_memory, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::features::{Decided, Encoder, Plan, RowFilter};
+use crate::features::{Decided, Encoder, Plan, RowFilter, Target};
 use crate::input::Dataset;
-use crate::learn::{ModelForm, Optimizer, Schedule, Settings, Shape};
+use crate::learn::{Loss, ModelForm, Optimizer, Schedule, Settings, Shape};
 use crate::model::{About, Model};
 use crate::output::AtomicFile;
 use crate::pipeline::{Budget, GradientWorkers};
@@ -71,6 +71,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
             optimizer,
             learning_rate: fit.rate,
             schedule: task.settings.schedule,
+            caution: task.settings.caution,
             penalty: config.penalty,
             batch_size: config.batch_size,
             epochs: fit.epochs,
@@ -142,8 +143,7 @@ fn make_task<'a>(
                 .remedy("leave out --factors, or learn one class against the others: --positive CLASS"));
         }
     };
-    let mut tables = plan.tables();
-    if let Some(Model { about, linear, .. }) = init {
+    if let Some(Model { about, .. }) = init {
         for (what, before, now) in
             [("loss", about.loss.name(), loss.name()), ("form", about.form.name(), form.name())]
         {
@@ -154,10 +154,6 @@ fn make_task<'a>(
                 .remedy("train it further with the same options"));
             }
         }
-        // Its tables may have grown.
-        for ((known, bits), table) in tables.iter_mut().zip(&linear.weights.tables) {
-            *bits = (table.len() / form.lanes() - *known).ilog2();
-        }
     }
     let (weighted, offset) = (plan.weight.is_some(), plan.offset.is_some());
     if plan.shape() == (Shape { weighted, offset, ..Shape::default() }) {
@@ -167,6 +163,7 @@ fn make_task<'a>(
         Some(rate) => vec![rate],
         None => config.optimizer.default_rates().to_vec(),
     };
+    let textbook = config.learning_rate.is_some();
     let settings = Settings {
         loss: loss.in_units_of(plan.target.scale()),
         class_weights: plan.target.class_weights(&config.class_weights)?,
@@ -174,16 +171,32 @@ fn make_task<'a>(
         optimizer: config.optimizer,
         rates,
         schedule: config.schedule.unwrap_or(Schedule::CONSTANT),
+        caution: if textbook { 0.0 } else { caution(loss, &plan.target, config.batch_size) },
         penalty: config.penalty,
         // The textbook starts from zero; without a rate of the user's own it is the result that counts.
-        start: if config.learning_rate.is_none() { plan.target.start(loss) } else { Vec::new() },
+        start: if textbook { Vec::new() } else { plan.target.start(loss) },
         seed: config.plan.seed,
         shape: plan.shape(),
-        tables,
+        tables: plan.tables(),
         max_bytes: config.max_model,
+    };
+    let settings = match init {
+        Some(model) => settings.sized_for(&model.linear),
+        None => settings,
     };
     let crew = GradientWorkers::of(config.plan.threads);
     Ok(Task { config, loss, settings, plan, race_rows: RACE_ROWS, crew })
+}
+
+/// What accumulators of categories start from: as much as two rows of a mini-batch leave there whose loss has a
+/// slope of one, which it has in the units of all losses, but in those of counts.
+fn caution(loss: Loss, target: &Target, batch_size: usize) -> f32 {
+    let slope = match (loss, target) {
+        // The variance of a count is its mean.
+        (Loss::Poisson, Target::Number { mean, .. }) => *mean,
+        _ => 1.0,
+    };
+    (2.0 * slope / (batch_size * batch_size) as f64) as f32
 }
 
 /// How the rows come.
@@ -209,8 +222,7 @@ fn make_passes<'a>(
     }
     let filter = if config.skip_bad_rows { RowFilter::Skip } else { RowFilter::Fail };
     let encoder = Encoder::new(planned.plan.clone(), filter);
-    let chooses = config.epochs() > 1 && config.learning_rate.is_none() && !exact;
-    let fraction = config.holdout.unwrap_or(if chooses { AUTO_HOLDOUT } else { 0.0 });
+    let fraction = config.holdout.unwrap_or(if config.chooses() { AUTO_HOLDOUT } else { 0.0 });
     let threads = config.plan.threads;
     let crew = GradientWorkers::of(threads);
     Passes {

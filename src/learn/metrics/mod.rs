@@ -29,6 +29,10 @@ pub struct Metrics {
     rows: u64,
     weight: f64,
     loss_sum: f64,
+    /// For each class how much more its rows' losses count in what was minimised, and those sums; where none
+    /// count more, nothing.
+    class_weights: Vec<f32>,
+    minimised: (f64, f64),
     figures: Figures,
     /// Buffers.
     losses: Vec<f32>,
@@ -61,10 +65,20 @@ impl Metrics {
             rows: 0,
             weight: 0.0,
             loss_sum: 0.0,
+            class_weights: Vec::new(),
+            minimised: (0.0, 0.0),
             figures,
             losses: Vec::new(),
             predictions: Vec::new(),
         }
+    }
+
+    /// The same with rows that count in the loss that is minimised as much more as their class's weight says
+    /// (and as they are in all other figures).
+    #[must_use]
+    pub fn weighing_classes(mut self, class_weights: &[f32]) -> Self {
+        self.class_weights = class_weights.to_vec();
+        self
     }
 
     /// Adds rows: the margins of one row after those of the other, labels, and importance weights or none.
@@ -110,21 +124,29 @@ impl Metrics {
             }
         }
         self.rows += labels.len() as u64;
-        for (&loss, w) in losses.iter().zip(weights) {
+        for (&loss, w) in losses.iter().zip(weights.clone()) {
             self.weight += w;
             self.loss_sum += w * f64::from(loss);
+        }
+        if !self.class_weights.is_empty() {
+            for ((&loss, &label), w) in losses.iter().zip(labels).zip(weights) {
+                let w = w * f64::from(self.class_weights[label as usize]);
+                self.minimised.0 += w * f64::from(loss);
+                self.minimised.1 += w;
+            }
         }
         if self.loss_sum.is_finite() { None } else { self.losses.iter().position(|l| !l.is_finite()) }
     }
 
     /// Mean loss in the units that were minimised; `None` before the first row.
     pub fn mean_loss(&self) -> Option<f64> {
-        (self.weight > 0.0).then(|| self.loss_sum / self.weight)
+        let (loss, weight) = self.sums();
+        (weight > 0.0).then(|| loss / weight)
     }
 
     /// Sum of the losses, in the units that were minimised, and of the weights so far.
     pub fn sums(&self) -> (f64, f64) {
-        (self.loss_sum, self.weight)
+        if self.class_weights.is_empty() { (self.loss_sum, self.weight) } else { self.minimised }
     }
 
     /// Rows so far.
@@ -138,7 +160,7 @@ impl Metrics {
         let Some(mean_loss) = self.mean_loss() else { return report };
         report.mean_loss = Some(mean_loss * self.unit);
         if matches!(self.loss, Loss::Logistic | Loss::Softmax) {
-            report.log_loss = report.mean_loss;
+            report.log_loss = (self.weight > 0.0).then(|| self.loss_sum / self.weight);
         }
         match &self.figures {
             Figures::Binary(binary) => binary.report(&mut report),
