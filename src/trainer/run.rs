@@ -20,9 +20,10 @@ use crate::pipeline::{GradientWorkers, Stages};
 /// Training stops when so many epochs in a row have not lowered the hold-out's loss by this share.
 const PATIENCE: u64 = 3;
 const IMPROVEMENT: f64 = 1e-4;
-/// A model that was best after so few epochs is trained anew on all rows; later ones learn from the held-out rows
-/// in a few more epochs over all rows, one for every four and at most three.
+/// A model that was best after so few epochs, and worse by this share at the end, is trained anew on all rows;
+/// others learn from the held-out rows in a few more epochs over all rows, one for every four and at most three.
 const FEW_EPOCHS: u64 = 2;
+const WORSE: f64 = 2e-3;
 const EPOCHS_FOR_ONE_MORE: u64 = 4;
 const MOST_MORE: u64 = 3;
 
@@ -82,6 +83,8 @@ pub(crate) struct Run<'a> {
     race: Race,
     holdout: Option<Holdout>,
     best: Option<Best>,
+    /// The least loss on the hold-out after the last epoch.
+    last_loss: f64,
     skipped: u64,
     stages: Stages,
     epochs_done: u64,
@@ -128,6 +131,7 @@ impl<'a> Run<'a> {
             race: new_race(task, &settings.rates),
             holdout: (!passes.division.is_empty()).then(|| Holdout::new(&passes.division)),
             best: None,
+            last_loss: f64::INFINITY,
             skipped: 0,
             stages: Stages::default(),
             epochs_done: 0,
@@ -168,7 +172,8 @@ impl<'a> Run<'a> {
     fn learn_from_all(&mut self, notes: &mut Notes<'_>) -> Result<()> {
         let Some(best) = &mut self.best else { return Ok(()) };
         let settings = Settings { rates: vec![best.rate], ..self.task.settings.clone() };
-        let (learner, epochs, iterate) = if best.epoch <= FEW_EPOCHS {
+        let overfits = self.last_loss > best.loss * (1.0 + WORSE);
+        let (learner, epochs, iterate) = if best.epoch <= FEW_EPOCHS && overfits {
             (make_learner(&settings, self.init), 1..=best.epoch, best.iterate)
         } else {
             let more = best.epoch.div_ceil(EPOCHS_FOR_ONE_MORE).min(MOST_MORE);
@@ -219,6 +224,7 @@ impl<'a> Run<'a> {
     fn look_at_holdout(&mut self, epoch: u64) {
         let Some(holdout) = &mut self.holdout else { return };
         let learner = &mut self.feed.learner;
+        self.last_loss = f64::INFINITY;
         for model in 0..learner.rates().len() {
             for &iterate in iterates(self.task.config) {
                 let linear = learner.weights(model, iterate);
@@ -227,6 +233,7 @@ impl<'a> Run<'a> {
                 }
                 let report = holdout.score(&linear, self.task.scoring());
                 let Some(loss) = report.mean_loss else { continue };
+                self.last_loss = self.last_loss.min(loss);
                 let limit = self.best.as_ref().map_or(f64::INFINITY, |b| b.loss * (1.0 - IMPROVEMENT));
                 if loss < limit {
                     let (state, rate) = (learner.state(model), learner.rates()[model]);
