@@ -8,7 +8,6 @@ use super::form::{Form, ModelForm};
 use super::linear::{Iterate, Linear, State, Weights};
 use super::loss::Loss;
 use super::optimizer::{Lane, Rule};
-use super::penalty::Penalty;
 use super::record::Record;
 use super::settings::Settings;
 use super::shard::{Codes, Shard};
@@ -85,6 +84,8 @@ pub(crate) struct Learner<R, F, const K: usize> {
     class_weights: Vec<f32>,
     /// The models' learning rates.
     pub(crate) rates: Vec<f32>,
+    /// The models' strengths of the squares' penalty.
+    l2s: Vec<f32>,
     step: Step<R, K>,
     max_bytes: usize,
     shards: Vec<Shard<K>>,
@@ -94,14 +95,14 @@ pub(crate) struct Learner<R, F, const K: usize> {
     capped: bool,
 }
 
-/// The rates of each lane of each model's blocks.
-fn lane_rates<const K: usize>(form: &impl Form<K>, rates: &[f32]) -> [[f32; K]; MODELS] {
+/// Numbers that models have, for each lane of each model's blocks.
+fn by_lane<const K: usize>(form: &impl Form<K>, numbers: &[f32]) -> [[f32; K]; MODELS] {
     let mut lanes = [[0.0; K]; MODELS];
-    for (model, &rate) in rates.iter().enumerate() {
-        if form.blocks() == 1 && rates.len() == K {
-            lanes[0][model] = rate;
+    for (model, &number) in numbers.iter().enumerate() {
+        if form.blocks() == 1 && numbers.len() == K {
+            lanes[0][model] = number;
         } else {
-            lanes[model] = [rate; K];
+            lanes[model] = [number; K];
         }
     }
     lanes
@@ -110,7 +111,9 @@ fn lane_rates<const K: usize>(form: &impl Form<K>, rates: &[f32]) -> [[f32; K]; 
 impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
     pub(crate) fn new(settings: &Settings, rule: R, form: F, defer: bool) -> Self {
         let (shape, rates) = (settings.shape, &settings.rates);
-        let step = Step::new(rule, lane_rates(&form, rates), settings.schedule, settings.penalty, defer, 0);
+        let l2s = settings.strengths();
+        let penalty = (settings.penalty.l1, by_lane(&form, &l2s));
+        let step = Step::new(rule, by_lane(&form, rates), settings.schedule, penalty, defer, 0);
         let count = SHARDS.min(shape.dense + shape.slots + shape.lists).max(1);
         let mut shards = vec![Shard { dense: Vec::new(), tables: Vec::new(), part: Vec::new() }; count];
         // Each column's records start from random numbers of their own, where they do.
@@ -151,6 +154,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
             loss: settings.loss,
             class_weights: settings.class_weights.clone(),
             rates: rates.clone(),
+            l2s,
             step,
             max_bytes: settings.max_bytes,
             shards,
@@ -160,23 +164,25 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         }
     }
 
-    /// A learner whose records are made of this one's: `f` appends the `blocks` that a record becomes.
+    /// A learner of model `model` alone: `f` appends the `blocks` that a record becomes.
     pub(crate) fn map<G: Form<L>, const L: usize>(
         &self,
         form: G,
-        rates: Vec<f32>,
+        model: usize,
         blocks: usize,
         f: impl Fn(&[Record<K>], &mut Vec<Record<L>>) + Copy,
     ) -> Learner<R, G, L> {
         let mut bias = Vec::with_capacity(blocks);
         f(&self.bias, &mut bias);
+        let (rates, l2s) = (vec![self.rates[model]], vec![self.l2s[model]]);
         Learner {
             model_form: self.model_form,
             form,
             loss: self.loss,
             class_weights: self.class_weights.clone(),
-            step: self.step.with_rates(lane_rates(&form, &rates)),
+            step: self.step.with_lanes(by_lane(&form, &rates), by_lane(&form, &l2s)),
             rates,
+            l2s,
             max_bytes: self.max_bytes,
             shards: self.shards.iter().map(|shard| shard.map(blocks, f)).collect(),
             bias,
@@ -319,39 +325,44 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
 
     fn start_from(&mut self, linear: &Linear, state: Option<&State>) {
         let steps = state.map_or(0, |state| state.steps);
-        let Step { rule, schedule, penalty, defer, rates, .. } = self.step;
-        self.step = Step::new(rule, rates, schedule, penalty, defer, steps);
+        let Step { rule, schedule, l1, l2, defer, rates, .. } = self.step;
+        self.step = Step::new(rule, rates, schedule, (l1, l2), defer, steps);
+        let step = self.step;
         let (form, models) = (self.form, self.rates.len());
         let (lanes, blocks) = (form.lanes(), form.blocks());
-        let fill = |record: &mut [Record<K>], feature: usize, of: &dyn Fn(&Weights) -> &[f32], penalty| {
-            let kept = |weights: &Weights, place: usize| of(weights).get(place).copied();
-            for (model, lane) in (0..models).flat_map(|m| (0..lanes).map(move |l| (m, l))) {
-                let (block, k) = form.place(model, lane);
-                let place = feature * lanes + lane;
-                let accumulator = state.and_then(|state| kept(&state.accumulators, place));
-                let mut lane = Lane {
-                    weight: of(&linear.weights)[place],
-                    accumulator: accumulator.unwrap_or(record[block].accumulator[k]),
-                    drift: 0.0,
-                };
-                match state.and_then(|state| kept(&state.z, place)).filter(|_| !R::AVERAGES) {
-                    Some(z) => lane.drift = z,
-                    None => rule.restore(rates[form.model_of(block)][k], penalty, steps, &mut lane),
+        let fill =
+            |record: &mut [Record<K>], feature: usize, of: &dyn Fn(&Weights) -> &[f32], step: &Step<R, K>| {
+                let kept = |weights: &Weights, place: usize| of(weights).get(place).copied();
+                for (model, lane) in (0..models).flat_map(|m| (0..lanes).map(move |l| (m, l))) {
+                    let (block, k) = form.place(model, lane);
+                    let place = feature * lanes + lane;
+                    let accumulator = state.and_then(|state| kept(&state.accumulators, place));
+                    let mut lane = Lane {
+                        weight: of(&linear.weights)[place],
+                        accumulator: accumulator.unwrap_or(record[block].accumulator[k]),
+                        drift: 0.0,
+                    };
+                    match state.and_then(|state| kept(&state.z, place)).filter(|_| !R::AVERAGES) {
+                        Some(z) => lane.drift = z,
+                        None => {
+                            let model = form.model_of(block);
+                            rule.restore(rates[model][k], step.penalty(model, k), steps, &mut lane);
+                        }
+                    }
+                    record[block].weight[k] = lane.weight;
+                    record[block].accumulator[k] = lane.accumulator;
+                    record[block].drift[k] = lane.drift;
                 }
-                record[block].weight[k] = lane.weight;
-                record[block].accumulator[k] = lane.accumulator;
-                record[block].drift[k] = lane.drift;
-            }
-        };
-        fill(&mut self.bias, 0, &|w| &w.bias, Penalty::NONE);
+            };
+        fill(&mut self.bias, 0, &|w| &w.bias, &step.free());
         for (column, record) in self.shards.iter_mut().flat_map(|s| &mut s.dense) {
-            fill(record, *column, &|w| &w.dense, penalty);
+            fill(record, *column, &|w| &w.dense, &step);
         }
         for (t, table) in self.tables_mut().into_iter().enumerate() {
             let (all, current) = table.blocks_mut();
             current.fill(steps);
             for (feature, record) in all.chunks_exact_mut(blocks).enumerate() {
-                fill(record, feature, &|w| w.tables.get(t).map_or(&[], |table| table), penalty);
+                fill(record, feature, &|w| w.tables.get(t).map_or(&[], |table| table), &step);
             }
         }
     }

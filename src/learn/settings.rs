@@ -29,6 +29,8 @@ pub struct Settings {
     pub caution: f32,
     /// What weights cost, the bias aside.
     pub penalty: Penalty,
+    /// Each model's own strength of the squares, instead of the penalty's; empty if all have that.
+    pub l2s: Vec<f32>,
     /// Where the bias starts, one number for each margin; empty for zero.
     pub start: Vec<f32>,
     /// Seed of the factors' first values.
@@ -43,6 +45,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Each model's strength of the squares.
+    pub(crate) fn strengths(&self) -> Vec<f32> {
+        if self.l2s.is_empty() { vec![self.penalty.l2; self.rates.len()] } else { self.l2s.clone() }
+    }
+
     /// The same settings with tables as large as a model's, which may have grown.
     #[must_use]
     pub fn sized_for(mut self, linear: &Linear) -> Self {
@@ -66,6 +73,7 @@ impl Default for Settings {
             schedule: Schedule::CONSTANT,
             caution: 0.0,
             penalty: Penalty::NONE,
+            l2s: Vec::new(),
             start: Vec::new(),
             seed: 1,
             shape: Shape::default(),

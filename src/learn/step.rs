@@ -21,7 +21,9 @@ pub(crate) struct Step<R, const K: usize> {
     /// The learning rates of each lane, for the blocks of each model.
     pub(crate) rates: [[f32; K]; MODELS],
     pub(crate) schedule: Schedule,
-    pub(crate) penalty: Penalty,
+    /// Strength of the absolute values' penalty, and of the squares' for the blocks of each model.
+    pub(crate) l1: f32,
+    pub(crate) l2: [[f32; K]; MODELS],
     /// Whether absent records change, so that they must be brought up to date before use.
     pub(crate) lazy: bool,
     /// Whether the step is put off to the end of the epoch (gradient descent).
@@ -34,6 +36,14 @@ pub(crate) struct Step<R, const K: usize> {
     factor: f32,
     /// The averaging clock at this step (see [`clock`]).
     clock: f32,
+}
+
+/// What a lane's weight moves by while its feature is absent.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    /// The learning rate, before the schedule.
+    rate: f64,
+    penalty: Penalty,
 }
 
 /// The clock of the time-weighted average: its increments are the weights of the iterates, which
@@ -68,18 +78,19 @@ impl<R: Rule, const K: usize> Step<R, K> {
         rule: R,
         rates: [[f32; K]; MODELS],
         schedule: Schedule,
-        penalty: Penalty,
+        (l1, l2): (f32, [[f32; K]; MODELS]),
         defer: bool,
         number: u64,
     ) -> Self {
         // FTRL's weights follow from sums at one rate.
         let schedule = if R::AVERAGES { schedule } else { Schedule::CONSTANT };
-        let lazy = !defer && (!penalty.is_none() || R::DECAYS);
+        let lazy = !defer && (l1 > 0.0 || l2.as_flattened().iter().any(|&l2| l2 > 0.0) || R::DECAYS);
         let step = Step {
             rule,
             rates,
             schedule,
-            penalty,
+            l1,
+            l2,
             lazy,
             defer,
             number,
@@ -91,12 +102,17 @@ impl<R: Rule, const K: usize> Step<R, K> {
     }
 
     /// The same step for other lanes.
-    pub(crate) fn with_rates<const L: usize>(&self, rates: [[f32; L]; MODELS]) -> Step<R, L> {
+    pub(crate) fn with_lanes<const L: usize>(
+        &self,
+        rates: [[f32; L]; MODELS],
+        l2: [[f32; L]; MODELS],
+    ) -> Step<R, L> {
         Step {
             rule: self.rule,
             rates,
             schedule: self.schedule,
-            penalty: self.penalty,
+            l1: self.l1,
+            l2,
             lazy: self.lazy,
             defer: self.defer,
             number: self.number,
@@ -112,16 +128,21 @@ impl<R: Rule, const K: usize> Step<R, K> {
         Step { number, factor: self.schedule.factor(number), clock: clock(number - self.origin), ..self }
     }
 
+    /// What a lane of a block of model `model` costs.
+    pub(crate) fn penalty(&self, model: usize, lane: usize) -> Penalty {
+        Penalty { l1: self.l1, l2: self.l2[model][lane] }
+    }
+
     /// The same step without a penalty, for the bias.
     pub(crate) fn free(self) -> Self {
-        Step { penalty: Penalty::NONE, ..self }
+        Step { l1: 0.0, l2: [[0.0; K]; MODELS], ..self }
     }
 
     /// Makes up what a new record keeps beside its weights.
     pub(crate) fn start(&self, record: &mut Record<K>, model: usize) {
         for k in 0..K {
             let mut lane = Lane { weight: record.weight[k], accumulator: record.accumulator[k], drift: 0.0 };
-            self.rule.restore(self.rates[model][k], self.penalty, self.number, &mut lane);
+            self.rule.restore(self.rates[model][k], self.penalty(model, k), self.number, &mut lane);
             record.drift[k] = lane.drift;
         }
     }
@@ -138,7 +159,8 @@ impl<R: Rule, const K: usize> Step<R, K> {
     pub(crate) fn take(&self, record: &mut Record<K>, model: usize, mut g: [f32; K]) {
         let now = Now {
             rates: self.rates[model].map(|rate| rate * self.factor),
-            penalty: self.penalty,
+            l1: self.l1,
+            l2: self.l2[model],
             number: self.number,
         };
         if !R::AVERAGES {
@@ -146,16 +168,16 @@ impl<R: Rule, const K: usize> Step<R, K> {
             return;
         }
         for k in 0..K {
-            g[k] += self.penalty.l2 * record.weight[k];
+            g[k] += now.l2[k] * record.weight[k];
         }
         let Move { rates, direction } = self.rule.step(&now, record, g);
         let mut change = [0.0; K];
         for k in 0..K {
             change[k] = -rates[k] * direction[k];
         }
-        if self.penalty.l1 != 0.0 {
+        if self.l1 != 0.0 {
             for k in 0..K {
-                let moved = shrink(record.weight[k] + change[k], rates[k] * self.penalty.l1);
+                let moved = shrink(record.weight[k] + change[k], rates[k] * self.l1);
                 change[k] = moved - record.weight[k];
             }
         }
@@ -215,7 +237,9 @@ impl<R: Rule, const K: usize> Step<R, K> {
                     accumulator: block.accumulator[k],
                     drift: block.drift[k],
                 };
-                let lane = self.absent(f64::from(self.rates[model_of(b)][k]), lane, *current);
+                let model = model_of(b);
+                let terms = Terms { rate: f64::from(self.rates[model][k]), penalty: self.penalty(model, k) };
+                let lane = self.absent(terms, lane, *current);
                 block.weight[k] = lane.weight;
                 block.accumulator[k] = lane.accumulator;
                 block.drift[k] = lane.drift;
@@ -226,18 +250,18 @@ impl<R: Rule, const K: usize> Step<R, K> {
 
     /// What becomes of a lane in its absence since step `at`: in one part where the rate is constant, in as
     /// many as are needed to take each at its mean rate where it is not.
-    fn absent(&self, rate: f64, mut lane: Lane, mut at: u64) -> Lane {
+    fn absent(&self, terms: Terms, mut lane: Lane, mut at: u64) -> Lane {
         let mut steps = self.number - at;
         while at < self.number {
             steps = steps.min(self.number - at);
-            let after = self.idle(rate, lane, at, steps);
+            let after = self.idle(terms, lane, at, steps);
             let change = (after.weight - lane.weight).abs();
             if steps > 1 && !R::STEADY && !self.is_steady(change, lane.weight, at, steps) {
                 steps = steps.div_ceil(4);
                 continue;
             }
             let drift = if R::AVERAGES && after.weight != lane.weight {
-                let clock = self.clock_of_change(rate, lane, after, at, steps);
+                let clock = self.clock_of_change(terms, lane, after, at, steps);
                 lane.drift + (after.weight - lane.weight) * clock
             } else {
                 after.drift
@@ -249,9 +273,9 @@ impl<R: Rule, const K: usize> Step<R, K> {
         lane
     }
 
-    fn idle(&self, rate: f64, mut lane: Lane, at: u64, steps: u64) -> Lane {
-        let rate = (rate * self.schedule.mean(at, at + steps)) as f32;
-        self.rule.idle(&Absence { rate, penalty: self.penalty, steps, until: at + steps }, &mut lane);
+    fn idle(&self, terms: Terms, mut lane: Lane, at: u64, steps: u64) -> Lane {
+        let rate = (terms.rate * self.schedule.mean(at, at + steps)) as f32;
+        self.rule.idle(&Absence { rate, penalty: terms.penalty, steps, until: at + steps }, &mut lane);
         lane
     }
 
@@ -263,7 +287,7 @@ impl<R: Rule, const K: usize> Step<R, K> {
 
     /// The mean of the clock over `steps` steps from `at` on in which a lane changed from `before` to `after`,
     /// weighted by the changes.
-    fn clock_of_change(&self, rate: f64, before: Lane, after: Lane, at: u64, steps: u64) -> f32 {
+    fn clock_of_change(&self, terms: Terms, before: Lane, after: Lane, at: u64, steps: u64) -> f32 {
         let change = after.weight - before.weight;
         let middle = 0.5 * (before.weight + after.weight);
         let from = at - self.origin;
@@ -271,7 +295,7 @@ impl<R: Rule, const K: usize> Step<R, K> {
             return mean_clock(from, steps, f64::from(-change / middle));
         }
         // How much of the change is there after half of the steps tells how fast it fades.
-        let half = self.idle(rate, before, at, steps / 2);
+        let half = self.idle(terms, before, at, steps / 2);
         let share = f64::from((half.weight - before.weight) / change).clamp(0.5, 1.0 - 1e-9);
         mean_clock(from, steps, 2.0 * (share / (1.0 - share)).ln())
     }

@@ -102,6 +102,7 @@ pub(crate) fn fit(
         linear,
         state: State { accumulators, z: Weights::default(), steps: 0 },
         rate: 0.0,
+        l2: settings.penalty.l2,
         progressive: None,
         holdout: report,
         race: None,

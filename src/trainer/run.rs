@@ -13,7 +13,7 @@ use super::train::Notes;
 use crate::error::{Error, Result};
 use crate::features::Plan;
 use crate::learn::metrics::Report;
-use crate::learn::{Chunk, Iterate, Learn, Linear, Loss, Settings, State, learner};
+use crate::learn::{Chunk, Iterate, Learn, Linear, Loss, Optimizer, Settings, State, learner};
 use crate::model::Model;
 use crate::pipeline::{GradientWorkers, Stages};
 
@@ -24,6 +24,11 @@ const IMPROVEMENT: f64 = 1e-4;
 /// others learn from the held-out rows in a few more epochs over all rows, one for every four and at most three.
 const FEW_EPOCHS: u64 = 2;
 const WORSE: f64 = 2e-3;
+/// Where more epochs overfit, these strengths of the L2 penalty race, over the number of rows: that of the prior
+/// that is as strong as one row, and more. Not with more rows than these: each epoch takes twice as long, and the
+/// penalty matters less.
+const STRENGTHS: [f32; 4] = [1.0, 3.0, 10.0, 30.0];
+const MOST_ROWS: u64 = 1 << 21;
 const EPOCHS_FOR_ONE_MORE: u64 = 4;
 const MOST_MORE: u64 = 3;
 
@@ -51,6 +56,8 @@ pub(crate) struct Fit {
     pub(crate) state: State,
     /// The learning rate; 0 where there is none.
     pub(crate) rate: f32,
+    /// Strength of the L2 penalty.
+    pub(crate) l2: f32,
     pub(crate) progressive: Option<Report>,
     pub(crate) holdout: Option<Report>,
     pub(crate) race: Option<Vec<RaceEntry>>,
@@ -69,6 +76,7 @@ struct Best {
     linear: Linear,
     state: State,
     rate: f32,
+    l2: f32,
     iterate: Iterate,
     epoch: u64,
 }
@@ -79,6 +87,8 @@ pub(crate) struct Run<'a> {
     /// The model that learning goes on from.
     init: Option<&'a Model>,
     feed: Feed,
+    /// The strengths of the L2 penalty of the models side by side.
+    l2s: Vec<f32>,
     /// The progressive account of the first epoch.
     race: Race,
     holdout: Option<Holdout>,
@@ -128,6 +138,7 @@ impl<'a> Run<'a> {
         }
         Ok(Run {
             feed: Feed::new(learner, plan.clone(), config.batch_size, task.race_rows, task.crew),
+            l2s: settings.strengths(),
             race: new_race(task, &settings.rates),
             holdout: (!passes.division.is_empty()).then(|| Holdout::new(&passes.division)),
             best: None,
@@ -146,15 +157,29 @@ impl<'a> Run<'a> {
     /// # Errors
     /// Those of the data; and if the loss does not stay finite.
     pub(crate) fn fit(mut self, notes: &mut Notes<'_>) -> Result<Fit> {
-        let epochs = self.task.config.epochs();
-        for epoch in 1..=epochs {
+        self.epochs_until_worse(notes)?;
+        if self.task.config.chooses() {
+            let overfits = self.overfits();
+            if overfits && self.may_race_strengths() {
+                self.race_strengths(notes);
+                self.epochs_until_worse(notes)?;
+            }
+            self.learn_from_all(overfits, notes)?;
+        }
+        Ok(self.finish())
+    }
+
+    /// Goes on until the last epoch, or until the hold-out's loss has not improved for some.
+    fn epochs_until_worse(&mut self, notes: &mut Notes<'_>) -> Result<()> {
+        let (first, last) = (self.epochs_done + 1, self.task.config.epochs());
+        for epoch in first..=last {
             self.epoch(epoch, notes)?;
             self.feed.learner.end_epoch();
             self.epochs_done = epoch;
             if self.holdout.is_some() {
                 self.look_at_holdout(epoch);
                 let best = self.best.as_ref().map_or(epoch, |b| b.epoch);
-                if epoch - best >= PATIENCE && epoch < epochs {
+                if epoch - best.max(first - 1) >= PATIENCE && epoch < last {
                     notes.say(format!(
                         "stopped after epoch {epoch}: the hold-out's loss has not improved since epoch {best}"
                     ));
@@ -162,17 +187,49 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        if self.task.config.chooses() && epochs > 1 {
-            self.learn_from_all(notes)?;
-        }
-        Ok(self.finish())
+        Ok(())
+    }
+
+    /// Whether later epochs made the best model worse.
+    fn overfits(&self) -> bool {
+        self.best.as_ref().is_some_and(|best| self.last_loss > best.loss * (1.0 + WORSE))
+    }
+
+    fn may_race_strengths(&self) -> bool {
+        let Task { config, .. } = self.task;
+        let averages = !matches!(config.optimizer, Optimizer::Ftrl { .. } | Optimizer::Gd);
+        averages
+            && config.penalty.l2 == 0.0
+            && self.race.rows() <= MOST_ROWS
+            && self.epochs_done < config.epochs()
+    }
+
+    /// Lets the best model go on with several strengths of the L2 penalty.
+    fn race_strengths(&mut self, notes: &mut Notes<'_>) {
+        let Some(best) = &self.best else { return };
+        let rows = self.race.rows() as f32;
+        self.l2s = STRENGTHS.map(|strength| strength / rows).to_vec();
+        let settings = Settings {
+            rates: vec![best.rate; STRENGTHS.len()],
+            l2s: self.l2s.clone(),
+            ..self.task.settings.clone()
+        };
+        let mut learner = learner(&settings.sized_for(&best.linear));
+        learner.start_from(&best.linear, Some(&best.state));
+        self.feed = new_feed(self.task, learner);
+        notes.say(format!(
+            "more epochs overfit: from epoch {} on, L2 penalties of {:.1e} to {:.1e} race",
+            best.epoch,
+            self.l2s[0],
+            self.l2s[STRENGTHS.len() - 1]
+        ));
     }
 
     /// Lets the best model learn from the rows that were held out to choose it, too.
-    fn learn_from_all(&mut self, notes: &mut Notes<'_>) -> Result<()> {
+    fn learn_from_all(&mut self, overfits: bool, notes: &mut Notes<'_>) -> Result<()> {
         let Some(best) = &mut self.best else { return Ok(()) };
-        let settings = Settings { rates: vec![best.rate], ..self.task.settings.clone() };
-        let overfits = self.last_loss > best.loss * (1.0 + WORSE);
+        let (rates, l2s) = (vec![best.rate], vec![best.l2]);
+        let settings = Settings { rates, l2s, ..self.task.settings.clone() };
         let (learner, epochs, iterate) = if best.epoch <= FEW_EPOCHS && overfits {
             (make_learner(&settings, self.init), 1..=best.epoch, best.iterate)
         } else {
@@ -182,8 +239,7 @@ impl<'a> Run<'a> {
             // By now the last weights only swing about what the mean tells.
             (learner, self.epochs_done + 1..=self.epochs_done + more, Iterate::Mean)
         };
-        let Task { plan, config, crew, .. } = self.task;
-        let mut feed = Feed::new(learner, plan.clone(), config.batch_size, u64::MAX, *crew);
+        let mut feed = new_feed(self.task, learner);
         let last = *epochs.end();
         for epoch in epochs {
             let mut race = new_race(self.task, feed.learner.rates());
@@ -237,7 +293,8 @@ impl<'a> Run<'a> {
                 let limit = self.best.as_ref().map_or(f64::INFINITY, |b| b.loss * (1.0 - IMPROVEMENT));
                 if loss < limit {
                     let (state, rate) = (learner.state(model), learner.rates()[model]);
-                    self.best = Some(Best { loss, report, linear, state, rate, iterate, epoch });
+                    let l2 = self.l2s.get(model).copied().unwrap_or_default();
+                    self.best = Some(Best { loss, report, linear, state, rate, l2, iterate, epoch });
                 }
             }
         }
@@ -246,12 +303,13 @@ impl<'a> Run<'a> {
     fn finish(mut self) -> Fit {
         let leader = self.race.leader().unwrap_or(0);
         let learner = &mut self.feed.learner;
-        let (linear, state, rate, holdout) = match self.best {
-            Some(best) => (best.linear, best.state, best.rate, Some(best.report)),
+        let (linear, state, rate, l2, holdout) = match self.best {
+            Some(best) => (best.linear, best.state, best.rate, best.l2, Some(best.report)),
             None => {
                 let fixed = self.task.config.learning_rate.is_some();
                 let iterate = if fixed { Iterate::Last } else { Iterate::Mixed };
-                (learner.weights(leader, iterate), learner.state(leader), learner.rates()[leader], None)
+                let (linear, state) = (learner.weights(leader, iterate), learner.state(leader));
+                (linear, state, learner.rates()[leader], self.task.config.penalty.l2, None)
             }
         };
         let rates = &self.task.settings.rates;
@@ -270,6 +328,7 @@ impl<'a> Run<'a> {
             linear,
             state,
             rate,
+            l2,
             progressive: self.race.report_of_rate(rate),
             holdout,
             race,
@@ -295,6 +354,11 @@ fn make_learner(settings: &Settings, init: Option<&Model>) -> Box<dyn Learn> {
         learner.start_from(&model.linear, goes_on(settings, model).then_some(&model.state));
     }
     learner
+}
+
+/// Feeds a learner whose models all go on to the end.
+fn new_feed(task: &Task<'_>, learner: Box<dyn Learn>) -> Feed {
+    Feed::new(learner, task.plan.clone(), task.config.batch_size, u64::MAX, task.crew)
 }
 
 fn new_race(task: &Task<'_>, rates: &[f32]) -> Race {

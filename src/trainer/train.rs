@@ -19,7 +19,7 @@ use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::features::{Decided, Encoder, Plan, RowFilter, Target};
 use crate::input::Dataset;
-use crate::learn::{Loss, ModelForm, Optimizer, Schedule, Settings, Shape};
+use crate::learn::{Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape};
 use crate::model::{About, Model};
 use crate::output::AtomicFile;
 use crate::pipeline::{Budget, GradientWorkers};
@@ -72,7 +72,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
             learning_rate: fit.rate,
             schedule: task.settings.schedule,
             caution: task.settings.caution,
-            penalty: config.penalty,
+            penalty: Penalty { l2: fit.l2, ..config.penalty },
             batch_size: config.batch_size,
             epochs: fit.epochs,
             seed: config.plan.seed,
@@ -173,6 +173,7 @@ fn make_task<'a>(
         schedule: config.schedule.unwrap_or(Schedule::CONSTANT),
         caution: if textbook { 0.0 } else { caution(loss, &plan.target, config.batch_size) },
         penalty: config.penalty,
+        l2s: Vec::new(),
         // The textbook starts from zero; without a rate of the user's own it is the result that counts.
         start: if textbook { Vec::new() } else { plan.target.start(loss) },
         seed: config.plan.seed,

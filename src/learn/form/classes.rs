@@ -71,7 +71,7 @@ impl Form<WIDE> for Classes {
 
     fn only<R: Rule>(learner: &Learner<R, Self, WIDE>, model: usize) -> Box<dyn Learn> {
         let (each, form) = (learner.form.each(), Classes { models: 1, ..learner.form });
-        Box::new(learner.map(form, vec![learner.rates[model]], each, |record, out| {
+        Box::new(learner.map(form, model, each, |record, out| {
             out.extend_from_slice(&record[model * each..][..each]);
         }))
     }

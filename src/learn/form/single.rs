@@ -43,7 +43,7 @@ impl<const K: usize> Form<K> for Single {
     }
 
     fn only<R: Rule>(learner: &Learner<R, Self, K>, model: usize) -> Box<dyn Learn> {
-        Box::new(learner.map::<_, 1>(Single, [learner.rates[model]].to_vec(), 1, |record, out| {
+        Box::new(learner.map::<_, 1>(Single, model, 1, |record, out| {
             out.push(record[0].only(model));
         }))
     }

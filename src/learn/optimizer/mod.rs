@@ -87,7 +87,9 @@ impl Optimizer {
 pub(crate) struct Now<const K: usize> {
     /// Each lane's learning rate.
     pub(crate) rates: [f32; K],
-    pub(crate) penalty: Penalty,
+    /// Strength of the absolute values' penalty, and each lane's of the squares'.
+    pub(crate) l1: f32,
+    pub(crate) l2: [f32; K],
     /// Steps taken before this one.
     pub(crate) number: u64,
 }
