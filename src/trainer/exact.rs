@@ -1,6 +1,7 @@
 //! The exact fit: L-BFGS on the mean loss over all rows, one pass for each look at it.
 
 use super::holdout::Holdout;
+use super::leak::Keeper;
 use super::pass::{Passes, Sink};
 use super::run::{Fit, Task};
 use super::train::Notes;
@@ -73,7 +74,9 @@ pub(crate) fn fit(
         epochs += 1;
         let mut look = Look { objective: &mut objective, at: &at, rows: 0 };
         let held = if epochs == 1 { holdout.as_mut() } else { None };
-        let (spent, left_out) = passes.run((epochs, most), held, &mut look, notes.watch)?;
+        let mut keeper = Keeper::new(&mut look, plan, epochs);
+        let (spent, left_out) = passes.run((epochs, most), held, &mut keeper, notes.watch)?;
+        keeper.look(plan, notes);
         let counted = (look.rows, left_out);
         stages.add(&spent);
         let value = objective.take(&at);
