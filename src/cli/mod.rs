@@ -2,6 +2,8 @@
 
 mod args;
 mod features;
+mod headings;
+mod learning;
 mod read;
 mod screen;
 mod show;

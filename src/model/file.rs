@@ -197,8 +197,7 @@ impl Sizes<'_> {
     fn read(&self, tensors: &SafeTensors<'_>, suffix: &str) -> Result<Weights> {
         let lanes = self.lanes;
         let bias = read(tensors, format!("bias.{suffix}"), |n| n == lanes)?;
-        let dense =
-            read(tensors, format!("dense.{suffix}"), |n| Some(n) == self.dense.checked_mul(lanes))?;
+        let dense = read(tensors, format!("dense.{suffix}"), |n| Some(n) == self.dense.checked_mul(lanes))?;
         let tables = self.known.iter().enumerate().map(|(i, &known)| {
             let fits = |n: usize| (n / lanes).checked_sub(known).is_some_and(usize::is_power_of_two);
             read(tensors, format!("table.{i}.{suffix}"), |n| n.is_multiple_of(lanes) && fits(n))
@@ -305,7 +304,10 @@ mod tests {
             assert_eq!(bytes, fs::metadata(&path).unwrap().len());
             let found = Model::load(&path).unwrap();
             assert!(found == model, "{form:?}, z: {has_z}");
-            assert_eq!(has_z, SafeTensors::deserialize(&fs::read(&path).unwrap()).unwrap().tensor("bias.z").is_ok());
+            assert_eq!(
+                has_z,
+                SafeTensors::deserialize(&fs::read(&path).unwrap()).unwrap().tensor("bias.z").is_ok()
+            );
         }
     }
 
@@ -333,9 +335,12 @@ mod tests {
             assert!(error.contains("do not go together"), "{count}: {error}");
         }
         let factors = ModelForm::Factors { factors: 4 };
-        for (count, why) in
-            [(0u64, "0 factors"), (63, "63 factors"), (u64::MAX, "factors, expected 1 to 62"), (5, "does not fit")]
-        {
+        for (count, why) in [
+            (0u64, "0 factors"),
+            (63, "63 factors"),
+            (u64::MAX, "factors, expected 1 to 62"),
+            (5, "does not fit"),
+        ] {
             let error = damaged(factors, |json, _| json["form"]["factors"] = json!(count));
             assert!(error.contains(why), "{count}: {error}");
         }

@@ -276,7 +276,8 @@ fn ranks(x: &[f32]) -> Vec<f64> {
 fn area(x: &[f32], labels: &[f32]) -> Option<f64> {
     let positive = labels.iter().filter(|&&label| label == 1.0).count() as f64;
     let negative = labels.len() as f64 - positive;
-    let sum: f64 = ranks(x).iter().zip(labels).filter(|(_, label)| **label == 1.0).map(|(rank, _)| rank).sum();
+    let sum: f64 =
+        ranks(x).iter().zip(labels).filter(|(_, label)| **label == 1.0).map(|(rank, _)| rank).sum();
     let pairs = positive * negative;
     (pairs > 0.0).then(|| (sum - positive * (positive + 1.0) / 2.0) / pairs)
 }

@@ -93,7 +93,11 @@ mod tests {
         for chunk in 1..=20 {
             recent.mean(10_000 * chunk, 0, (5000.0 * chunk as f64, 10_000.0 * chunk as f64));
         }
-        assert_eq!(recent.mean(210_000, 1, (42_000.0, 210_000.0)), None, "sums of two models have no difference");
+        assert_eq!(
+            recent.mean(210_000, 1, (42_000.0, 210_000.0)),
+            None,
+            "sums of two models have no difference"
+        );
         assert_eq!(recent.mean(220_000, 1, (45_000.0, 220_000.0)), Some(0.3));
         let mut early = Recent::new();
         early.mean(1000, 0, (900.0, 1000.0));

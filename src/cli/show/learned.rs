@@ -39,7 +39,8 @@ pub(in crate::cli) fn learned(model: &Model, most: usize) -> String {
         }
     }
     if learned.features.len() > most {
-        let _ = writeln!(text, "... and {} lighter ones: see --top and --json", learned.features.len() - most);
+        let _ =
+            writeln!(text, "... and {} lighter ones: see --top and --json", learned.features.len() - most);
     }
     if matches!(model.about.form, ModelForm::Factors { .. }) && most > 0 {
         let pairs = model::interactions(model, &learned);
@@ -126,12 +127,9 @@ fn loss(loss: Loss) -> String {
         Loss::Huber { delta } => format!("{name} (delta {delta})"),
         Loss::Quantile { tau } => format!("{name} (tau {tau})"),
         Loss::EpsilonInsensitive { epsilon } => format!("{name} (epsilon {epsilon})"),
-        Loss::Logistic
-        | Loss::Hinge
-        | Loss::SquaredHinge
-        | Loss::Softmax
-        | Loss::Squared
-        | Loss::Poisson => name.to_string(),
+        Loss::Logistic | Loss::Hinge | Loss::SquaredHinge | Loss::Softmax | Loss::Squared | Loss::Poisson => {
+            name.to_string()
+        }
     }
 }
 
