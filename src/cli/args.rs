@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, ValueEnum};
 
 use super::features::FeatureArgs;
-use super::target::{TargetArgs, parse_at_least_zero, parse_class_weights};
+use super::headings::{DATA, EVALUATION, FEATURES, LEARNING, MACHINE, OUTPUT};
+use super::learning::LearningArgs;
+use super::target::TargetArgs;
 use super::{ReadArgs, size};
 use crate::error::Result;
-use crate::features::ClassWeights;
-use crate::learn::{MOST_FACTORS, Optimizer, Penalty, Schedule};
-use crate::trainer::{ApplyConfig, PlanConfig, PredictConfig, ShuffleMode, TrainConfig};
+use crate::learn::Penalty;
+use crate::trainer::{ApplyConfig, PlanConfig, PredictConfig, TrainConfig};
 
 /// Trains linear models on tables larger than memory, in the time that a database takes to scan them.
 #[derive(Debug, Parser)]
@@ -40,10 +41,10 @@ pub(super) struct DataArgs {
     #[command(flatten)]
     features: FeatureArgs,
     /// Whether numbers (and a numeric target) are brought to mean 0 and deviation 1.
-    #[arg(long, value_enum, default_value_t = ScaleArg::Auto)]
+    #[arg(long, help_heading = FEATURES, value_enum, default_value_t = ScaleArg::Auto)]
     scale: ScaleArg,
     /// Seed of orders, hold-outs and hashes.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, help_heading = LEARNING, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
     machine: MachineArgs,
@@ -53,6 +54,7 @@ pub(super) struct DataArgs {
 
 /// What of the machine is used; changes nothing but the time.
 #[derive(Debug, Args)]
+#[command(next_help_heading = MACHINE)]
 pub(super) struct MachineArgs {
     /// Threads [default: the processor's]. They do not change the result.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -77,68 +79,25 @@ impl MachineArgs {
 pub struct TrainArgs {
     #[command(flatten)]
     data: DataArgs,
-    /// A model to go on from, with its plan and weights.
-    #[arg(long, value_name = "MODEL")]
-    init: Option<PathBuf>,
-    /// Where the model goes.
-    #[arg(short = 'o', long = "model", value_name = "FILE")]
-    model: PathBuf,
-    /// The optimiser.
-    #[arg(long, value_enum, default_value_t = OptimizerArg::Adagrad)]
-    optimizer: OptimizerArg,
-    /// A number, or `auto`: several race, and the best becomes the model.
-    #[arg(long, value_name = "RATE", default_value = "auto", value_parser = parse_rate)]
-    learning_rate: Rate,
-    /// Rows of a mini-batch.
-    #[arg(long, value_name = "ROWS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    batch_size: u32,
-    /// Passes over the data, at the most: with a hold-out, training ends when its loss no longer falls
-    /// [default: 1; 500 with lbfgs, which ends when it has converged].
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
-    epochs: Option<u64>,
-    /// How the learning rate changes with time: `auto` is what suits the optimiser.
-    #[arg(long, value_enum, default_value_t = ScheduleArg::Auto)]
-    schedule: ScheduleArg,
-    /// With `--schedule inverse`: the rate is divided by the number of the mini-batch to this power.
-    #[arg(long, value_name = "POWER", default_value_t = 0.5, value_parser = parse_share)]
-    power_t: f32,
-    /// Rows over which the learning rate rises to its full size.
-    #[arg(long, value_name = "ROWS", default_value_t = 0)]
-    warm_up: u64,
-    /// Momentum of SGD.
-    #[arg(long, default_value_t = 0.0, value_parser = parse_share)]
-    momentum: f32,
-    /// How much more the rows of a class count: `balanced` for all classes alike, or the weights of
-    /// some.
-    #[arg(long, value_name = "balanced|none|CLASS=WEIGHT,...", default_value = "none",
-        value_parser = parse_class_weights, allow_hyphen_values = true)]
-    class_weight: ClassWeights,
-    /// Strength of the L1 penalty on the mean loss: makes weights exactly zero.
-    #[arg(long, default_value_t = 0.0, value_parser = parse_at_least_zero)]
-    l1: f64,
-    /// Strength of the L2 penalty on the mean loss.
-    #[arg(long, default_value_t = 0.0, value_parser = parse_at_least_zero)]
-    l2: f64,
-    /// A factorization machine with so many factors: it learns interactions of all pairs of features.
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=MOST_FACTORS as i64))]
-    factors: Option<u8>,
+    #[command(flatten)]
+    learning: LearningArgs,
     /// Share of the rows to hold out [default: 0.1 with several epochs and learning rates, else 0].
-    #[arg(long, value_name = "FRACTION", value_parser = parse_fraction)]
+    #[arg(long, help_heading = EVALUATION, value_name = "FRACTION", value_parser = parse_fraction)]
     holdout: Option<f64>,
-    /// The order of rows: `auto` shuffles unless the rows are well mixed already.
-    #[arg(long, value_enum, default_value_t = ShuffleArg::Auto)]
-    shuffle: ShuffleArg,
     /// What to do with rows whose target, weight or offset can't be used.
-    #[arg(long, value_enum, default_value_t = OnErrorArg::Fail)]
+    #[arg(long, help_heading = DATA, value_enum, default_value_t = OnErrorArg::Fail)]
     on_error: OnErrorArg,
     /// Most memory that the tables of categories may take.
-    #[arg(long, value_name = "SIZE", default_value = "1GB", value_parser = size::parse)]
+    #[arg(long, help_heading = MACHINE, value_name = "SIZE", default_value = "1GB", value_parser = size::parse)]
     max_model: usize,
+    /// Where the model goes.
+    #[arg(short = 'o', long = "model", help_heading = OUTPUT, value_name = "FILE")]
+    model: PathBuf,
     /// Write a summary as JSON (`-` for standard output).
-    #[arg(long, value_name = "FILE.json")]
+    #[arg(long, help_heading = OUTPUT, value_name = "FILE.json")]
     pub(super) summary: Option<PathBuf>,
     /// Say nothing but errors.
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub(super) quiet: bool,
 }
 
@@ -156,7 +115,7 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
     /// The model.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = DATA, value_name = "FILE")]
     model: PathBuf,
     /// Files, folders and globs of Parquet, Arrow IPC, CSV, TSV, LIBSVM, Vowpal Wabbit's text or JSON
     /// lines (.gz, .zst); `-` for standard input.
@@ -165,13 +124,13 @@ pub(super) struct ApplyArgs {
     #[command(flatten)]
     machine: MachineArgs,
     /// What to do with rows whose target, weight or offset can't be used.
-    #[arg(long, value_enum, default_value_t = OnErrorArg::Fail)]
+    #[arg(long, help_heading = DATA, value_enum, default_value_t = OnErrorArg::Fail)]
     on_error: OnErrorArg,
     /// Write a summary as JSON (`-` for standard output).
-    #[arg(long, value_name = "FILE.json")]
+    #[arg(long, help_heading = OUTPUT, value_name = "FILE.json")]
     pub(super) summary: Option<PathBuf>,
     /// Say nothing but errors.
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub(super) quiet: bool,
     #[command(flatten)]
     read: ReadArgs,
@@ -190,13 +149,13 @@ pub struct PredictArgs {
     #[command(flatten)]
     pub(super) apply: ApplyArgs,
     /// Where the predictions go: .parquet, .csv, .tsv or .arrow [default: CSV on standard output].
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, help_heading = OUTPUT, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Columns of the input to carry over.
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    #[arg(long, help_heading = OUTPUT, value_name = "COLUMN,...", value_delimiter = ',')]
     keep: Vec<String>,
     /// Write the probability of each class, as columns p(CLASS).
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     probabilities: bool,
 }
 
@@ -214,30 +173,7 @@ pub struct InspectArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum OptimizerArg {
-    Gd,
-    Sgd,
-    Adagrad,
-    Rmsprop,
-    Ftrl,
-    Lbfgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum ScheduleArg {
-    Auto,
-    Constant,
-    Inverse,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 enum ScaleArg {
-    Auto,
-    None,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ShuffleArg {
     Auto,
     None,
 }
@@ -246,27 +182,6 @@ enum ShuffleArg {
 enum OnErrorArg {
     Fail,
     Skip,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Rate {
-    Auto,
-    Fixed(f32),
-}
-
-fn parse_rate(text: &str) -> Result<Rate, String> {
-    if text == "auto" {
-        return Ok(Rate::Auto);
-    }
-    match text.parse::<f32>() {
-        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(Rate::Fixed(rate)),
-        _ => Err("expected a positive number or `auto`".to_string()),
-    }
-}
-
-fn parse_share(text: &str) -> Result<f32, String> {
-    let share = text.parse::<f32>().ok().filter(|s| (0.0..=1.0).contains(s));
-    share.ok_or_else(|| "expected a number between 0 and 1".to_string())
 }
 
 fn parse_fraction(text: &str) -> Result<f64, String> {
@@ -304,46 +219,24 @@ impl PlanArgs {
 }
 
 impl TrainArgs {
-    fn schedule(&self) -> Option<Schedule> {
-        let warm_up = self.warm_up.div_ceil(u64::from(self.batch_size));
-        let power = match self.schedule {
-            ScheduleArg::Auto if warm_up == 0 => return None,
-            ScheduleArg::Auto | ScheduleArg::Constant => 0.0,
-            ScheduleArg::Inverse => self.power_t,
-        };
-        Some(Schedule { power, warm_up })
-    }
-
     pub(super) fn validate(self) -> Result<TrainConfig> {
-        let schedule = self.schedule();
+        self.learning.check()?;
+        let LearningArgs { init, batch_size, epochs, l1, l2, factors, .. } = self.learning.clone();
         Ok(TrainConfig {
+            optimizer: self.learning.optimizer(),
+            learning_rate: self.learning.rate(),
+            schedule: self.learning.schedule(),
+            shuffle: self.learning.shuffle(),
+            class_weights: self.learning.class_weight,
+            batch_size: batch_size as usize,
+            epochs,
+            penalty: Penalty { l1: l1 as f32, l2: l2 as f32 },
+            factors: factors.map(usize::from),
+            init,
             plan: self.data.validate()?,
-            optimizer: match self.optimizer {
-                OptimizerArg::Gd => Optimizer::Gd,
-                OptimizerArg::Sgd => Optimizer::Sgd { momentum: self.momentum },
-                OptimizerArg::Ftrl => Optimizer::FTRL,
-                OptimizerArg::Lbfgs => Optimizer::Lbfgs,
-                OptimizerArg::Adagrad => Optimizer::ADAGRAD,
-                OptimizerArg::Rmsprop => Optimizer::RMSPROP,
-            },
-            learning_rate: match self.learning_rate {
-                Rate::Auto => None,
-                Rate::Fixed(rate) => Some(rate),
-            },
-            batch_size: self.batch_size as usize,
-            epochs: self.epochs,
-            penalty: Penalty { l1: self.l1 as f32, l2: self.l2 as f32 },
-            schedule,
-            factors: self.factors.map(usize::from),
-            class_weights: self.class_weight,
             holdout: self.holdout,
-            shuffle: match self.shuffle {
-                ShuffleArg::Auto => ShuffleMode::Auto,
-                ShuffleArg::None => ShuffleMode::None,
-            },
             skip_bad_rows: matches!(self.on_error, OnErrorArg::Skip),
             max_model: self.max_model,
-            init: self.init,
             model: self.model,
         })
     }

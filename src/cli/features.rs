@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::error::Result;
+use super::headings::FEATURES;
+use crate::error::{Error, Result};
 use crate::features::{Clip, ColumnUse, Cross, Overrides};
 
 /// How columns are used.
 #[derive(Debug, Args)]
+#[command(next_help_heading = FEATURES)]
 pub(super) struct FeatureArgs {
     /// Columns to use as numbers.
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
@@ -67,6 +69,17 @@ impl FeatureArgs {
             if !overrides.crosses.contains(&cross) {
                 overrides.crosses.push(cross);
             }
+        }
+        let uses = |used| overrides.columns.values().any(|&other| other == used);
+        if self.ngrams.is_some() && !uses(ColumnUse::Text) {
+            return Err(Error::usage(
+                "--ngrams is for the words of texts, and no column is used for its words",
+            )
+            .remedy("name the columns: --text COLUMN, or leave --ngrams out"));
+        }
+        if self.bins.is_some() && !uses(ColumnUse::Bins) && overrides.crosses.is_empty() {
+            return Err(Error::usage("--bins is for numbers cut into ranges, and no column is cut")
+                .remedy("name the columns: --bin COLUMN or --cross COLUMN*COLUMN, or leave --bins out"));
         }
         overrides.ngrams = self.ngrams.or(overrides.ngrams);
         overrides.bins = self.bins.or(overrides.bins);

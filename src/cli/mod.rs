@@ -2,6 +2,8 @@
 
 mod args;
 mod features;
+mod headings;
+mod learning;
 mod read;
 mod screen;
 mod show;
@@ -102,7 +104,7 @@ pub fn exit_code(error: &Error) -> u8 {
 
 fn inspect(args: &InspectArgs) -> Result<()> {
     let model = Model::load(&args.model)?;
-    print(&if args.json { show::features_json(&model)? } else { show::features(&model, args.top) })
+    print(&if args.json { show::learned_json(&model)? } else { show::learned(&model, args.top) })
 }
 
 /// The first signal asks the run to stop at the next batch, the second ends it at once.

@@ -4,30 +4,32 @@ use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
 
+use super::headings::{DATA, LEARNING};
 use crate::error::{Error, Result};
 use crate::features::{ClassWeights, ColumnUse, LossChoice, Offset, OffsetKind};
 use crate::trainer::PlanConfig;
 
 /// What is learned.
 #[derive(Debug, Args)]
+#[command(next_help_heading = DATA)]
 pub(super) struct TargetArgs {
     /// The column to predict.
     #[arg(long, value_name = "COLUMN")]
     target: String,
     /// The loss to minimise [default: logistic for two classes, softmax for several, squared for
     /// numbers].
-    #[arg(long, value_enum)]
+    #[arg(long, help_heading = LEARNING, value_enum)]
     loss: Option<LossArg>,
     /// Where the huber loss becomes straight, in the target's unit [default: the distance between the
     /// sample's quartiles, 1.35 deviations of a normal sample].
-    #[arg(long, value_name = "DELTA", value_parser = parse_positive)]
+    #[arg(long, help_heading = LEARNING, value_name = "DELTA", value_parser = parse_positive)]
     huber_delta: Option<f64>,
     /// The quantile that the quantile loss predicts [default: 0.5, the median].
-    #[arg(long, value_name = "TAU", value_parser = parse_quantile)]
+    #[arg(long, help_heading = LEARNING, value_name = "TAU", value_parser = parse_quantile)]
     quantile: Option<f64>,
     /// Residuals up to this cost nothing in the epsilon-insensitive loss, in the target's unit [default:
     /// 0.1 deviations of the sample, as its quartiles tell them].
-    #[arg(long, value_name = "EPSILON", value_parser = parse_at_least_zero)]
+    #[arg(long, help_heading = LEARNING, value_name = "EPSILON", value_parser = parse_at_least_zero)]
     epsilon: Option<f64>,
     /// The class to predict; of more than two it is told from all others [default: of two, the one that
     /// sorts last].

@@ -5,7 +5,7 @@ mod inspect;
 
 use serde::{Deserialize, Serialize};
 
-pub use inspect::{Feature, features};
+pub use inspect::{Bias, Feature, INTERACTING, Interaction, Learned, Numbers, interactions, learned};
 
 use crate::features::Plan;
 use crate::learn::{Linear, Loss, ModelForm, Optimizer, Penalty, Schedule, State};

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::recent::Recent;
 use super::watch::Progress;
 use crate::input::Dataset;
 
@@ -14,7 +15,7 @@ pub(crate) struct Account<'a> {
     /// Bytes of the splits that have begun; each is counted when its first batch comes.
     bytes: u64,
     begun: Vec<bool>,
-    last: (f64, f64),
+    recent: Recent,
 }
 
 impl<'a> Account<'a> {
@@ -27,7 +28,7 @@ impl<'a> Account<'a> {
             rows: 0,
             bytes: 0,
             begun,
-            last: (0.0, 0.0),
+            recent: Recent::new(),
         }
     }
 
@@ -39,13 +40,11 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Where the epoch stands, given the sums of loss and weight so far.
-    pub(crate) fn progress(&mut self, sums: Option<(f64, f64)>) -> Progress {
+    /// Where the epoch stands, given the sums of loss and weight so far, and which model's they are.
+    pub(crate) fn progress(&mut self, model: usize, sums: Option<(f64, f64)>) -> Progress {
         let loss = sums.map(|(loss, weight)| {
             let overall = loss / weight.max(f64::MIN_POSITIVE);
-            let (before, weight_before) = self.last;
-            let recent = weight - weight_before;
-            (overall, if recent > 0.0 { (loss - before) / recent } else { overall })
+            (overall, self.recent.mean(self.rows, model, (loss, weight)).unwrap_or(overall))
         });
         // The share of rows where they are known, else of the bytes of begun splits.
         let share = match self.dataset.rows() {

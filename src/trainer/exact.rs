@@ -1,6 +1,7 @@
 //! The exact fit: L-BFGS on the mean loss over all rows, one pass for each look at it.
 
 use super::holdout::Holdout;
+use super::leak::Keeper;
 use super::pass::{Passes, Sink};
 use super::run::{Fit, Task};
 use super::train::Notes;
@@ -43,7 +44,7 @@ pub(crate) fn fit(
     init: Option<&Model>,
     notes: &mut Notes<'_>,
 ) -> Result<Fit> {
-    let Task { config, settings, .. } = task;
+    let Task { config, settings, plan, .. } = task;
     if matches!(settings.form, ModelForm::Factors { .. }) {
         return Err(Error::usage("--optimizer lbfgs does not fit factors")
             .remedy("leave out --factors, or choose another optimiser"));
@@ -73,7 +74,10 @@ pub(crate) fn fit(
         epochs += 1;
         let mut look = Look { objective: &mut objective, at: &at, rows: 0 };
         let held = if epochs == 1 { holdout.as_mut() } else { None };
-        let (spent, left_out) = passes.run((epochs, most), passes.division, held, &mut look, notes.watch)?;
+        let mut keeper = Keeper::new(&mut look, plan, epochs);
+        let (spent, left_out) =
+            passes.run((epochs, most), passes.division, held, &mut keeper, notes.watch)?;
+        keeper.look(plan, notes);
         let counted = (look.rows, left_out);
         stages.add(&spent);
         let value = objective.take(&at);

@@ -32,6 +32,16 @@ pub(crate) trait Sink {
 
     /// Sums of loss and weight of the rows so far, for progress.
     fn sums(&self) -> Option<(f64, f64)>;
+
+    /// Which of several models these sums are of.
+    fn model(&self) -> usize {
+        0
+    }
+
+    /// Bytes of rows that it keeps, at the most.
+    fn held_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// What all passes of a run have in common.
@@ -105,7 +115,7 @@ impl Passes<'_> {
             open: order.width(),
             open_bytes: self.dataset.open_bytes(&self.request),
             item_bytes: item_bytes(&self.encoder, self.request.batch_rows),
-            held_bytes: held + if self.shuffled { shuffle_rows * row_bytes } else { 0 },
+            held_bytes: held + sink.held_bytes() + if self.shuffled { shuffle_rows * row_bytes } else { 0 },
         };
         self.budget.check(needs.least().max(self.least_memory), self.shuffled)?;
         let flow = Flow {
@@ -147,14 +157,14 @@ impl Passes<'_> {
                         }
                     }
                 }
-                watch.progress(account.progress(sink.sums()));
+                watch.progress(account.progress(sink.model(), sink.sums()));
                 Ok(())
             },
         )?;
         if let Some(shuffle) = &mut shuffle {
             shuffle.drain(self.request.batch_rows, &mut out, |c| sink.push(c), |_| ())?;
         }
-        watch.progress(account.progress(sink.sums()));
+        watch.progress(account.progress(sink.model(), sink.sums()));
         Ok((stages, skipped))
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::config::TrainConfig;
 use super::feed::Feed;
 use super::holdout::{Division, Holdout};
+use super::leak::Keeper;
 use super::pass::{Passes, Sink};
 use super::race::Race;
 use super::scoring::Scoring;
@@ -113,6 +114,10 @@ impl Sink for Lesson<'_> {
 
     fn sums(&self) -> Option<(f64, f64)> {
         self.race.leader_sums()
+    }
+
+    fn model(&self) -> usize {
+        self.race.leader().unwrap_or(0)
     }
 }
 
@@ -268,8 +273,10 @@ impl<'a> Run<'a> {
         let mut lesson = Lesson { feed: &mut self.feed, race };
         let holdout = if epoch == 1 { self.holdout.as_mut() } else { None };
         let epochs = self.task.config.epochs();
+        let mut keeper = Keeper::new(&mut lesson, &self.task.plan, epoch);
         let (stages, skipped) =
-            self.passes.run((epoch, epochs), self.passes.division, holdout, &mut lesson, notes.watch)?;
+            self.passes.run((epoch, epochs), self.passes.division, holdout, &mut keeper, notes.watch)?;
+        keeper.look(&self.task.plan, notes);
         lesson.feed.flush(lesson.race)?;
         self.stages.add(&stages);
         self.skipped = skipped;

@@ -17,7 +17,7 @@ pub struct Progress {
     pub bytes: u64,
     /// Time since the epoch's beginning.
     pub elapsed: Duration,
-    /// Progressive loss overall, and since the last report.
+    /// Progressive loss overall, and of about the last 65,536 rows.
     pub loss: Option<(f64, f64)>,
 }
 

@@ -1,5 +1,6 @@
 //! Texts for people: plans, outcomes, metrics, features.
 
+mod learned;
 mod metrics;
 
 use std::fmt::Write;
@@ -8,11 +9,10 @@ use std::path::Path;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{BinaryBytes, HumanCount};
+pub(super) use learned::{learned, learned_json};
 pub(super) use metrics::metrics;
 
-use crate::error::{Error, Result};
 use crate::features::{Plan, Target};
-use crate::model::{self, Model};
 use crate::trainer::Summary;
 
 /// The target in a sentence, and a table of the first `most` columns.
@@ -126,43 +126,4 @@ fn reasons(summary: &Summary) -> String {
     let reasons: Vec<String> =
         summary.skipped.reasons.iter().map(|(why, n)| format!("{why} ({n})")).collect();
     reasons.join(", ")
-}
-
-/// The heaviest features.
-pub(super) fn features(model: &Model, most: usize) -> String {
-    let (bias, features) = model::features(model);
-    let about = &model.about;
-    let mut text = format!(
-        "{} loss, learning rate {}, {} epochs of {} rows ({})\n",
-        about.loss.name(),
-        about.learning_rate,
-        about.epochs,
-        HumanCount(about.rows),
-        about.data
-    );
-    if let Target::Binary { positive, .. } = &about.plan.target {
-        let _ = writeln!(text, "a positive weight speaks for {}={positive}", about.plan.target.column());
-    }
-    let _ = writeln!(text, "{bias:>14.6}  (bias)");
-    for feature in features.iter().take(most) {
-        let _ = writeln!(text, "{:>14.6}  {}", feature.weight, feature.name);
-    }
-    if features.len() > most {
-        let _ = writeln!(text, "... and {} lighter ones: see --top and --json", features.len() - most);
-    }
-    text
-}
-
-/// All features as JSON.
-pub(super) fn features_json(model: &Model) -> Result<String> {
-    #[derive(serde::Serialize)]
-    struct Features {
-        bias: f64,
-        features: Vec<model::Feature>,
-    }
-    let (bias, features) = model::features(model);
-    let mut text = serde_json::to_string(&Features { bias, features })
-        .map_err(|e| Error::data(format!("can't write JSON: {e}")))?;
-    text.push('\n');
-    Ok(text)
 }
