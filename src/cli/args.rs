@@ -18,9 +18,9 @@ use crate::trainer::{ApplyConfig, PlanConfig, PredictConfig, TrainConfig};
 #[command(name = "millstream", version, max_term_width = 100)]
 pub enum Command {
     /// Train a model.
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Show what would become of each column, and why.
-    Plan(PlanArgs),
+    Plan(Box<PlanArgs>),
     /// Score a model on data that has the target.
     Evaluate(EvaluateArgs),
     /// Write a prediction for each row.

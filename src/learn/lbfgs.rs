@@ -88,7 +88,9 @@ impl Lbfgs {
         let gradient = self.pseudo_gradient(&best.gradient);
         let promised: f64 =
             gradient.iter().zip(tried.iter().zip(&self.at)).map(|(g, (t, w))| g * (t - w)).sum();
-        if !(value.loss <= best.loss + SUFFICIENT * promised.min(0.0)) {
+        // A loss that is not a number is too large, too.
+        let enough = value.loss <= best.loss + SUFFICIENT * promised.min(0.0);
+        if !enough {
             self.halvings += 1;
             self.step *= 0.5;
             if self.halvings > MOST_HALVINGS {

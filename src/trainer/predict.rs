@@ -29,7 +29,8 @@ impl Weigh for Output {
     }
 }
 
-/// Writes a prediction for each row: the columns of [`Outputs`], after those of the input to keep.
+/// Writes a prediction for each row: the columns of the input to keep, then those of the target
+/// (its value or class, with `probabilities` one for each class).
 ///
 /// # Errors
 /// Those of the model, of the data and of the output, of which nothing is left then.

@@ -97,7 +97,7 @@ fn a_conversion_killed_at_any_moment_leaves_whole_shards_and_goes_on() {
         let options = format!("t.csv --shard-size 64KB --threads 2 {options}");
         let start = Instant::now();
         folder.mkshards(&format!("{options} -o whole --overwrite"));
-        let whole = start.elapsed();
+        let mut whole = start.elapsed();
         let parts = if options.contains("--split") { vec!["/train", "/test"] } else { vec![""] };
         let mut kills = 0;
         for _ in 0..5 {
@@ -116,6 +116,10 @@ fn a_conversion_killed_at_any_moment_leaves_whole_shards_and_goes_on() {
                 }
                 let output = child.wait_with_output().unwrap();
                 if output.status.success() {
+                    // The machine has become faster than when the whole was timed.
+                    if !last {
+                        whole /= 2;
+                    }
                     break;
                 }
                 assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
