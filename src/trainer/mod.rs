@@ -20,6 +20,7 @@ mod run;
 mod scoring;
 mod summary;
 mod train;
+mod trend;
 mod watch;
 
 pub use config::{ApplyConfig, PlanConfig, PredictConfig, ShuffleMode, TrainConfig};

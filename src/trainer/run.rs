@@ -11,6 +11,7 @@ use super::race::Race;
 use super::scoring::Scoring;
 use super::summary::RaceEntry;
 use super::train::Notes;
+use super::trend::Trend;
 use crate::error::{Error, Result};
 use crate::features::Plan;
 use crate::learn::metrics::Report;
@@ -21,14 +22,15 @@ use crate::pipeline::{GradientWorkers, Stages};
 /// Training stops when so many epochs in a row have not lowered the hold-out's loss by this share.
 const PATIENCE: u64 = 3;
 const IMPROVEMENT: f64 = 1e-4;
-/// A model that was best after so few epochs, and worse by this share at the end, is trained anew on all rows;
-/// others learn from the held-out rows in a few more epochs over all rows, one for every four and at most three.
+/// Where more epochs overfit, a model that was best after so few is trained anew on all rows; others learn from
+/// the held-out rows in a few more epochs over all rows, one for every four and at most three.
 const FEW_EPOCHS: u64 = 2;
-const WORSE: f64 = 2e-3;
 /// Where more epochs overfit, these strengths of the L2 penalty race, over the number of rows: that of the prior
 /// that is as strong as one row, and more. Not with more rows than these: each epoch takes twice as long, and the
-/// penalty matters less.
+/// penalty matters less. The rate is that of the best model without a penalty times `FASTER`: what made larger ones
+/// overfit is gone.
 const STRENGTHS: [f32; 4] = [1.0, 3.0, 10.0, 30.0];
+const FASTER: f32 = 2.0;
 const MOST_ROWS: u64 = 1 << 21;
 const EPOCHS_FOR_ONE_MORE: u64 = 4;
 const MOST_MORE: u64 = 3;
@@ -77,6 +79,8 @@ struct Best {
     linear: Linear,
     state: State,
     rate: f32,
+    /// The learning rate that it had in the race.
+    raced: f32,
     l2: f32,
     iterate: Iterate,
     epoch: u64,
@@ -94,8 +98,10 @@ pub(crate) struct Run<'a> {
     race: Race,
     holdout: Option<Holdout>,
     best: Option<Best>,
-    /// The least loss on the hold-out after the last epoch.
-    last_loss: f64,
+    /// The learning rate in the race of the model that all models side by side started from.
+    descended_from: Option<f32>,
+    /// How the loss on the hold-out goes, for each of the models side by side.
+    trends: Vec<Trend>,
     skipped: u64,
     stages: Stages,
     epochs_done: u64,
@@ -147,7 +153,8 @@ impl<'a> Run<'a> {
             race: new_race(task, &settings.rates),
             holdout: (!passes.division.is_empty()).then(|| Holdout::new(&passes.division)),
             best: None,
-            last_loss: f64::INFINITY,
+            descended_from: None,
+            trends: vec![Trend::NEW; settings.rates.len()],
             skipped: 0,
             stages: Stages::default(),
             epochs_done: 0,
@@ -177,14 +184,17 @@ impl<'a> Run<'a> {
     /// Goes on until the last epoch, or until the hold-out's loss has not improved for some.
     fn epochs_until_worse(&mut self, notes: &mut Notes<'_>) -> Result<()> {
         let (first, last) = (self.epochs_done + 1, self.task.config.epochs());
+        let (mut least, mut best) = (f64::INFINITY, first);
         for epoch in first..=last {
             self.epoch(epoch, notes)?;
             self.feed.learner.end_epoch();
             self.epochs_done = epoch;
             if self.holdout.is_some() {
-                self.look_at_holdout(epoch);
-                let best = self.best.as_ref().map_or(epoch, |b| b.epoch);
-                if epoch - best.max(first - 1) >= PATIENCE && epoch < last {
+                let loss = self.look_at_holdout(epoch);
+                if loss < least * (1.0 - IMPROVEMENT) {
+                    (least, best) = (loss, epoch);
+                }
+                if epoch - best >= PATIENCE && epoch < last {
                     notes.say(format!(
                         "stopped after epoch {epoch}: the hold-out's loss has not improved since epoch {best}"
                     ));
@@ -195,9 +205,9 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Whether later epochs made the best model worse.
+    /// Whether later epochs made models worse: those with large rates show it first.
     fn overfits(&self) -> bool {
-        self.best.as_ref().is_some_and(|best| self.last_loss > best.loss * (1.0 + WORSE))
+        self.trends.iter().any(Trend::rises)
     }
 
     fn may_race_strengths(&self) -> bool {
@@ -215,13 +225,15 @@ impl<'a> Run<'a> {
         let rows = self.race.rows() as f32;
         self.l2s = STRENGTHS.map(|strength| strength / rows).to_vec();
         let settings = Settings {
-            rates: vec![best.rate; STRENGTHS.len()],
+            rates: vec![FASTER * best.rate; STRENGTHS.len()],
             l2s: self.l2s.clone(),
             ..self.task.settings.clone()
         };
         let mut learner = learner(&settings.sized_for(&best.linear));
-        learner.start_from(&best.linear, Some(&best.state));
+        learner.start_from(&best.linear, None);
         self.feed = new_feed(self.task, learner);
+        self.trends = vec![Trend::NEW; STRENGTHS.len()];
+        self.descended_from = Some(best.raced);
         notes.say(format!(
             "more epochs overfit: from epoch {} on, L2 penalties of {:.1e} to {:.1e} race",
             best.epoch,
@@ -283,12 +295,18 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Scores all models on the hold-out and keeps the best seen so far.
-    fn look_at_holdout(&mut self, epoch: u64) {
-        let Some(holdout) = &mut self.holdout else { return };
+    /// Scores all models on the hold-out and keeps the best seen so far. Returns the least loss of this epoch.
+    fn look_at_holdout(&mut self, epoch: u64) -> f64 {
+        let Some(holdout) = &mut self.holdout else { return f64::INFINITY };
         let learner = &mut self.feed.learner;
-        self.last_loss = f64::INFINITY;
-        for model in 0..learner.rates().len() {
+        let models = learner.rates().len();
+        if self.trends.len() != models {
+            // The race has been won since.
+            self.trends = vec![Trend::NEW; models];
+        }
+        let mut least_of_all = f64::INFINITY;
+        for model in 0..models {
+            let mut least = f64::INFINITY;
             for &iterate in iterates(self.task.config) {
                 let linear = learner.weights(model, iterate);
                 if !linear.is_finite() {
@@ -296,31 +314,36 @@ impl<'a> Run<'a> {
                 }
                 let report = holdout.score(&linear, self.task.scoring());
                 let Some(loss) = report.mean_loss else { continue };
-                self.last_loss = self.last_loss.min(loss);
+                least = least.min(loss);
                 let limit = self.best.as_ref().map_or(f64::INFINITY, |b| b.loss * (1.0 - IMPROVEMENT));
                 if loss < limit {
                     let (state, rate) = (learner.state(model), learner.rates()[model]);
+                    let raced = self.descended_from.unwrap_or(rate);
                     let l2 = self.l2s.get(model).copied().unwrap_or_default();
-                    self.best = Some(Best { loss, report, linear, state, rate, l2, iterate, epoch });
+                    self.best = Some(Best { loss, report, linear, state, rate, raced, l2, iterate, epoch });
                 }
             }
+            self.trends[model].push(least);
+            least_of_all = least_of_all.min(least);
         }
+        least_of_all
     }
 
     fn finish(mut self) -> Fit {
         let leader = self.race.leader().unwrap_or(0);
         let learner = &mut self.feed.learner;
-        let (linear, state, rate, l2, holdout) = match self.best {
-            Some(best) => (best.linear, best.state, best.rate, best.l2, Some(best.report)),
+        let (linear, state, rate, raced, l2, holdout) = match self.best {
+            Some(best) => (best.linear, best.state, best.rate, best.raced, best.l2, Some(best.report)),
             None => {
                 let fixed = self.task.config.learning_rate.is_some();
                 let iterate = if fixed { Iterate::Last } else { Iterate::Mixed };
                 let (linear, state) = (learner.weights(leader, iterate), learner.state(leader));
-                (linear, state, learner.rates()[leader], self.task.config.penalty.l2, None)
+                let rate = learner.rates()[leader];
+                (linear, state, rate, rate, self.task.config.penalty.l2, None)
             }
         };
         let rates = &self.task.settings.rates;
-        let winner = rates.iter().position(|&r| r == rate);
+        let winner = rates.iter().position(|&r| r == raced);
         let race = (rates.len() > 1).then(|| {
             let entries = self.race.losses().into_iter().enumerate();
             entries
@@ -336,7 +359,7 @@ impl<'a> Run<'a> {
             state,
             rate,
             l2,
-            progressive: self.race.report_of_rate(rate),
+            progressive: self.race.report_of_rate(raced),
             holdout,
             race,
             rows_learned: self.race.rows(),
