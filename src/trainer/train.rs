@@ -159,9 +159,15 @@ fn make_task<'a>(
     if plan.shape() == (Shape { weighted, offset, ..Shape::default() }) {
         notes.say("no column is used: the model will know only the target's mean".to_string());
     }
+    let slope = slope(loss, &plan.target);
     let rates = match config.learning_rate {
         Some(rate) => vec![rate],
-        None => config.optimizer.default_rates().to_vec(),
+        None => {
+            // The steps of the others have the same size for any slope.
+            let steeper = matches!(config.optimizer, Optimizer::Gd | Optimizer::Sgd { .. });
+            let per = if steeper { slope as f32 } else { 1.0 };
+            config.optimizer.default_rates().map(|rate| rate / per).to_vec()
+        }
     };
     let textbook = config.learning_rate.is_some();
     let settings = Settings {
@@ -171,7 +177,7 @@ fn make_task<'a>(
         optimizer: config.optimizer,
         rates,
         schedule: config.schedule.unwrap_or(Schedule::CONSTANT),
-        caution: if textbook { 0.0 } else { caution(loss, &plan.target, config.batch_size) },
+        caution: if textbook { 0.0 } else { caution(slope, config.batch_size) },
         penalty: config.penalty,
         l2s: Vec::new(),
         // The textbook starts from zero; without a rate of the user's own it is the result that counts.
@@ -189,14 +195,17 @@ fn make_task<'a>(
     Ok(Task { config, loss, settings, plan, race_rows: RACE_ROWS, crew })
 }
 
-/// What accumulators of categories start from: as much as two rows of a mini-batch leave there whose loss has a
-/// slope of one, which it has in the units of all losses, but in those of counts.
-fn caution(loss: Loss, target: &Target, batch_size: usize) -> f32 {
-    let slope = match (loss, target) {
-        // The variance of a count is its mean.
-        (Loss::Poisson, Target::Number { mean, .. }) => *mean,
+/// How steep the loss typically is: one in the units of all losses, but in those of counts, whose variance is their
+/// mean.
+fn slope(loss: Loss, target: &Target) -> f64 {
+    match (loss, target) {
+        (Loss::Poisson, Target::Number { mean, .. }) if *mean > 0.0 => *mean,
         _ => 1.0,
-    };
+    }
+}
+
+/// What accumulators of categories start from: as much as two rows of a mini-batch leave there.
+fn caution(slope: f64, batch_size: usize) -> f32 {
     (2.0 * slope / (batch_size * batch_size) as f64) as f32
 }
 
