@@ -6,7 +6,7 @@ mod common;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::DataType;
-use common::{Folder, Random, booleans, clicks, table, texts};
+use common::{Folder, Random, booleans, clicks, floats, table, texts};
 use serde_json::Value;
 
 /// Rows of the tables: a CSV file of them has more than 1 MB, so many splits.
@@ -101,6 +101,73 @@ fn every_way_of_training_is_the_same_on_any_number_of_threads() {
             let three = train(&folder, input, &format!("{options} --threads 3 --memory 300MB"));
             assert!(one == three, "{input} {options}");
             assert!(seen.insert((input, one)), "{input} {options} changes nothing");
+        }
+    }
+}
+
+/// The clicks with more to learn from and more to learn: words, a class, hours, and a count that grows with them.
+fn visits(rows: usize) -> RecordBatch {
+    let (clicks, mut random) = (clicks(rows, 1), Random(2));
+    let (mut words, mut kind, mut hours, mut orders) = (vec![], vec![], vec![], vec![]);
+    for row in 0..rows {
+        let said: Vec<u64> =
+            (0..3 + random.below(6)).map(|_| random.below(400).min(random.below(400))).collect();
+        let time = 0.5 + random.unit();
+        kind.push(["new", "old", "lost"][((said[0] % 3 + random.below(2)) % 3) as usize]);
+        orders.push((time * ((row % 5) as f64 + random.unit())).floor());
+        words.push(said.iter().map(|word| format!("w{word}")).collect::<Vec<_>>().join(" "));
+        hours.push(time);
+    }
+    let schema = clicks.schema();
+    let mut columns: Vec<(&str, ArrayRef)> =
+        schema.fields().iter().map(|f| f.name().as_str()).zip(clicks.columns().iter().cloned()).collect();
+    columns.extend([
+        ("words", texts(words)),
+        ("kind", texts(kind)),
+        ("hours", floats(hours)),
+        ("orders", floats(orders)),
+    ]);
+    table(columns)
+}
+
+#[test]
+fn every_form_loss_and_use_of_columns_is_the_same_on_any_number_of_threads() {
+    let folder = Folder::new();
+    let data = visits(ROWS / 2);
+    folder.table_in_pieces("parquet/1.parquet", &data.slice(0, 5000), 1500);
+    folder.table_in_pieces("parquet/2.parquet", &data.slice(5000, ROWS / 2 - 5000), 4000);
+    folder.table("a.csv", &data);
+    assert!(folder.path("a.csv").metadata().unwrap().len() > 1 << 20);
+    let click = "--target click --ignore kind,hours,orders";
+    let orders = "--target orders --ignore kind,click --loss poisson";
+    folder.ok(&format!("train parquet/1.parquet {click} -o init --quiet"));
+    let mut seen = std::collections::HashSet::new();
+    for (target, options) in [
+        (click, ""),
+        (click, "--factors 4"),
+        (click, "--optimizer ftrl"),
+        (click, "--optimizer ftrl --l1 0.001"),
+        (click, "--optimizer lbfgs --epochs 12"),
+        (click, "--text words --cross city*price --bin age"),
+        (click, "--epochs 6"),
+        (click, "--class-weight balanced"),
+        (click, "--optimizer sgd --learning-rate 0.05"),
+        (click, "--optimizer sgd --learning-rate 0.05 --momentum 0.9"),
+        (click, "--schedule inverse"),
+        (click, "--init init"),
+        (orders, ""),
+        (orders, "--exposure hours"),
+        ("--target kind --ignore click,hours,orders", "--text words"),
+    ] {
+        for input in ["parquet", "a.csv"] {
+            let hash = |machine: &str| {
+                let common = format!("train {input} {target} -o m --quiet --summary - {machine}");
+                let summary = folder.summary(&format!("{common} {options}"));
+                summary["model_sha256"].as_str().unwrap().to_string()
+            };
+            let one = hash("--threads 1");
+            assert!(one == hash("--threads 3 --memory 300MB"), "{input} {target} {options}");
+            assert!(seen.insert((input, one)), "{input} {target} {options} changes nothing");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! with the user's [`Overrides`], into a [`Plan`]; an [`Encoder`] carries the plan out on record
 //! batches. The plan travels inside the model, so that predicting needs nothing else.
 
+mod agree;
 mod bins;
 mod choose;
 mod codes;

@@ -59,6 +59,14 @@ impl Lbfgs {
         }
     }
 
+    /// Begins anew from other weights, but measures slopes by the first one: near the minimum, where another
+    /// search may have ended, a share of the slope there would ask for more than rounding allows.
+    pub fn restart(&mut self, start: Vec<f64>) -> Next {
+        let first = self.first;
+        *self = Lbfgs { first, ..Lbfgs::new(start, self.free, self.l1) };
+        Next::Try(self.at.clone())
+    }
+
     /// The best weights so far.
     pub fn weights(&self) -> &[f64] {
         &self.at
@@ -76,14 +84,17 @@ impl Lbfgs {
     }
 
     /// Takes what `tried` (the start, at first) is worth. Done when the slope is `tolerance` times what it was
-    /// at the start.
+    /// at the first start.
     pub fn tell(&mut self, tried: &[f64], value: Value, tolerance: f64) -> Next {
         let Some(best) = &self.best else {
             let gradient = self.pseudo_gradient(&value.gradient);
-            self.first = largest(&gradient);
+            let largest = largest(&gradient);
+            if self.first == 0.0 {
+                self.first = largest;
+            }
             self.best = Some(value);
             // At first no weight moves by more than one.
-            return self.turn(gradient, 1.0 / self.first.max(f64::MIN_POSITIVE), tolerance);
+            return self.turn(gradient, 1.0 / self.first.max(largest).max(f64::MIN_POSITIVE), tolerance);
         };
         let gradient = self.pseudo_gradient(&best.gradient);
         let promised: f64 =

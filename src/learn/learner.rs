@@ -337,18 +337,14 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
                     let (block, k) = form.place(model, lane);
                     let place = feature * lanes + lane;
                     let accumulator = state.and_then(|state| kept(&state.accumulators, place));
+                    let z = state.and_then(|state| kept(&state.z, place)).filter(|_| !R::AVERAGES);
                     let mut lane = Lane {
                         weight: of(&linear.weights)[place],
                         accumulator: accumulator.unwrap_or(record[block].accumulator[k]),
-                        drift: 0.0,
+                        drift: z.unwrap_or(0.0),
                     };
-                    match state.and_then(|state| kept(&state.z, place)).filter(|_| !R::AVERAGES) {
-                        Some(z) => lane.drift = z,
-                        None => {
-                            let model = form.model_of(block);
-                            rule.restore(rates[model][k], step.penalty(model, k), steps, &mut lane);
-                        }
-                    }
+                    let model = form.model_of(block);
+                    rule.restore(rates[model][k], step.penalty(model, k), steps, &mut lane);
                     record[block].weight[k] = lane.weight;
                     record[block].accumulator[k] = lane.accumulator;
                     record[block].drift[k] = lane.drift;

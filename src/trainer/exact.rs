@@ -12,7 +12,7 @@ use crate::learn::{
 use crate::model::Model;
 use crate::pipeline::Stages;
 
-/// The search ends when the steepest slope is this share of what it was at the start.
+/// The search ends when the steepest slope is this share of what it is at zero.
 const TOLERANCE: f64 = 1e-5;
 
 /// Rows summed up at fixed weights.
@@ -54,18 +54,14 @@ pub(crate) fn fit(
             .remedy("leave out --learning-rate, or choose another optimiser"));
     }
     // Gradient descent's records are the right ones to start from: all zero but the bias.
-    let zero = learner(&Settings { optimizer: Optimizer::Gd, rates: vec![0.0], ..settings.clone() });
+    let mut zero = learner(&Settings { optimizer: Optimizer::Gd, rates: vec![0.0], ..settings.clone() });
     let capped = zero.bytes() > config.max_model;
-    let start = init.map_or_else(
-        || {
-            let mut zero = zero;
-            zero.weights(0, Iterate::Last)
-        },
-        |model| model.linear.clone(),
-    );
+    let start = zero.weights(0, Iterate::Last);
     let mut objective =
         Objective::new(settings.loss, settings.class_weights.clone(), settings.penalty, &start);
     let mut at = objective.vector(&start);
+    // Looked at after the zero weights, at which the slope is what it is measured by.
+    let mut warm = init.map(|model| objective.vector(&model.linear));
     let mut search = Lbfgs::new(at.clone(), objective.biases(), f64::from(settings.penalty.l1));
     let mut holdout = (!passes.division.is_empty()).then(|| Holdout::new(&passes.division));
     let (mut stages, mut epochs) = (Stages::default(), 0);
@@ -81,11 +77,12 @@ pub(crate) fn fit(
         let counted = (look.rows, left_out);
         stages.add(&spent);
         let value = objective.take(&at);
-        if epochs == 1 && !value.loss.is_finite() {
+        if search.loss().is_none() && !value.loss.is_finite() {
             return Err(Error::data("the loss is not finite at the start")
                 .remedy("let numbers be scaled, or ignore the column whose numbers are too large"));
         }
-        match search.tell(&at, value, TOLERANCE) {
+        let next = search.tell(&at, value, TOLERANCE);
+        match warm.take().map_or(next, |weights| search.restart(weights)) {
             Next::Try(weights) if epochs < most => at = weights,
             next => {
                 let slope = search.slope();

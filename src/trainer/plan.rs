@@ -66,6 +66,21 @@ impl Weigh for Sample {
     }
 }
 
+impl PlanConfig {
+    pub(super) fn wishes(&self) -> Wishes {
+        Wishes {
+            target: self.target.clone(),
+            loss: self.loss,
+            positive: self.positive.clone(),
+            weight: self.weight.clone(),
+            offset: self.offset.clone(),
+            scale: self.scale,
+            overrides: self.overrides.clone(),
+            hash_seed: self.seed,
+        }
+    }
+}
+
 /// The plan for a dataset: `given`, or one made from a sample.
 pub(crate) fn make_plan(
     config: &PlanConfig,
@@ -84,16 +99,7 @@ pub(crate) fn make_plan(
         memory: config.memory,
         skips_bad_rows: false,
     };
-    let wishes = Wishes {
-        target: config.target.clone(),
-        loss: config.loss,
-        positive: config.positive.clone(),
-        weight: config.weight.clone(),
-        offset: config.offset.clone(),
-        scale: config.scale,
-        overrides: config.overrides.clone(),
-        hash_seed: config.seed,
-    };
+    let wishes = config.wishes();
     // Shards say themselves what a sample of their rows shows.
     let kept = Catalog::of(dataset).map(|catalog| catalog.profile);
     let kept = kept.filter(|profile| profile.serves(&wishes));

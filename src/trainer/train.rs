@@ -6,7 +6,8 @@ use std::time::Instant;
 use arrow::datatypes::Schema;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::config::{ShuffleMode, TrainConfig};
+use super::config::{PlanConfig, ShuffleMode, TrainConfig};
+use super::evaluate::{check_columns, check_offset};
 use super::exact;
 use super::holdout::Division;
 use super::pass::Passes;
@@ -17,7 +18,7 @@ use super::run::{Run, Task};
 use super::summary::{ModelSummary, Skipped, Summary, peak_memory, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::features::{Decided, Encoder, Plan, RowFilter, Target};
+use crate::features::{Decided, Encoder, Plan, RowFilter, Target, no_such_column};
 use crate::input::Dataset;
 use crate::learn::{Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape};
 use crate::model::{About, Model};
@@ -40,6 +41,9 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let mut notes = Notes { watch, notes: Vec::new() };
     dataset.notes().iter().for_each(|note| notes.say(note.clone()));
     let init = config.init.as_deref().map(Model::load).transpose()?;
+    if let Some(model) = &init {
+        check_init(model, &config.plan, &dataset, notes.watch)?;
+    }
     let given = init.as_ref().map(|Model { about, .. }| Decided {
         plan: about.plan.clone(),
         loss: about.loss,
@@ -125,6 +129,34 @@ impl Notes<'_> {
     }
 }
 
+/// Refuses options that the model to start from does not fulfil, and data without what it needs; says which of its
+/// features the data lacks.
+fn check_init(model: &Model, config: &PlanConfig, dataset: &Dataset, watch: &mut dyn Watch) -> Result<()> {
+    let About { plan, loss, .. } = &model.about;
+    plan.agree(*loss, &config.wishes())?;
+    if config.scan_classes {
+        return Err(Error::usage("--scan-classes does not go with --init: the classes are the model's")
+            .remedy("leave one of them out"));
+    }
+    let names = dataset.schema().fields().iter().map(|field| field.name().as_str());
+    for name in [plan.target.column()].into_iter().chain(plan.weight.as_deref()) {
+        if !names.clone().any(|other| other == name) {
+            return Err(no_such_column(name, names));
+        }
+    }
+    check_offset(dataset, plan)?;
+    check_columns(dataset, &plan.inputs(), watch);
+    Ok(())
+}
+
+/// The word for a form in messages.
+fn told(form: ModelForm) -> String {
+    match form {
+        ModelForm::Linear | ModelForm::Classes { .. } => "linear".to_string(),
+        ModelForm::Factors { factors } => format!("one of {factors} factors"),
+    }
+}
+
 /// What is to be learned, and how.
 fn make_task<'a>(
     config: &'a TrainConfig,
@@ -143,17 +175,12 @@ fn make_task<'a>(
                 .remedy("leave out --factors, or learn one class against the others: --positive CLASS"));
         }
     };
-    if let Some(Model { about, .. }) = init {
-        for (what, before, now) in
-            [("loss", about.loss.name(), loss.name()), ("form", about.form.name(), form.name())]
-        {
-            if before != now {
-                return Err(Error::usage(format!(
-                    "the model to start from has the {what} {before}, not {now}"
-                ))
-                .remedy("train it further with the same options"));
-            }
-        }
+    if let Some(Model { about, .. }) = init
+        && about.form != form
+    {
+        let [before, now] = [about.form, form].map(told);
+        return Err(Error::usage(format!("the model to start from is {before}, not {now}"))
+            .remedy("give the same --factors as before, or train anew without --init"));
     }
     let (weighted, offset) = (plan.weight.is_some(), plan.offset.is_some());
     if plan.shape() == (Shape { weighted, offset, ..Shape::default() }) {

@@ -57,6 +57,16 @@ impl LossChoice {
         self.resolve(1.0).name()
     }
 
+    /// Whether this is the choice of `loss`, for some sample.
+    pub(in crate::features) fn may_be(self, loss: Loss) -> bool {
+        match self {
+            LossChoice::Huber { delta: None } | LossChoice::EpsilonInsensitive { epsilon: None } => {
+                self.name() == loss.name()
+            }
+            _ => self.resolve(1.0) == loss,
+        }
+    }
+
     /// The loss for a sample whose quartiles are `distance` apart.
     pub(super) fn resolve(self, distance: f64) -> Loss {
         match self {

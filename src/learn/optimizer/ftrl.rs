@@ -51,6 +51,9 @@ impl Rule for FtrlRule {
     }
 
     fn restore(&self, rate: f32, penalty: Penalty, steps: u64, lane: &mut Lane) {
-        lane.drift = self.z(rate, penalty, steps, lane.accumulator, lane.weight);
+        // What is kept may come from another rate or penalty, at which it meant another weight.
+        if lane.weight != self.weight(rate, penalty, steps as f32, lane.accumulator, lane.drift) {
+            lane.drift = self.z(rate, penalty, steps, lane.accumulator, lane.weight);
+        }
     }
 }

@@ -144,6 +144,7 @@ pub(crate) trait Rule: Copy + Send + Sync + 'static {
     /// Takes the steps of one lane in which the loss has no gradient: equal to as many calls of `step`.
     fn idle(&self, absence: &Absence, lane: &mut Lane);
 
-    /// Makes up what a lane keeps beside weight and accumulator, after `steps` steps in another run.
+    /// Makes up what a lane keeps beside weight and accumulator, after `steps` steps in another run, unless what
+    /// it has there goes with both.
     fn restore(&self, _rate: f32, _penalty: Penalty, _steps: u64, _lane: &mut Lane) {}
 }
