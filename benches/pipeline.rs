@@ -12,7 +12,7 @@ use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use data::{Data, TABLES};
 use millstream::features::ClassWeights;
 use millstream::input::Dataset;
-use millstream::learn::{Optimizer, Penalty};
+use millstream::learn::Optimizer;
 use millstream::trainer::{self, ShuffleMode, Silent, TrainConfig};
 
 /// More than the race of learning rates takes, and than planning looks at in full where a format knows its
@@ -56,7 +56,7 @@ fn config(data: &Data, threads: usize, models: &Path) -> TrainConfig {
         learning_rate: None,
         batch_size: 32,
         epochs: Some(1),
-        penalty: Penalty::NONE,
+        penalty: None,
         schedule: None,
         init: None,
         factors: None,

@@ -148,15 +148,14 @@ fn categories_that_come_later_are_learned() {
     visits(&folder, "a.csv", 5000, 0..4, 1);
     visits(&folder, "b.csv", 40_000, 4..10, 2);
     visits(&folder, "new.csv", 5000, 4..10, 3);
-    for options in ["", "--factors 2", "--optimizer ftrl"] {
+    for options in ["", "--factors 2", "--optimizer ftrl", "--optimizer lbfgs"] {
         folder.ok(&format!("train a.csv {FLAG} {options} -o m --quiet"));
         folder.ok(&format!("train b.csv {FLAG} {options} --init m -o n --quiet"));
         folder.ok(&format!("train b.csv {FLAG} {options} -o only --quiet"));
         let [before, after, only] = ["m", "n", "only"].map(|model| loss(&folder, "new.csv", model));
-        assert!(after < 0.9 * before, "{options}: {before} before, {after} after");
-        // Their slots are not named in the plan; tables grow as they fill, until most have one of their own.
+        // Their slots are not named in the plan, but there is room for each to have one of its own.
         assert!(
-            after < (before + 3.0 * only) / 4.0,
+            after < (before + 9.0 * only) / 10.0,
             "{options}: {before}, {after}, {only} by a plan of theirs"
         );
     }

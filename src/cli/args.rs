@@ -10,7 +10,6 @@ use super::learning::LearningArgs;
 use super::target::TargetArgs;
 use super::{ReadArgs, size};
 use crate::error::Result;
-use crate::learn::Penalty;
 use crate::trainer::{ApplyConfig, PlanConfig, PredictConfig, TrainConfig};
 
 /// Trains linear models on tables larger than memory, in the time that a database takes to scan them.
@@ -221,7 +220,8 @@ impl PlanArgs {
 impl TrainArgs {
     pub(super) fn validate(self) -> Result<TrainConfig> {
         self.learning.check()?;
-        let LearningArgs { init, batch_size, epochs, l1, l2, factors, .. } = self.learning.clone();
+        let penalty = self.learning.penalty();
+        let LearningArgs { init, batch_size, epochs, factors, .. } = self.learning.clone();
         Ok(TrainConfig {
             optimizer: self.learning.optimizer(),
             learning_rate: self.learning.rate(),
@@ -230,7 +230,7 @@ impl TrainArgs {
             class_weights: self.learning.class_weight,
             batch_size: batch_size as usize,
             epochs,
-            penalty: Penalty { l1: l1 as f32, l2: l2 as f32 },
+            penalty,
             factors: factors.map(usize::from),
             init,
             plan: self.data.validate()?,

@@ -8,7 +8,7 @@ use super::headings::LEARNING;
 use super::target::{parse_at_least_zero, parse_class_weights};
 use crate::error::{Error, Result};
 use crate::features::ClassWeights;
-use crate::learn::{MOST_FACTORS, Optimizer, Schedule};
+use crate::learn::{MOST_FACTORS, Optimizer, Penalty, Schedule};
 use crate::trainer::ShuffleMode;
 
 /// How a model is learned. What has no default here is an error where it would change nothing.
@@ -49,12 +49,13 @@ pub(super) struct LearningArgs {
     #[arg(long, value_name = "balanced|none|CLASS=WEIGHT,...", default_value = "none",
         value_parser = parse_class_weights, allow_hyphen_values = true)]
     pub(super) class_weight: ClassWeights,
-    /// Strength of the L1 penalty on the mean loss: makes weights exactly zero.
-    #[arg(long, default_value_t = 0.0, value_parser = parse_at_least_zero)]
-    pub(super) l1: f64,
-    /// Strength of the L2 penalty on the mean loss.
-    #[arg(long, default_value_t = 0.0, value_parser = parse_at_least_zero)]
-    pub(super) l2: f64,
+    /// Strength of the L1 penalty on the mean loss: makes weights exactly zero [default: 0].
+    #[arg(long, value_parser = parse_at_least_zero)]
+    l1: Option<f64>,
+    /// Strength of the L2 penalty on the mean loss [default: 0; with lbfgs that of one row; with several epochs what
+    /// the hold-out likes best].
+    #[arg(long, value_parser = parse_at_least_zero)]
+    l2: Option<f64>,
     /// A factorization machine with so many factors: it learns interactions of all pairs of features.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=MOST_FACTORS as i64))]
     pub(super) factors: Option<u8>,
@@ -108,6 +109,12 @@ fn parse_share(text: &str) -> Result<f32, String> {
 }
 
 impl LearningArgs {
+    pub(super) fn penalty(&self) -> Option<Penalty> {
+        let strength = |given: Option<f64>| given.unwrap_or_default() as f32;
+        (self.l1.is_some() || self.l2.is_some())
+            .then(|| Penalty { l1: strength(self.l1), l2: strength(self.l2) })
+    }
+
     /// Refuses options that would change nothing beside the others.
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |message: String, remedy: &str| Err(Error::usage(message).remedy(remedy));

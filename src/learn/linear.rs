@@ -36,6 +36,19 @@ pub struct Weights {
     pub tables: Vec<Vec<f32>>,
 }
 
+impl Weights {
+    /// Doubles what is shared in each table until there are `2^bits` shared features: each has `lanes` numbers, and
+    /// comes to lie where codes find it in the larger table, as when a table grows.
+    pub fn make_room(&mut self, known: &[usize], lanes: usize, bits: u32) {
+        for (table, known) in self.tables.iter_mut().zip(known) {
+            let first = known * lanes;
+            while table.len() - first < lanes << bits {
+                table.extend_from_within(first..);
+            }
+        }
+    }
+}
+
 /// What an optimiser needs to go on learning.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct State {

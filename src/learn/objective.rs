@@ -15,7 +15,9 @@ use super::penalty::Penalty;
 pub struct Objective {
     loss: Loss,
     class_weights: Vec<f32>,
-    penalty: Penalty,
+    /// The penalty's strengths.
+    l1: f64,
+    l2: f64,
     form: ModelForm,
     /// For each table the number of known categories.
     known: Vec<usize>,
@@ -59,7 +61,8 @@ impl Objective {
         Objective {
             loss,
             class_weights,
-            penalty,
+            l1: f64::from(penalty.l1),
+            l2: f64::from(penalty.l2),
             form: start.form,
             known: start.known.clone(),
             ends,
@@ -70,6 +73,11 @@ impl Objective {
             singles: Vec::new(),
             losses: Vec::new(),
         }
+    }
+
+    /// Sets the strength of the penalty's squares.
+    pub fn set_l2(&mut self, l2: f64) {
+        self.l2 = l2;
     }
 
     /// Numbers of the vector that are biases, which no penalty touches.
@@ -183,7 +191,7 @@ impl Objective {
     /// Loss and gradient at the weights `at`, at which all rows were added; the next ones start anew.
     pub fn take(&mut self, at: &[f64]) -> Value {
         let weight = self.weight.max(f64::MIN_POSITIVE);
-        let (l1, l2) = (f64::from(self.penalty.l1), f64::from(self.penalty.l2));
+        let (l1, l2) = (self.l1, self.l2);
         let zeros = vec![0.0; self.gradient.len()];
         let mut gradient = std::mem::replace(&mut self.gradient, zeros);
         gradient.iter_mut().for_each(|g| *g /= weight);

@@ -21,6 +21,20 @@ pub struct Model {
     pub state: State,
 }
 
+/// Shared features of each table in a model that goes on learning, as a power of two: a few hundred new categories
+/// in one column get weights of their own before the table grows.
+const ROOM_BITS: u32 = 10;
+
+impl Model {
+    /// Makes room for categories that the data so far did not show.
+    pub fn make_room(&mut self) {
+        let (known, lanes) = (&self.linear.known, self.linear.form.lanes());
+        for weights in [&mut self.linear.weights, &mut self.state.accumulators, &mut self.state.z] {
+            weights.make_room(known, lanes, ROOM_BITS);
+        }
+    }
+}
+
 /// What is known of a model beside its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {

@@ -62,8 +62,9 @@ pub struct TrainConfig {
     pub epochs: Option<u64>,
     /// How much more the rows of a class count.
     pub class_weights: ClassWeights,
-    /// What weights cost.
-    pub penalty: Penalty,
+    /// What weights cost; `None` for what suits the optimiser: nothing, what the hold-out likes best, or, for an exact
+    /// fit, as much as one row weighs.
+    pub penalty: Option<Penalty>,
     /// How the learning rate changes with time; `None` for what suits the optimiser.
     pub schedule: Option<Schedule>,
     /// Factors of each feature, for a factorization machine.

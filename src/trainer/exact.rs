@@ -64,6 +64,7 @@ pub(crate) fn fit(
     let mut warm = init.map(|model| objective.vector(&model.linear));
     let mut search = Lbfgs::new(at.clone(), objective.biases(), f64::from(settings.penalty.l1));
     let mut holdout = (!passes.division.is_empty()).then(|| Holdout::new(&passes.division));
+    let mut l2 = f64::from(settings.penalty.l2);
     let (mut stages, mut epochs) = (Stages::default(), 0);
     let most = config.epochs();
     let (rows, skipped) = loop {
@@ -80,6 +81,14 @@ pub(crate) fn fit(
         if search.loss().is_none() && !value.loss.is_finite() {
             return Err(Error::data("the loss is not finite at the start")
                 .remedy("let numbers be scaled, or ignore the column whose numbers are too large"));
+        }
+        if epochs == 1 && config.penalty.is_none() {
+            // All weights but the bias are zero here, so that no penalty was added yet.
+            l2 = 1.0 / value.weight.max(1.0);
+            objective.set_l2(l2);
+            notes.say(format!(
+                "L2 penalty: {l2:.1e}, the prior that is as strong as one row; --l2 0 fits without"
+            ));
         }
         let next = search.tell(&at, value, TOLERANCE);
         match warm.take().map_or(next, |weights| search.restart(weights)) {
@@ -103,7 +112,7 @@ pub(crate) fn fit(
         linear,
         state: State { accumulators, z: Weights::default(), steps: 0 },
         rate: 0.0,
-        l2: settings.penalty.l2,
+        l2: l2 as f32,
         progressive: None,
         holdout: report,
         race: None,

@@ -214,7 +214,7 @@ impl<'a> Run<'a> {
         let Task { config, .. } = self.task;
         let averages = !matches!(config.optimizer, Optimizer::Ftrl { .. } | Optimizer::Gd);
         averages
-            && config.penalty.l2 == 0.0
+            && config.penalty.is_none()
             && self.race.rows() <= MOST_ROWS
             && self.epochs_done < config.epochs()
     }
@@ -339,7 +339,7 @@ impl<'a> Run<'a> {
                 let iterate = if fixed { Iterate::Last } else { Iterate::Mixed };
                 let (linear, state) = (learner.weights(leader, iterate), learner.state(leader));
                 let rate = learner.rates()[leader];
-                (linear, state, rate, rate, self.task.config.penalty.l2, None)
+                (linear, state, rate, rate, self.task.settings.penalty.l2, None)
             }
         };
         let rates = &self.task.settings.rates;

@@ -40,9 +40,10 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     check_output(&config.model, &dataset)?;
     let mut notes = Notes { watch, notes: Vec::new() };
     dataset.notes().iter().for_each(|note| notes.say(note.clone()));
-    let init = config.init.as_deref().map(Model::load).transpose()?;
-    if let Some(model) = &init {
+    let mut init = config.init.as_deref().map(Model::load).transpose()?;
+    if let Some(model) = &mut init {
         check_init(model, &config.plan, &dataset, notes.watch)?;
+        model.make_room();
     }
     let given = init.as_ref().map(|Model { about, .. }| Decided {
         plan: about.plan.clone(),
@@ -76,7 +77,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
             learning_rate: fit.rate,
             schedule: task.settings.schedule,
             caution: task.settings.caution,
-            penalty: Penalty { l2: fit.l2, ..config.penalty },
+            penalty: Penalty { l2: fit.l2, ..task.settings.penalty },
             batch_size: config.batch_size,
             epochs: fit.epochs,
             seed: config.plan.seed,
@@ -205,7 +206,7 @@ fn make_task<'a>(
         rates,
         schedule: config.schedule.unwrap_or(Schedule::CONSTANT),
         caution: if textbook { 0.0 } else { caution(slope, config.batch_size) },
-        penalty: config.penalty,
+        penalty: config.penalty.unwrap_or(Penalty::NONE),
         l2s: Vec::new(),
         // The textbook starts from zero; without a rate of the user's own it is the result that counts.
         start: if textbook { Vec::new() } else { plan.target.start(loss) },
