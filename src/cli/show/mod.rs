@@ -93,7 +93,10 @@ pub(super) fn outcome(summary: &Summary, output: Option<&Path>) -> String {
             .iter()
             .map(|r| {
                 let loss = r.progressive_loss.map_or("diverged".to_string(), |l| format!("{l:.5}"));
-                format!("{}: {loss}{}", r.learning_rate, if r.winner { " (chosen)" } else { "" })
+                // Three digits tell rates apart.
+                let rate = format!("{:.2e}", r.learning_rate);
+                let rate = rate.parse().unwrap_or(r.learning_rate);
+                format!("{rate}: {loss}{}", if r.winner { " (chosen)" } else { "" })
             })
             .collect();
         let _ = writeln!(text, "progressive loss by learning rate: {}", losses.join(", "));

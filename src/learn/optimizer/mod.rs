@@ -73,10 +73,10 @@ impl Optimizer {
         match self {
             Optimizer::Gd => [0.1, 0.3, 1.0, 3.0],
             Optimizer::Sgd { momentum } => {
-                [0.003, 0.01, 0.03, 0.1].map(|rate: f32| rate * (1.0 - momentum).max(1e-3))
+                [0.01, 0.1, 0.3, 1.0].map(|rate: f32| rate * (1.0 - momentum).max(1e-3))
             }
             Optimizer::AdaGrad { .. } | Optimizer::Ftrl { .. } => [0.1, 0.2, 0.5, 1.0],
-            Optimizer::RmsProp { .. } => [0.0003, 0.001, 0.003, 0.01],
+            Optimizer::RmsProp { .. } => [0.001, 0.003, 0.01, 0.03],
             Optimizer::Lbfgs => [0.0; 4],
         }
     }
