@@ -34,8 +34,8 @@ fn main() {
     for (table, (chunks, plan)) in &tables {
         learn.throughput(size(chunks));
         for (name, optimizer) in OPTIMIZERS {
-            let [_, one, ..] = optimizer.default_rates();
-            for rates in [vec![one], optimizer.default_rates().to_vec()] {
+            let [_, one, ..] = optimizer.default_rates(1.0);
+            for rates in [vec![one], optimizer.default_rates(1.0).to_vec()] {
                 let id = BenchmarkId::new(format!("{table}/{name}"), rates.len());
                 // It goes on from pass to pass: tables have grown by the time that counts.
                 let mut learner = learner(&settings(plan, optimizer, rates));

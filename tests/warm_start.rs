@@ -153,6 +153,7 @@ fn categories_that_come_later_are_learned() {
         folder.ok(&format!("train b.csv {FLAG} {options} --init m -o n --quiet"));
         folder.ok(&format!("train b.csv {FLAG} {options} -o only --quiet"));
         let [before, after, only] = ["m", "n", "only"].map(|model| loss(&folder, "new.csv", model));
+        assert!(after < 0.9 * before, "{options}: {before} before, {after} after");
         // Their slots are not named in the plan, but there is room for each to have one of its own.
         assert!(
             after < (before + 9.0 * only) / 10.0,

@@ -11,11 +11,9 @@ command, the commit, the processor and the versions.
 """
 
 import argparse
-import datetime
 import gzip
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -23,8 +21,8 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BIN = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release")
+from machine import BIN, about
+
 POLARS = "import polars, sys; polars.scan_csv(sys.argv[1]).sink_ipc(sys.argv[2])"
 
 
@@ -85,21 +83,8 @@ def main():
     ratio = table["polars, csv"]["seconds"] / table["mkshards, csv"]["seconds"]
     print(f"mkshards is {ratio:.2f} times as fast as Polars")
     if args.json:
-        from importlib.metadata import version
-
-        git = ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]
-        with open("/proc/cpuinfo") as info:
-            processor = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "")
-        about = {
-            "command": " ".join(sys.argv),
-            "commit": subprocess.run(git, capture_output=True, text=True).stdout.strip(),
-            "date": datetime.date.today().isoformat(),
-            "processor": processor,
-            "cores": os.cpu_count(),
-            "versions": {"polars": version("polars"), "python": platform.python_version()},
-        }
         with open(args.json, "w") as file:
-            json.dump({**about, "times": table, "mkshards_over_polars": ratio}, file, indent=1)
+            json.dump({**about(["polars"]), "times": table, "mkshards_over_polars": ratio}, file, indent=1)
             file.write("\n")
     if not args.folder:
         shutil.rmtree(folder)

@@ -15,23 +15,20 @@ with a table of 2^22 weights; it learns on one thread and parses on another. Sca
 """
 
 import argparse
-import datetime
 import glob
 import json
 import multiprocessing
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BIN = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release")
-PACKAGES = ["vowpalwabbit", "scikit-learn", "duckdb", "polars", "pyarrow", "xgboost", "river", "numpy"]
-# Slow peers get fewer rows: rows/s is what counts.
-FEW = {"sklearn": 500_000, "river": 20_000}
+from typing import NamedTuple
 
+from machine import BIN, about
+
+PACKAGES = ["vowpalwabbit", "scikit-learn", "duckdb", "polars", "pyarrow", "xgboost", "river", "numpy"]
 # Programs of the peers: arguments are a path, rows and threads. Each prints its seconds, and its loss where it has one.
 VW_TEXT = """
 import sys, time, vowpalwabbit
@@ -117,6 +114,16 @@ print(time.perf_counter() - start)
 """
 
 
+class Way(NamedTuple):
+    """A program over some rows, and the way that it is compared with."""
+
+    name: str
+    beside: str
+    command: list
+    rows: int
+    whole: bool = False  # millstream's own: timed as a process, with a summary
+
+
 def once(path, make):
     """Makes a file or folder, unless it is there; half-made ones are not taken for it."""
     if not os.path.exists(path):
@@ -159,20 +166,22 @@ def vw_text(source):
     return make
 
 
-def timed(command, whole, environment):
+def timed(way, environment):
     """Seconds, peak memory in bytes and log loss of one run."""
+    command = way.command + (["--quiet", "--summary", "-"] if way.whole else [])
     start = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
     out = child.stdout.read()
     _, status, usage = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - start
+    seconds, loss = time.perf_counter() - start, None
     if status != 0:
-        sys.exit(f"failed: {command[:6]}")
-    if whole:
-        summary = json.loads(out)
-        return wall, usage.ru_maxrss * 1024, (summary.get("progressive") or {}).get("log_loss")
-    seconds, *loss = map(float, out.split())
-    return seconds, usage.ru_maxrss * 1024, loss[0] if loss else None
+        sys.exit(f"failed: {way.name}")
+    if way.whole:
+        loss = (json.loads(out).get("progressive") or {}).get("log_loss")
+    else:
+        seconds, *rest = map(float, out.split())
+        loss = rest[0] if rest else None
+    return seconds, usage.ru_maxrss * 1024, loss
 
 
 def main():
@@ -202,75 +211,66 @@ def main():
         if not os.path.exists(cache):
             run([sys.executable, "-c", VW_TEXT, text, cache], stdout=subprocess.DEVNULL)
 
-    model = os.path.join(args.folder, "model")
-    train = lambda path: [f"{BIN}/millstream", "train", path, "--target", "label", "-o", model, "--threads", threads]
-    apply = lambda command, path, *more: [f"{BIN}/millstream", command, "--model", f"{model}.kept", path, "--threads", threads, *more]
+    model, kept = os.path.join(args.folder, "model"), os.path.join(args.folder, "model.kept")
+    millstream = lambda command, *more: [f"{BIN}/millstream", command, "--threads", threads, *more]
+    train = lambda path, model=model: millstream("train", path, "--target", "label", "-o", model)
     python = lambda program, *more: [sys.executable, "-c", program, *more]
-    # Name, what it is compared with, command.
+    # Slow peers get fewer rows: rows/s is what counts.
+    some, few = min(rows, 500_000), min(rows, 20_000)
+    parquet, shards = "clicks, zstd Parquet: millstream", "dense, shards: millstream"
+    dense_parquet = "dense, zstd Parquet: millstream"
+    scores = os.path.join(args.folder, "scores.parquet")
     ways = [
-        ("clicks, zstd Parquet: millstream", None, train(clicks)),
-        ("clicks, zstd Parquet: duckdb sums", 0, python(DUCKDB, clicks, threads)),
-        ("clicks, zstd Parquet: polars sums", 0, python(POLARS, clicks)),
-        ("clicks, text: vw text", 0, python(VW_TEXT, text, "")),
-        ("clicks, cache: vw cache", 0, python(VW_TEXT, text, cache)),
-        ("clicks, zstd Parquet: millstream evaluate", 0, apply("evaluate", clicks)),
-        ("clicks, zstd Parquet: millstream predict", 0, apply("predict", clicks, "-o", model + ".scores.parquet")),
-        ("clicks, shards: millstream", 0, train(click_shards)),
-        ("dense, shards: millstream", None, train(dense_shards)),
-        ("dense, shards: numpy sums, one thread", 8, python(NUMPY, dense_shards)),
-        ("dense, shards: sklearn partial_fit", 8, python(SKLEARN, dense_shards, str(min(rows, FEW["sklearn"])))),
-        ("dense, shards: xgboost gblinear, one round", 8, python(XGBOOST, dense_shards, str(rows), threads)),
-        ("dense, shards: river", 8, python(RIVER, dense_shards, str(min(rows, FEW["river"])))),
-        ("dense, zstd Parquet: millstream", None, train(dense)),
-        ("dense, zstd Parquet: duckdb sums", 13, python(DUCKDB, dense, threads)),
+        Way(parquet, "", train(clicks), rows, True),
+        Way("clicks, zstd Parquet: duckdb sums", parquet, python(DUCKDB, clicks, threads), rows),
+        Way("clicks, zstd Parquet: polars sums", parquet, python(POLARS, clicks), rows),
+        Way("clicks, text: vw text", parquet, python(VW_TEXT, text, ""), rows),
+        Way("clicks, cache: vw cache", parquet, python(VW_TEXT, text, cache), rows),
+        Way("clicks, zstd Parquet: millstream evaluate", parquet, millstream("evaluate", "--model", kept, clicks), rows, True),
+        Way("clicks, zstd Parquet: millstream predict", parquet, millstream("predict", "--model", kept, clicks, "-o", scores), rows, True),
+        Way("clicks, shards: millstream", parquet, train(click_shards), rows, True),
+        Way(shards, "", train(dense_shards), rows, True),
+        Way("dense, shards: numpy sums, one thread", shards, python(NUMPY, dense_shards), rows),
+        Way("dense, shards: sklearn partial_fit", shards, python(SKLEARN, dense_shards, str(some)), some),
+        Way("dense, shards: xgboost gblinear, one round", shards, python(XGBOOST, dense_shards, str(rows), threads), rows),
+        Way("dense, shards: river", shards, python(RIVER, dense_shards, str(few)), few),
+        Way(dense_parquet, "", train(dense), rows, True),
+        Way("dense, zstd Parquet: duckdb sums", dense_parquet, python(DUCKDB, dense, threads), rows),
     ]
+    ways = [way for way in ways if wanted(way.name)]
     environment = dict(os.environ, POLARS_MAX_THREADS=threads, OMP_NUM_THREADS=threads)
-    chosen = [i for i, (name, _, _) in enumerate(ways) if wanted(name)]
-    if any("evaluate" in ways[i][0] or "predict" in ways[i][0] for i in chosen):
-        run([*train(clicks)[:-3], f"{model}.kept", "--quiet"])
-    results = {i: [] for i in chosen}
+    if any(kept in way.command for way in ways):
+        run([*train(clicks, kept), "--quiet"])
+    results = {way.name: [] for way in ways}
     for turn in range(args.runs + 1):
-        for i in chosen:
-            name, _, command = ways[i]
-            whole = ": millstream" in name
-            result = timed(command + (["--quiet", "--summary", "-"] if whole else []), whole, environment)
+        for way in ways:
+            result = timed(way, environment)
             if turn:  # the first one warms the caches
-                results[i].append(result)
+                results[way.name].append(result)
 
     print(f"{rows:,} rows, {threads} threads, medians of {args.runs}")
     table = []
-    for i in chosen:
-        name, base, _ = ways[i]
-        few = next((few for word, few in FEW.items() if word in name), rows)
-        seconds = statistics.median(r[0] for r in results[i])
-        rate = min(rows, few) / seconds
-        entry = {"name": name, "seconds": seconds, "rows_per_second": rate, "peak_bytes": max(r[1] for r in results[i])}
-        if results[i][0][2] is not None:
-            entry["log_loss"] = results[i][0][2]
-        if base in results:
-            # By turns: each run beside its neighbour.
-            base_rows = rows / min(rows, few)
-            ratios = [b[0] / a[0] / base_rows for a, b in zip(results[i], results[base])]
+    for way in ways:
+        runs = results[way.name]
+        seconds = statistics.median(r[0] for r in runs)
+        entry = {"name": way.name, "seconds": seconds, "rows_per_second": way.rows / seconds, "peak_bytes": max(r[1] for r in runs)}
+        ratio, loss = "", ""
+        if runs[0][2] is not None:
+            entry["log_loss"] = runs[0][2]
+            loss = f"{runs[0][2]:.4f}"
+        if way.beside in results:
+            # Each run beside that of the same turn.
+            ratios = [(way.rows / r[0]) / (rows / b[0]) for r, b in zip(runs, results[way.beside])]
             entry["of_millstream"] = statistics.median(ratios)
+            ratio = f"{entry['of_millstream']:.3f}"
         table.append(entry)
-        ratio = f"{entry['of_millstream']:8.3f}" if "of_millstream" in entry else " " * 8
-        loss = f"{entry['log_loss']:8.4f}" if "log_loss" in entry else ""
-        print(f"{name:44} {seconds:8.2f} s {rate / 1e6:8.3f} M rows/s {ratio} {entry['peak_bytes'] / 2**20:8.0f} MiB {loss}")
+        print(
+            f"{way.name:44} {seconds:8.2f} s {way.rows / seconds / 1e6:8.3f} M rows/s {ratio:>8}"
+            f" {entry['peak_bytes'] / 2**20:8.0f} MiB {loss:>8}"
+        )
     if args.json:
-        from importlib.metadata import version
-
-        with open("/proc/cpuinfo") as info:
-            processor = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "")
-        about = {
-            "command": " ".join(sys.argv),
-            "commit": subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip(),
-            "date": datetime.date.today().isoformat(),
-            "processor": processor,
-            "threads": args.threads,
-            "versions": {p: version(p) for p in PACKAGES} | {"python": platform.python_version()},
-        }
         with open(args.json, "w") as file:
-            json.dump({**about, "rows": rows, "table": table}, file, indent=1)
+            json.dump({**about(PACKAGES), "threads": args.threads, "rows": rows, "table": table}, file, indent=1)
             file.write("\n")
 
 

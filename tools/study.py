@@ -17,8 +17,8 @@ import shlex
 import subprocess
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BIN = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release")
+from machine import BIN, ROOT
+
 # Extension, options that say what the task is, metric.
 TABLES = {
     "elec": ("csv", "--target class", "log_loss"),

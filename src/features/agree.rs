@@ -59,10 +59,14 @@ impl Plan {
             let word = own.map_or(offset.kind, |own| own.kind).word();
             return Err(differs(option, said(own.map(|own| own.column.as_str()), &format!("{word}s"))));
         }
-        let rescaled = |c: &&PlannedColumn| matches!(&c.used, Use::Number { scale, .. } if !matches!(scale.form, Form::None { .. }));
-        let by_itself = |c: &&PlannedColumn| !wishes.overrides.columns.contains_key(&c.name);
-        if let Some(column) = self.columns.iter().filter(by_itself).find(rescaled)
-            && !wishes.scale
+        let scaled = |column: &&PlannedColumn| {
+            // What is asked of a column by name comes before what is asked of all.
+            matches!(column.used, Use::Number { .. })
+                && !is_use(ColumnUse::Raw, &column.used)
+                && !wishes.overrides.columns.contains_key(&column.name)
+        };
+        if !wishes.scale
+            && let Some(column) = self.columns.iter().find(scaled)
         {
             return Err(differs("--scale none", format!("it scales `{}`", column.name)));
         }

@@ -77,10 +77,11 @@ impl Lbfgs {
         self.best.as_ref().map(|best| best.loss)
     }
 
-    /// The largest slope at the best weights, as a share of the largest at the start.
-    pub fn slope(&self) -> f64 {
-        let gradient = self.best.as_ref().map(|best| self.pseudo_gradient(&best.gradient));
-        gradient.map_or(f64::INFINITY, |g| largest(&g) / self.first.max(f64::MIN_POSITIVE))
+    /// The largest slope at the best weights, as a share of the largest at the first start; none before the
+    /// start was looked at.
+    pub fn slope(&self) -> Option<f64> {
+        let gradient = self.pseudo_gradient(&self.best.as_ref()?.gradient);
+        Some(largest(&gradient) / self.first.max(f64::MIN_POSITIVE))
     }
 
     /// Takes what `tried` (the start, at first) is worth. Done when the slope is `tolerance` times what it was

@@ -94,12 +94,13 @@ pub(crate) fn fit(
         match warm.take().map_or(next, |weights| search.restart(weights)) {
             Next::Try(weights) if epochs < most => at = weights,
             next => {
-                let slope = search.slope();
+                let slope = match search.slope() {
+                    Some(slope) => format!("the slope is {slope:.1e} of what it was"),
+                    None => "the start was not yet looked at".to_string(),
+                };
                 notes.say(match next {
-                    Next::Done => format!("converged in {epochs} passes: the slope is {slope:.1e} of what it was"),
-                    Next::Try(_) => format!(
-                        "not converged in {epochs} passes: the slope is {slope:.1e} of what it was; give more --epochs"
-                    ),
+                    Next::Done => format!("converged in {epochs} passes: {slope}"),
+                    Next::Try(_) => format!("not converged in {epochs} passes: {slope}; give more --epochs"),
                 });
                 break counted;
             }

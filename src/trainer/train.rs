@@ -187,15 +187,10 @@ fn make_task<'a>(
     if plan.shape() == (Shape { weighted, offset, ..Shape::default() }) {
         notes.say("no column is used: the model will know only the target's mean".to_string());
     }
-    let slope = slope(loss, &plan.target);
+    let curvature = curvature(loss, &plan.target);
     let rates = match config.learning_rate {
         Some(rate) => vec![rate],
-        None => {
-            // The steps of the others have the same size for any slope.
-            let steeper = matches!(config.optimizer, Optimizer::Gd | Optimizer::Sgd { .. });
-            let per = if steeper { slope as f32 } else { 1.0 };
-            config.optimizer.default_rates().map(|rate| rate / per).to_vec()
-        }
+        None => config.optimizer.default_rates(curvature).to_vec(),
     };
     let textbook = config.learning_rate.is_some();
     let settings = Settings {
@@ -205,7 +200,7 @@ fn make_task<'a>(
         optimizer: config.optimizer,
         rates,
         schedule: config.schedule.unwrap_or(Schedule::CONSTANT),
-        caution: if textbook { 0.0 } else { caution(slope, config.batch_size) },
+        caution: if textbook { 0.0 } else { caution(curvature, config.batch_size) },
         penalty: config.penalty.unwrap_or(Penalty::NONE),
         l2s: Vec::new(),
         // The textbook starts from zero; without a rate of the user's own it is the result that counts.
@@ -223,18 +218,18 @@ fn make_task<'a>(
     Ok(Task { config, loss, settings, plan, race_rows: RACE_ROWS, crew })
 }
 
-/// How steep the loss typically is: one in the units of all losses, but in those of counts, whose variance is their
-/// mean.
-fn slope(loss: Loss, target: &Target) -> f64 {
+/// The mean curvature of the loss near a good fit, which is the mean square of its derivative, too: about one in the
+/// units of all losses, but in those of counts, whose variance is their mean.
+fn curvature(loss: Loss, target: &Target) -> f32 {
     match (loss, target) {
-        (Loss::Poisson, Target::Number { mean, .. }) if *mean > 0.0 => *mean,
+        (Loss::Poisson, Target::Number { mean, .. }) if *mean > 0.0 => *mean as f32,
         _ => 1.0,
     }
 }
 
 /// What accumulators of categories start from: as much as two rows of a mini-batch leave there.
-fn caution(slope: f64, batch_size: usize) -> f32 {
-    (2.0 * slope / (batch_size * batch_size) as f64) as f32
+fn caution(curvature: f32, batch_size: usize) -> f32 {
+    2.0 * curvature / (batch_size * batch_size) as f32
 }
 
 /// How the rows come.

@@ -7,10 +7,9 @@ use super::tables::{BIKE, DIAMONDS, ELEC, LETTER, Table};
 /// A copy of a CSV file, with each cell that is a number, but for the target, in other units.
 fn in_other_units(table: &Table, file: &Path, factor: f64, copy: PathBuf) -> PathBuf {
     let text = std::fs::read_to_string(file).expect("a CSV file");
-    let (header, rows) = text.split_once('\n').expect("a header");
-    let target = header.trim().split(',').position(|name| name == table.target).expect("the target");
+    let (header, target, rows) = table.lines(&text);
     let mut out = format!("{header}\n");
-    for row in rows.lines() {
+    for row in rows {
         let cells = row.split(',').enumerate().map(|(column, cell)| match cell.parse::<f64>() {
             Ok(number) if column != target => format!("{:?}", number * factor + 1e4),
             _ => cell.to_string(),

@@ -8,10 +8,8 @@ use super::tables::{CLICKS, DIAMONDS, ELEC, LETTER, Table};
 /// A CSV file with the rows sorted by the target.
 fn sorted(table: &Table, train: &Path, folder: &Path) -> PathBuf {
     let text = std::fs::read_to_string(train).expect("a CSV file");
-    let (header, rows) = text.split_once('\n').expect("a header");
-    let target = header.trim().split(',').position(|name| name == table.target).expect("the target");
+    let (header, target, mut rows) = table.lines(&text);
     let value = |row: &str| row.split(',').nth(target).expect("a cell").to_string();
-    let mut rows: Vec<&str> = rows.lines().collect();
     rows.sort_by_cached_key(|row| {
         let value = value(row);
         // Numbers by size, classes by name.

@@ -55,6 +55,13 @@ impl Table {
         Some((file("train"), file("test")))
     }
 
+    /// The header of a CSV file, the place of the target among a row's cells, and the rows.
+    pub(crate) fn lines<'a>(&self, text: &'a str) -> (&'a str, usize, Vec<&'a str>) {
+        let (header, rows) = text.split_once('\n').expect("a header");
+        let target = header.trim().split(',').position(|name| name == self.target).expect("the target");
+        (header.trim(), target, rows.lines().collect())
+    }
+
     /// Trains on `train` and evaluates on `test`: the metrics there, and the run's own summary.
     pub(crate) fn run(&self, train: &Path, test: &Path, options: &str) -> (Value, Value) {
         let folder = tempfile::tempdir().expect("a folder");

@@ -68,12 +68,14 @@ impl Optimizer {
     /// FTRL-Proximal.
     pub const FTRL: Optimizer = Optimizer::Ftrl { beta: 1e-3 };
 
-    /// The learning rates that race when the user names none.
-    pub fn default_rates(&self) -> [f32; 4] {
+    /// The learning rates that race when the user names none, for a loss whose curvature is `curvature`: the
+    /// larger it is, the smaller the steps that plain gradients may take. Others have steps of the same size
+    /// for any loss.
+    pub fn default_rates(&self, curvature: f32) -> [f32; 4] {
         match self {
-            Optimizer::Gd => [0.1, 0.3, 1.0, 3.0],
+            Optimizer::Gd => [0.1, 0.3, 1.0, 3.0].map(|rate: f32| rate / curvature),
             Optimizer::Sgd { momentum } => {
-                [0.01, 0.1, 0.3, 1.0].map(|rate: f32| rate * (1.0 - momentum).max(1e-3))
+                [0.01, 0.1, 0.3, 1.0].map(|rate: f32| rate / curvature * (1.0 - momentum).max(1e-3))
             }
             Optimizer::AdaGrad { .. } | Optimizer::Ftrl { .. } => [0.1, 0.2, 0.5, 1.0],
             Optimizer::RmsProp { .. } => [0.001, 0.003, 0.01, 0.03],
