@@ -4,6 +4,7 @@
 //! A fault in the data is an [`Error`](crate::Error) with its place; nothing is skipped silently.
 
 mod ahead;
+mod arrange;
 mod bytes;
 mod csv;
 mod dataset;
@@ -20,7 +21,6 @@ mod parquet;
 mod reject;
 mod source;
 mod spool;
-mod thrift;
 mod unify;
 mod vw;
 

@@ -13,7 +13,7 @@ use crate::error::{Error, Part, Place, Result};
 use crate::input::guard::guarded;
 use crate::input::meter::measured;
 use crate::input::mmap::Map;
-use crate::input::parquet::arrange;
+use crate::input::arrange::arrange;
 use crate::input::source::{BatchStream, Extent, Request, Source, Split};
 
 /// The whole stream is one split: a dictionary may be replaced anywhere in it.

@@ -1,5 +1,5 @@
-//! Just enough of Thrift's compact protocol to tell whether a Parquet file has encrypted columns: the
-//! parquet crate passes over what the footer says of them, and then finds only noise.
+//! Just enough of Thrift's compact protocol to read the headers of pages, and to tell whether a Parquet file has
+//! encrypted columns: the parquet crate passes over what the footer says of them, and then finds only noise.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -29,15 +29,22 @@ pub(super) fn has_encrypted_columns(path: &Path) -> bool {
 
 /// Whether the structure at the start of `bytes` has the field.
 fn has_field(bytes: &[u8], wanted: i64) -> bool {
-    let mut reader = Reader { bytes, found: false, wanted };
-    reader.structure(0);
-    reader.found
+    let (mut reader, mut id, mut found) = (Reader { bytes }, 0, false);
+    let mut look = || {
+        while let Some(kind) = reader.field(&mut id)? {
+            found |= id == wanted;
+            reader.pass_value(kind, 0)?;
+        }
+        Some(())
+    };
+    // What comes before bytes that make no sense counts.
+    look();
+    found
 }
 
-struct Reader<'a> {
-    bytes: &'a [u8],
-    wanted: i64,
-    found: bool,
+/// Bytes that are left to read. Whatever is read is `None` where they make no sense, or end.
+pub(super) struct Reader<'a> {
+    pub(super) bytes: &'a [u8],
 }
 
 impl Reader<'_> {
@@ -64,22 +71,38 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// Passes a structure; `None` where the bytes are no such thing.
+    /// The kind of a structure's next field, `Some(None)` at its end; `id` is the number of the field before and
+    /// becomes the field's own.
+    pub(super) fn field(&mut self, id: &mut i64) -> Option<Option<u8>> {
+        let header = self.byte()?;
+        if header == 0 {
+            return Some(None);
+        }
+        *id = if header >> 4 == 0 { zigzag(self.varint()?) } else { *id + i64::from(header >> 4) };
+        Some(Some(header & 15))
+    }
+
+    /// A field's whole number, or 1 for true and 0 for false, which the field's kind says already.
+    pub(super) fn integer(&mut self, kind: u8) -> Option<i64> {
+        match kind {
+            1 | 2 => Some(i64::from(kind == 1)),
+            4..=6 => self.varint().map(zigzag),
+            _ => None,
+        }
+    }
+
+    /// Passes a field's value.
+    pub(super) fn pass_value(&mut self, kind: u8, depth: usize) -> Option<()> {
+        // A field's header holds the value of a boolean.
+        if matches!(kind, 1 | 2) { Some(()) } else { self.value(kind, depth) }
+    }
+
     fn structure(&mut self, depth: usize) -> Option<()> {
         let mut id = 0;
-        loop {
-            let header = self.byte()?;
-            if header == 0 {
-                return Some(());
-            }
-            let zigzag = |n: u64| (n >> 1) as i64 ^ -((n & 1) as i64);
-            id = if header >> 4 == 0 { zigzag(self.varint()?) } else { id + i64::from(header >> 4) };
-            self.found |= depth == 0 && id == self.wanted;
-            // A field's header holds the value of a boolean.
-            if !matches!(header & 15, 1 | 2) {
-                self.value(header & 15, depth)?;
-            }
+        while let Some(kind) = self.field(&mut id)? {
+            self.pass_value(kind, depth)?;
         }
+        Some(())
     }
 
     fn value(&mut self, kind: u8, depth: usize) -> Option<()> {
@@ -111,6 +134,10 @@ impl Reader<'_> {
             _ => None,
         }
     }
+}
+
+fn zigzag(n: u64) -> i64 {
+    (n >> 1) as i64 ^ -((n & 1) as i64)
 }
 
 #[cfg(test)]

@@ -1,29 +1,33 @@
 //! Parquet: row groups, or parts of large ones, as splits; positioned reads; only the needed columns.
 
+mod file;
+mod flat;
+mod hybrid;
+mod pages;
+mod stream;
+mod thrift;
+
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
-use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use parquet::basic::{Encoding, Type as PhysicalType};
-use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetStatisticsPolicy, RowGroupMetaData};
-use parquet::file::reader::{ChunkReader, Length};
+use parquet::basic::Type as PhysicalType;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetStatisticsPolicy, RowGroupMetaData};
 use parquet::schema::types::TypePtr;
 
+use self::file::PositionedFile;
+use self::flat::{FlatColumn, is_all_dictionary};
+use self::pages::Unpacker;
+use self::stream::{From, ParquetStream};
+use self::thrift::has_encrypted_columns;
 use super::guard::guarded;
-use super::meter::measured;
 use super::source::{BatchStream, Extent, ReadAs, Request, Source, Split};
-use super::thrift::has_encrypted_columns;
 use crate::error::{Error, Part, Place, Result};
 
 /// Row groups with more rows than this (and half as many again) are cut into splits of so many: a
@@ -75,6 +79,53 @@ impl ParquetSource {
         let roots = descriptor.root_schema().get_fields().iter().enumerate();
         let wanted: HashSet<&str> = request.columns.iter().map(|(name, _)| name.as_str()).collect();
         roots.filter(|(_, root)| wanted.contains(root.name())).map(|(i, _)| i).collect()
+    }
+
+    /// Where each requested column of a row group comes from.
+    fn flat_columns(
+        &self,
+        group: usize,
+        file: &PositionedFile,
+        request: &Request,
+    ) -> Result<Vec<From>, ParquetError> {
+        let chunks = self.metadata.metadata().row_group(group).columns();
+        let from = |(name, read_as): &(String, ReadAs)| {
+            let Ok(field) = self.schema.field_with_name(name) else { return Ok(From::Nowhere) };
+            let keyed = matches!(read_as, ReadAs::Text | ReadAs::Number);
+            let chunk = chunks.iter().find(|chunk| chunk.column_path().parts() == std::slice::from_ref(name));
+            let flat =
+                chunk.and_then(|chunk| FlatColumn::open(&file.file, file.len, chunk, field.data_type(), keyed));
+            flat.map_or(Ok(From::Arrow), |column| column.map(|column| From::Flat(Box::new(column))))
+        };
+        request.columns.iter().map(from).collect()
+    }
+
+    /// Arrow's reader for the requested columns of a split.
+    fn arrow_reader(
+        &self,
+        file: PositionedFile,
+        split: &Split,
+        request: &Request,
+    ) -> Result<ParquetRecordBatchReader, ParquetError> {
+        let Extent::Rows { group, start, len } = split.extent else {
+            return Err(ParquetError::General("not a split of a Parquet file".into()));
+        };
+        let row_group = self.metadata.metadata().row_group(group);
+        let metadata = match self.schema_of_group(row_group, request) {
+            None => self.metadata.clone(),
+            Some(schema) => ArrowReaderMetadata::try_new(
+                self.metadata.metadata().clone(),
+                ArrowReaderOptions::new().with_schema(schema),
+            )?,
+        };
+        let descriptor = metadata.metadata().file_metadata().schema_descr_ptr();
+        ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+            .with_row_groups(vec![group])
+            .with_projection(ProjectionMask::roots(&descriptor, self.roots(request)))
+            .with_batch_size(request.batch_rows)
+            .with_offset(start as usize)
+            .with_limit(len as usize)
+            .build()
     }
 
     /// The file's schema with dictionaries for the texts that this row group stores as such: then each
@@ -135,17 +186,14 @@ fn or_encrypted(error: Error, path: &Path) -> Error {
     Error::data("the file is encrypted, or some of its columns are").remedy("decrypt it first")
 }
 
-fn is_all_dictionary(chunk: &ColumnChunkMetaData) -> bool {
-    chunk.dictionary_page_offset().is_some()
-        && chunk.page_encoding_stats_mask().is_some_and(|mask| {
-            mask.is_only(Encoding::PLAIN_DICTIONARY) || mask.is_only(Encoding::RLE_DICTIONARY)
-        })
+fn unreadable(error: &ParquetError) -> Error {
+    Error::data(format!("not a readable Parquet file ({})", text_of(&error.to_string())))
+        .remedy("it may be damaged or cut short: write or copy it again")
 }
 
-fn unreadable(error: &ParquetError) -> Error {
-    let text = error.to_string();
-    Error::data(format!("not a readable Parquet file ({})", text.trim_start_matches("Parquet error: ")))
-        .remedy("it may be damaged or cut short: write or copy it again")
+/// What an error of the parquet crate says.
+fn text_of(error: &str) -> &str {
+    error.trim_start_matches("Parquet argument error: ").trim_start_matches("Parquet error: ")
 }
 
 impl Source for ParquetSource {
@@ -185,33 +233,23 @@ impl Source for ParquetSource {
         let place =
             Place { file: Some(self.path.clone()), part: Some(Part::RowGroup(group)), ..Place::default() };
         let file = PositionedFile::open(&self.path)?;
-        let row_group = self.metadata.metadata().row_group(group);
-        let metadata = match self.schema_of_group(row_group, request) {
-            None => Ok(self.metadata.clone()),
-            Some(schema) => ArrowReaderMetadata::try_new(
-                self.metadata.metadata().clone(),
-                ArrowReaderOptions::new().with_schema(schema),
-            ),
-        };
-        let reader = metadata.and_then(|metadata| {
-            let descriptor = metadata.metadata().file_metadata().schema_descr_ptr();
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
-                .with_row_groups(vec![group])
-                .with_projection(ProjectionMask::roots(&descriptor, self.roots(request)))
-                .with_batch_size(request.batch_rows)
-                .with_offset(start as usize)
-                .with_limit(len as usize)
-                .build()
-        });
-        let reader = reader.map_err(|e| or_encrypted(unreadable(&e), &self.path).at(place.clone()))?;
-        Ok(Box::new(ParquetStream {
-            reader,
-            place,
+        let at_place = |e: ParquetError| or_encrypted(unreadable(&e), &self.path).at(place.clone());
+        let columns = self.flat_columns(group, &file, request).map_err(at_place)?;
+        let others = request.columns.iter().zip(&columns).filter(|(_, from)| matches!(from, From::Arrow));
+        let others = Request { columns: others.map(|(column, _)| column.clone()).collect(), ..request.clone() };
+        let arrow = (!others.columns.is_empty()).then(|| self.arrow_reader(file, split, &others));
+        let mut stream = ParquetStream {
+            columns,
+            unpacker: Unpacker::new().map_err(at_place)?,
+            arrow: arrow.transpose().map_err(at_place)?,
+            place: place.clone(),
             request: request.clone(),
             next_row: start,
             last_row: start,
             end: start + len,
-        }))
+        };
+        stream.skip(start as usize)?;
+        Ok(Box::new(stream))
     }
 
     fn open_bytes(&self, split: &Split, request: &Request) -> usize {
@@ -229,121 +267,3 @@ impl Source for ParquetSource {
     }
 }
 
-struct ParquetStream {
-    reader: ParquetRecordBatchReader,
-    place: Place,
-    request: Request,
-    next_row: u64,
-    last_row: u64,
-    end: u64,
-}
-
-impl BatchStream for ParquetStream {
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        match self.reader.next() {
-            None if self.next_row == self.end => Ok(None),
-            None => {
-                let message = format!(
-                    "its rows end before row {}, though the footer promises {}",
-                    self.next_row, self.end
-                );
-                let remedy = "the file may be damaged: write or copy it again";
-                Err(Error::data(message).remedy(remedy).at(self.place.clone()))
-            }
-            Some(Ok(batch)) => {
-                self.last_row = self.next_row;
-                self.next_row += batch.num_rows() as u64;
-                arrange(&batch, &self.request).map(Some).map_err(|e| e.at(self.place.clone()))
-            }
-            Some(Err(error)) => {
-                let text = error.to_string();
-                let text =
-                    text.trim_start_matches("Parquet argument error: ").trim_start_matches("Parquet error: ");
-                let error = Error::data(format!("can't decode the rows from {} on ({text})", self.next_row))
-                    .remedy("the file may be damaged: write or copy it again");
-                let path = self.place.file.as_deref().unwrap_or(Path::new(""));
-                Err(or_encrypted(error, path).at(self.place.clone()))
-            }
-        }
-    }
-
-    fn place(&self, row: usize) -> Place {
-        Place { row: Some(self.last_row + row as u64), ..self.place.clone() }
-    }
-}
-
-/// The requested columns of a batch in the requested order, nulls for those that it lacks.
-pub(super) fn arrange(batch: &RecordBatch, request: &Request) -> Result<RecordBatch> {
-    let (mut fields, mut columns): (Vec<FieldRef>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
-    for (name, _) in &request.columns {
-        match batch.schema_ref().index_of(name) {
-            Ok(index) => {
-                fields.push(batch.schema_ref().fields()[index].clone());
-                columns.push(batch.column(index).clone());
-            }
-            Err(_) => {
-                fields.push(Arc::new(Field::new(name, DataType::Null, true)));
-                columns.push(new_null_array(&DataType::Null, batch.num_rows()));
-            }
-        }
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
-        .map_err(|e| Error::data(format!("can't put the columns together: {e}")))
-}
-
-/// A file read at positions: unlike `File` itself, which has one cursor for all that share it, it
-/// can be read from many threads.
-struct PositionedFile {
-    file: Arc<File>,
-    len: u64,
-}
-
-impl PositionedFile {
-    fn open(path: &Path) -> Result<Self> {
-        let fault = |e: io::Error| Error::io("can't read", path, &e);
-        let file = File::open(path).map_err(fault)?;
-        let len = file.metadata().map_err(fault)?.len();
-        Ok(PositionedFile { file: Arc::new(file), len })
-    }
-}
-
-impl Length for PositionedFile {
-    fn len(&self) -> u64 {
-        self.len
-    }
-}
-
-impl ChunkReader for PositionedFile {
-    type T = BufReader<Cursor>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(BufReader::new(Cursor { file: self.file.clone(), at: start }))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        // A damaged file may ask for anything: refuse before allocating.
-        if start.checked_add(length as u64).is_none_or(|end| end > self.len) {
-            return Err(ParquetError::EOF(format!(
-                "{length} bytes are wanted from byte {start} on, but the file has only {}",
-                self.len
-            )));
-        }
-        let mut buffer = vec![0; length];
-        measured(|_| length, || self.file.read_exact_at(&mut buffer, start))?;
-        Ok(buffer.into())
-    }
-}
-
-struct Cursor {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for Cursor {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}

@@ -1,0 +1,233 @@
+//! The pages of a column chunk, read one after the other into buffers that are used again.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use flate2::Crc;
+use parquet::basic::Compression;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::ColumnChunkMetaData;
+
+use super::hybrid::SLACK;
+use super::thrift::Reader;
+use crate::input::meter::measured;
+
+/// Bytes that are read at a time: several pages.
+const WINDOW: usize = 256 << 10;
+
+/// What is needed of a page's header.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) kind: Kind,
+    /// Numbers of the format's own list.
+    pub(super) encoding: i64,
+    /// Values, nulls among them.
+    pub(super) values: usize,
+    /// Bytes of the levels of version 2, which come first and are not compressed.
+    pub(super) level_bytes: usize,
+    packed_bytes: usize,
+    bytes: usize,
+    crc: Option<u32>,
+    is_plain: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The first version of data pages; a 32-bit number tells the length of the levels.
+    #[default]
+    Data,
+    /// Their second version: the header tells it.
+    DataV2,
+    Dictionary,
+    /// Nothing that holds values.
+    Other,
+}
+
+impl Header {
+    /// The header at the start of `bytes`, and its length; `None` where there is none (or not all of it).
+    fn parse(bytes: &[u8]) -> Option<(Header, usize)> {
+        let mut header = Header::default();
+        let (mut reader, mut id) = (Reader { bytes }, 0);
+        let size = |n: i64| usize::try_from(n).ok().filter(|&n| n <= i32::MAX as usize);
+        while let Some(kind) = reader.field(&mut id)? {
+            match id {
+                1 => {
+                    header.kind = match reader.integer(kind)? {
+                        0 => Kind::Data,
+                        2 => Kind::Dictionary,
+                        3 => Kind::DataV2,
+                        _ => Kind::Other,
+                    }
+                }
+                2 => header.bytes = size(reader.integer(kind)?)?,
+                3 => header.packed_bytes = size(reader.integer(kind)?)?,
+                4 => header.crc = Some(reader.integer(kind)? as u32),
+                5 | 7 | 8 => {
+                    let (mut inner, mut repetition) = (0, 0);
+                    while let Some(kind) = reader.field(&mut inner)? {
+                        match (id, inner) {
+                            (_, 1) => header.values = size(reader.integer(kind)?)?,
+                            (5 | 7, 2) | (8, 4) => header.encoding = reader.integer(kind)?,
+                            (8, 5) => header.level_bytes = size(reader.integer(kind)?)?,
+                            (8, 6) => repetition = reader.integer(kind)?,
+                            (8, 7) => header.is_plain = reader.integer(kind)? == 0,
+                            _ => reader.pass_value(kind, 0)?,
+                        }
+                    }
+                    // Flat columns have no repetition levels.
+                    (repetition == 0).then_some(())?;
+                }
+                _ => reader.pass_value(kind, 0)?,
+            }
+        }
+        let levels_fit = header.level_bytes <= header.bytes.min(header.packed_bytes);
+        levels_fit.then_some((header, bytes.len() - reader.bytes.len()))
+    }
+}
+
+/// What unpacks pages.
+pub(super) struct Unpacker {
+    zstd: zstd::bulk::Decompressor<'static>,
+    snappy: snap::raw::Decoder,
+}
+
+impl Unpacker {
+    pub(super) fn new() -> Result<Self> {
+        let zstd = zstd::bulk::Decompressor::new().map_err(|e| damaged(&e.to_string()))?;
+        Ok(Unpacker { zstd, snappy: snap::raw::Decoder::new() })
+    }
+
+    /// Whether pages that were packed so can be unpacked.
+    pub(super) fn knows(compression: Compression) -> bool {
+        matches!(compression, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
+    }
+
+    /// Unpacks into all of `out`.
+    fn unpack(&mut self, compression: Compression, packed: &[u8], out: &mut [u8]) -> Result<()> {
+        let length = match compression {
+            Compression::UNCOMPRESSED if packed.len() == out.len() => {
+                out.copy_from_slice(packed);
+                out.len()
+            }
+            Compression::SNAPPY => self.snappy.decompress(packed, out).map_err(|e| damaged(&e.to_string()))?,
+            Compression::ZSTD(_) => {
+                self.zstd.decompress_to_buffer(packed, out).map_err(|e| damaged(&e.to_string()))?
+            }
+            _ => 0,
+        };
+        if length == out.len() { Ok(()) } else { Err(wrong_size()) }
+    }
+}
+
+/// Whether packed bytes may hold so many, as far as they say themselves: asked before there is room for them.
+fn may_hold(compression: Compression, packed: &[u8], size: usize) -> bool {
+    match compression {
+        Compression::UNCOMPRESSED => packed.len() == size,
+        Compression::SNAPPY => snap::raw::decompress_len(packed).is_ok_and(|length| length == size),
+        _ => zstd::bulk::Decompressor::upper_bound(packed).is_none_or(|length| length == size),
+    }
+}
+
+fn wrong_size() -> ParquetError {
+    damaged("a page has another size than its header says")
+}
+
+/// A column chunk's pages.
+pub(super) struct Pages {
+    file: Arc<File>,
+    compression: Compression,
+    /// Bytes of the file that were read, of which those before `at` have been used.
+    window: Vec<u8>,
+    at: usize,
+    /// The rest of the chunk, in the file.
+    next: u64,
+    end: u64,
+}
+
+impl Pages {
+    pub(super) fn new(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkMetaData) -> Result<Self> {
+        let (start, length) = chunk.byte_range();
+        let end = start.checked_add(length).filter(|&end| end <= file_bytes);
+        let end = end.ok_or_else(|| damaged("a column ends behind the file's end"))?;
+        Ok(Pages { file, compression: chunk.compression(), window: Vec::new(), at: 0, next: start, end })
+    }
+
+    /// The next page's header; `None` at the chunk's end. [`Pages::body`] or [`Pages::skip`] must follow.
+    pub(super) fn header(&mut self) -> Result<Option<Header>> {
+        let mut wanted = 1;
+        loop {
+            if self.fill(wanted)? == 0 {
+                return Ok(None);
+            }
+            if let Some((header, length)) = Header::parse(&self.window[self.at..]) {
+                self.at += length;
+                return Ok(Some(header));
+            }
+            if self.next == self.end {
+                return Err(damaged("a page's header can't be read"));
+            }
+            // It may be longer than what has been read.
+            wanted = self.window.len() - self.at + WINDOW;
+        }
+    }
+
+    /// Passes the page over.
+    pub(super) fn skip(&mut self, header: &Header) -> Result<()> {
+        let there = self.window.len() - self.at;
+        let further = header.packed_bytes.saturating_sub(there) as u64;
+        self.at += header.packed_bytes.min(there);
+        self.next += further;
+        if self.next <= self.end { Ok(()) } else { Err(damaged("a page ends behind its column's end")) }
+    }
+
+    /// Puts the page's bytes, unpacked, and slack behind them into `page`. Returns their number.
+    pub(super) fn body(&mut self, header: &Header, unpacker: &mut Unpacker, page: &mut Vec<u8>) -> Result<usize> {
+        if self.fill(header.packed_bytes)? < header.packed_bytes {
+            return Err(damaged("a page ends behind its column's end"));
+        }
+        let packed = &self.window[self.at..][..header.packed_bytes];
+        self.at += header.packed_bytes;
+        if let Some(expected) = header.crc {
+            let mut crc = Crc::new();
+            crc.update(packed);
+            if crc.sum() != expected {
+                return Err(damaged("Page CRC checksum mismatch"));
+            }
+        }
+        let (levels, packed) = packed.split_at(header.level_bytes);
+        let compression = if header.is_plain { Compression::UNCOMPRESSED } else { self.compression };
+        // Nothing need be written for no values.
+        let packs_something = header.bytes > levels.len();
+        if packs_something && !may_hold(compression, packed, header.bytes - levels.len()) {
+            return Err(wrong_size());
+        }
+        page.resize(header.bytes + SLACK, 0);
+        page[..levels.len()].copy_from_slice(levels);
+        if packs_something {
+            unpacker.unpack(compression, packed, &mut page[levels.len()..header.bytes])?;
+        }
+        Ok(header.bytes)
+    }
+
+    /// Sees to it that the window holds `wanted` bytes, if there are so many; returns how many it holds.
+    fn fill(&mut self, wanted: usize) -> Result<usize> {
+        let there = self.window.len() - self.at;
+        let left = usize::try_from(self.end - self.next).unwrap_or(usize::MAX);
+        if there >= wanted || left == 0 {
+            return Ok(there);
+        }
+        self.window.drain(..self.at);
+        self.at = 0;
+        let more = (wanted - there).max(WINDOW.saturating_sub(there)).min(left);
+        self.window.resize(there + more, 0);
+        let (file, window) = (&self.file, &mut self.window[there..]);
+        measured(|_| more, || file.read_exact_at(window, self.next))?;
+        self.next += more as u64;
+        Ok(there + more)
+    }
+}
+
+pub(super) fn damaged(what: &str) -> ParquetError {
+    ParquetError::General(what.to_string())
+}
