@@ -15,10 +15,10 @@ use arrow::ipc::{Block, root_as_footer};
 use super::message::{Decoder, message};
 use super::{Slices, projection, unreadable};
 use crate::error::{Error, Part, Place, Result};
+use crate::input::arrange::arrange;
 use crate::input::guard::guarded;
 use crate::input::meter::measured;
 use crate::input::mmap::Map;
-use crate::input::arrange::arrange;
 use crate::input::source::{BatchStream, Extent, Request, Source, Split};
 
 /// An Arrow IPC file, mapped.

@@ -10,10 +10,10 @@ use arrow::ipc::{Message, MessageHeader};
 use super::message::{CONTINUATION, Decoder, message};
 use super::{Slices, projection, unreadable};
 use crate::error::{Error, Part, Place, Result};
+use crate::input::arrange::arrange;
 use crate::input::guard::guarded;
 use crate::input::meter::measured;
 use crate::input::mmap::Map;
-use crate::input::arrange::arrange;
 use crate::input::source::{BatchStream, Extent, Request, Source, Split};
 
 /// The whole stream is one split: a dictionary may be replaced anywhere in it.

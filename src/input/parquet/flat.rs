@@ -45,7 +45,9 @@ impl Values {
             (PhysicalType::INT64, DataType::Int64) => Values::Int64,
             (PhysicalType::FLOAT, DataType::Float32) => Values::Float32,
             (PhysicalType::DOUBLE, DataType::Float64) => Values::Float64,
-            (PhysicalType::BYTE_ARRAY, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => Values::Text,
+            (PhysicalType::BYTE_ARRAY, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
+                Values::Text
+            }
             _ => return None,
         })
     }
@@ -98,7 +100,8 @@ impl FlatColumn {
         keyed: bool,
     ) -> Option<Result<Self>> {
         let column = chunk.column_descr();
-        let is_flat = column.max_rep_level() == 0 && column.max_def_level() <= 1 && column.path().parts().len() == 1;
+        let is_flat =
+            column.max_rep_level() == 0 && column.max_def_level() <= 1 && column.path().parts().len() == 1;
         let values = Values::of(column.physical_type(), data_type)?;
         let keyed = keyed && is_all_dictionary(chunk);
         // Levels of the eldest sort, and values in other encodings, are left to Arrow's reader.
@@ -180,7 +183,8 @@ impl FlatColumn {
         let nulls = self.fill(&mut numbers, unpacker, |page, dictionary, out| match &mut page.rest {
             Rest::Plain { at, end } => {
                 let bytes = page.bytes[..*end].get(*at..*at + out.len() * BYTES);
-                let (bytes, _) = bytes.ok_or_else(|| damaged("a page's values end early"))?.as_chunks::<BYTES>();
+                let (bytes, _) =
+                    bytes.ok_or_else(|| damaged("a page's values end early"))?.as_chunks::<BYTES>();
                 out.iter_mut().zip(bytes).for_each(|(out, bytes)| *out = number(*bytes));
                 *at += out.len() * BYTES;
                 Ok(())
@@ -191,7 +195,9 @@ impl FlatColumn {
                 let values = dictionary.ok_or_else(|| damaged("there is no dictionary"))?;
                 let values = values.as_primitive::<T>().values();
                 for (out, &index) in out.iter_mut().zip(&indices) {
-                    *out = *values.get(index as usize).ok_or_else(|| damaged("an index beyond the dictionary"))?;
+                    *out = *values
+                        .get(index as usize)
+                        .ok_or_else(|| damaged("an index beyond the dictionary"))?;
                 }
                 Ok(())
             }
@@ -247,8 +253,12 @@ impl FlatColumn {
                     self.dictionary = Some(match self.values {
                         Values::Int32 => numbers::<Int32Type, 4>(bytes, header.values, i32::from_le_bytes)?,
                         Values::Int64 => numbers::<Int64Type, 8>(bytes, header.values, i64::from_le_bytes)?,
-                        Values::Float32 => numbers::<Float32Type, 4>(bytes, header.values, f32::from_le_bytes)?,
-                        Values::Float64 => numbers::<Float64Type, 8>(bytes, header.values, f64::from_le_bytes)?,
+                        Values::Float32 => {
+                            numbers::<Float32Type, 4>(bytes, header.values, f32::from_le_bytes)?
+                        }
+                        Values::Float64 => {
+                            numbers::<Float64Type, 8>(bytes, header.values, f64::from_le_bytes)?
+                        }
                         Values::Text => texts(bytes, header.values)?,
                     });
                 }

@@ -50,13 +50,20 @@ impl Hybrid {
     }
 
     /// Appends the next numbers, of one bit each.
-    pub(super) fn read_bits(&mut self, bytes: &[u8], mut count: usize, out: &mut BooleanBufferBuilder) -> Result<()> {
+    pub(super) fn read_bits(
+        &mut self,
+        bytes: &[u8],
+        mut count: usize,
+        out: &mut BooleanBufferBuilder,
+    ) -> Result<()> {
         while count > 0 {
             let run = self.run(bytes)?;
             let n = run.left().min(count);
             match run {
                 Run::Same { value, .. } => out.append_n(n, value == 1),
-                Run::Packed { start, taken, .. } => out.append_packed_range(taken..taken + n, &bytes[start..self.end]),
+                Run::Packed { start, taken, .. } => {
+                    out.append_packed_range(taken..taken + n, &bytes[start..self.end])
+                }
             }
             self.run = run.after(n);
             count -= n;
@@ -183,12 +190,18 @@ mod tests {
         for (packed, run) in runs {
             let run: Vec<u32> = run.iter().map(|&n| cut(n)).collect();
             if *packed {
-                let padded: Vec<u32> =
-                    run.iter().copied().chain(std::iter::repeat(0)).take(run.len().next_multiple_of(8)).collect();
+                let padded: Vec<u32> = run
+                    .iter()
+                    .copied()
+                    .chain(std::iter::repeat(0))
+                    .take(run.len().next_multiple_of(8))
+                    .collect();
                 varint(padded.len() / 8 * 2 + 1, &mut bytes);
                 let bits: Vec<bool> =
                     padded.iter().flat_map(|n| (0..width).map(move |bit| n >> bit & 1 == 1)).collect();
-                bytes.extend(bits.chunks(8).map(|b| b.iter().rev().fold(0, |sum, &bit| sum << 1 | u8::from(bit))));
+                bytes.extend(
+                    bits.chunks(8).map(|b| b.iter().rev().fold(0, |sum, &bit| sum << 1 | u8::from(bit))),
+                );
                 numbers.extend(padded.iter().map(|&n| n as i32));
             } else {
                 varint(run.len() * 2, &mut bytes);

@@ -93,8 +93,8 @@ impl ParquetSource {
             let Ok(field) = self.schema.field_with_name(name) else { return Ok(From::Nowhere) };
             let keyed = matches!(read_as, ReadAs::Text | ReadAs::Number);
             let chunk = chunks.iter().find(|chunk| chunk.column_path().parts() == std::slice::from_ref(name));
-            let flat =
-                chunk.and_then(|chunk| FlatColumn::open(&file.file, file.len, chunk, field.data_type(), keyed));
+            let flat = chunk
+                .and_then(|chunk| FlatColumn::open(&file.file, file.len, chunk, field.data_type(), keyed));
             flat.map_or(Ok(From::Arrow), |column| column.map(|column| From::Flat(Box::new(column))))
         };
         request.columns.iter().map(from).collect()
@@ -236,7 +236,8 @@ impl Source for ParquetSource {
         let at_place = |e: ParquetError| or_encrypted(unreadable(&e), &self.path).at(place.clone());
         let columns = self.flat_columns(group, &file, request).map_err(at_place)?;
         let others = request.columns.iter().zip(&columns).filter(|(_, from)| matches!(from, From::Arrow));
-        let others = Request { columns: others.map(|(column, _)| column.clone()).collect(), ..request.clone() };
+        let others =
+            Request { columns: others.map(|(column, _)| column.clone()).collect(), ..request.clone() };
         let arrow = (!others.columns.is_empty()).then(|| self.arrow_reader(file, split, &others));
         let mut stream = ParquetStream {
             columns,
@@ -266,4 +267,3 @@ impl Source for ParquetSource {
             .sum()
     }
 }
-

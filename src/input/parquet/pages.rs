@@ -110,7 +110,9 @@ impl Unpacker {
                 out.copy_from_slice(packed);
                 out.len()
             }
-            Compression::SNAPPY => self.snappy.decompress(packed, out).map_err(|e| damaged(&e.to_string()))?,
+            Compression::SNAPPY => {
+                self.snappy.decompress(packed, out).map_err(|e| damaged(&e.to_string()))?
+            }
             Compression::ZSTD(_) => {
                 self.zstd.decompress_to_buffer(packed, out).map_err(|e| damaged(&e.to_string()))?
             }
@@ -182,7 +184,12 @@ impl Pages {
     }
 
     /// Puts the page's bytes, unpacked, and slack behind them into `page`. Returns their number.
-    pub(super) fn body(&mut self, header: &Header, unpacker: &mut Unpacker, page: &mut Vec<u8>) -> Result<usize> {
+    pub(super) fn body(
+        &mut self,
+        header: &Header,
+        unpacker: &mut Unpacker,
+        page: &mut Vec<u8>,
+    ) -> Result<usize> {
         if self.fill(header.packed_bytes)? < header.packed_bytes {
             return Err(damaged("a page ends behind its column's end"));
         }

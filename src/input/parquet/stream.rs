@@ -62,9 +62,7 @@ impl BatchStream for ParquetStream {
                     Some((batch.schema_ref().fields()[index].clone(), batch.column(index).clone()))
                 }),
                 From::Flat(column) => match column.read(rows, &mut self.unpacker) {
-                    Ok(array) => {
-                        Some((Arc::new(Field::new(name, array.data_type().clone(), true)), array))
-                    }
+                    Ok(array) => Some((Arc::new(Field::new(name, array.data_type().clone(), true)), array)),
                     Err(error) => {
                         let name = name.clone();
                         return Err(self.damaged(&error.to_string()).in_column(&name));
