@@ -46,6 +46,7 @@ path, threads = sys.argv[1:3]
 start = time.perf_counter()
 db = duckdb.connect(config={"threads": int(threads)})
 table = f"read_parquet('{path}/*.parquet')"
+db.execute("set enable_progress_bar = false")
 columns = db.sql(f"describe select * from {table}").fetchall()
 sums = ", ".join(f'sum(length("{c[0]}"))' if c[1] == "VARCHAR" else f'sum("{c[0]}")' for c in columns)
 db.sql(f"select {sums} from {table}").fetchall()
