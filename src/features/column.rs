@@ -7,6 +7,7 @@ use super::bins;
 use super::codes::{Dictionaries, encode_categories};
 use super::encode::SplitCache;
 use super::maps::MapEncoder;
+use super::numbers::encode_numbers;
 use super::plan::{TimePart, Use};
 use super::scale::Scale;
 use super::text::TextEncoder;
@@ -78,24 +79,17 @@ impl ColumnEncoder {
         match &self.work {
             Work::Number { scale, flag_missing } => {
                 expect_numbers(array)?;
-                let (origin, factor) = scale.linear_step();
                 let rows = array.len();
-                let target = &mut chunk.dense_mut(self.dense)[..rows];
-                for_each_number(array, |row, x| {
-                    target[row] = x.map_or(f32::NAN, |x| ((x - origin) * factor) as f32);
-                })?;
+                let last = &mut cache.numbers[index];
                 if *flag_missing {
-                    let (target, flags) = chunk.dense_pair_mut(self.dense);
-                    scale.finish(&mut target[..rows], |row, missing| {
-                        flags[row] = f32::from(u8::from(missing))
-                    });
+                    let (features, flags) = chunk.dense_pair_mut(self.dense);
+                    encode_numbers(array, scale, last, &mut features[..rows], Some(&mut flags[..rows]))
                 } else {
-                    scale.finish(target, |_, _| ());
+                    encode_numbers(array, scale, last, &mut chunk.dense_mut(self.dense)[..rows], None)
                 }
-                Ok(())
             }
             Work::Category(vocabulary) => {
-                let codes = &mut chunk.slots[self.slot];
+                let codes = &mut chunk.slots_mut(self.slot)[..array.len()];
                 encode_categories(
                     array,
                     vocabulary,
@@ -107,7 +101,7 @@ impl ColumnEncoder {
             Work::List(vocabulary) => {
                 let lists = Lists::of(array)?;
                 let codes = &mut cache.scratch;
-                codes.clear();
+                codes.resize(lists.items.len(), MISSING);
                 encode_categories(
                     &lists.items,
                     vocabulary,
@@ -154,8 +148,8 @@ impl ColumnEncoder {
             Work::Time(parts) => self.encode_time(array, parts, chunk),
             Work::Bins(edges) => {
                 expect_numbers(array)?;
-                let codes = &mut chunk.slots[self.slot];
-                for_each_number(array, |_, x| codes.push(bins::code(edges, x)))
+                let codes = &mut chunk.slots_mut(self.slot)[..array.len()];
+                for_each_number(array, |row, x| codes[row] = bins::code(edges, x))
             }
             Work::Text(encoder) => {
                 let text = &mut cache.texts[index];
@@ -183,14 +177,14 @@ impl ColumnEncoder {
                     dense += 1;
                 }
                 TimePart::Month | TimePart::Weekday | TimePart::Hour => {
-                    let codes = &mut chunk.slots[slot];
-                    for_each_time(array, |_, t| {
+                    let codes = &mut chunk.slots_mut(slot)[..array.len()];
+                    for_each_time(array, |row, t| {
                         let date = t.and_then(|t| DateTime::from_timestamp(t, 0));
-                        codes.push(date.map_or(MISSING, |date| match part {
+                        codes[row] = date.map_or(MISSING, |date| match part {
                             TimePart::Month => date.month(),
                             TimePart::Weekday => date.weekday().number_from_monday(),
                             TimePart::Hour | TimePart::Trend { .. } => date.hour() + 1,
-                        }));
+                        });
                     })?;
                     slot += 1;
                 }

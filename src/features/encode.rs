@@ -8,6 +8,7 @@ use super::codes::{Dictionaries, Dictionary};
 use super::column::{ColumnEncoder, Work};
 use super::cross::{CrossEncoder, Parent};
 use super::maps::MapCache;
+use super::numbers::Known;
 use super::plan::{Plan, Use};
 use super::target::{LabelCache, Labels};
 use super::text::TextCache;
@@ -69,6 +70,8 @@ pub struct SplitCache {
     /// The dictionaries last met, one for each column: within a split the batches share their
     /// dictionaries, so each distinct text is hashed once.
     pub(super) dictionaries: Vec<Option<Dictionary>>,
+    /// The same for columns of numbers.
+    pub(super) numbers: Vec<Option<Known>>,
     pub(super) maps: Vec<MapCache>,
     pub(super) texts: Vec<TextCache>,
     pub(super) scratch: Vec<u32>,
@@ -176,6 +179,7 @@ impl Encoder {
         chunk.reset(rows);
         let columns = self.columns.len() + self.hidden.len();
         cache.dictionaries.resize_with(columns, || None);
+        cache.numbers.resize_with(columns, || None);
         cache.maps.resize_with(columns, MapCache::default);
         cache.texts.resize_with(columns, TextCache::default);
         let encode = |column: &ColumnEncoder, i: usize, cache: &mut SplitCache, chunk: &mut Chunk| {
@@ -191,7 +195,9 @@ impl Encoder {
             for (i, column) in self.hidden.iter().enumerate() {
                 encode(column, self.columns.len() + i, cache, &mut hidden)?;
             }
-            self.crosses.iter().for_each(|cross| cross.encode(chunk, &hidden));
+            hidden.set_rows(rows);
+            chunk.set_rows(rows);
+            self.crosses.iter().for_each(|cross| cross.encode(chunk, &hidden, &mut cache.scratch));
             cache.hidden = Some(hidden);
         }
         let labels = &batch.columns()[self.inputs.len()..];
@@ -215,17 +221,17 @@ pub enum ReadHint {
 }
 
 impl CrossColumn {
-    fn encode(&self, chunk: &mut Chunk, hidden: &Chunk) {
-        let mut codes = std::mem::take(&mut chunk.slots[self.slot]);
+    fn encode(&self, chunk: &mut Chunk, hidden: &Chunk, codes: &mut Vec<u32>) {
         let parents: Vec<&[u32]> = self
             .parents
             .iter()
             .map(|parent| match parent {
-                ParentSlot::Shown(slot) => chunk.slots[*slot].as_slice(),
-                ParentSlot::Hidden(slot) => hidden.slots[*slot].as_slice(),
+                ParentSlot::Shown(slot) => chunk.slots(*slot),
+                ParentSlot::Hidden(slot) => hidden.slots(*slot),
             })
             .collect();
-        self.encoder.encode(&parents, &mut codes);
-        chunk.slots[self.slot] = codes;
+        codes.clear();
+        self.encoder.encode(&parents, codes);
+        chunk.slots_mut(self.slot)[..codes.len()].copy_from_slice(codes);
     }
 }

@@ -85,19 +85,22 @@ impl MapEncoder {
     ) -> Result<()> {
         let maps = Maps::of(array)?;
         maps.numbers(&mut cache.numbers)?;
-        cache.codes.clear();
         match integers(&maps.keys)? {
             Some(keys) => {
+                cache.codes.clear();
                 let mut code = |key| cache.small.find(key, |digits| self.vocabulary.code(digits));
                 cache.codes.extend(keys.iter().map(|key| key.map_or(MISSING, &mut code)));
             }
-            None => encode_categories(
-                &maps.keys,
-                &self.vocabulary,
-                shared,
-                &mut cache.dictionary,
-                &mut cache.codes,
-            )?,
+            None => {
+                cache.codes.resize(maps.keys.len(), MISSING);
+                encode_categories(
+                    &maps.keys,
+                    &self.vocabulary,
+                    shared,
+                    &mut cache.dictionary,
+                    &mut cache.codes,
+                )?;
+            }
         }
         for row in 0..array.len() {
             for entry in maps.lists.row(row) {

@@ -18,6 +18,7 @@ mod keys;
 mod limits;
 mod maps;
 mod mixing;
+mod numbers;
 mod overrides;
 mod plan;
 mod profile;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::Array2;
+use super::block::Block;
 
 /// Set in a code that is a hash (of a category the plan does not know); clear in a code that is
 /// the index of a known category. The hash keeps its other 31 bits and is masked at use, so that
@@ -106,10 +106,10 @@ pub struct Chunk {
     pub weights: Vec<f32>,
     /// What is added to the margins; empty if that is nothing.
     pub offsets: Vec<f32>,
-    /// Numbers, shape `[dense, capacity]`; of each row of this array the first `rows` count.
-    dense: Array2<f32>,
-    /// Codes of the category columns, each of `rows`.
-    pub slots: Vec<Vec<u32>>,
+    /// Numbers; of each column the first `rows` count.
+    dense: Block<f32>,
+    /// Codes of the category columns; of each the first `rows` count.
+    slots: Block<u32>,
     /// The list columns.
     pub lists: Vec<ListColumn>,
 }
@@ -123,8 +123,8 @@ impl Chunk {
             labels: Vec::with_capacity(capacity),
             weights: Vec::new(),
             offsets: Vec::new(),
-            dense: Array2::zeros((shape.dense, capacity)),
-            slots: (0..shape.slots).map(|_| Vec::with_capacity(capacity)).collect(),
+            dense: Block::new(shape.dense, capacity),
+            slots: Block::new(shape.slots, capacity),
             lists: (0..shape.lists).map(|_| ListColumn::new()).collect(),
         }
     }
@@ -141,16 +141,15 @@ impl Chunk {
 
     /// Most rows that the chunk takes.
     pub fn capacity(&self) -> usize {
-        self.dense.ncols()
+        self.dense.capacity()
     }
 
     /// Bytes of memory held.
     pub fn bytes(&self) -> usize {
         let list = |l: &ListColumn| l.offsets.capacity() + l.codes.capacity() + l.values.capacity();
         let lists: usize = self.lists.iter().map(list).sum();
-        let slots: usize = self.slots.iter().map(Vec::capacity).sum();
         let labels = self.labels.capacity() + self.weights.capacity() + self.offsets.capacity();
-        4 * (self.dense.len() + slots + lists + labels)
+        4 * (self.dense.len() + self.slots.len() + lists + labels)
     }
 
     /// Empties the chunk and makes room for at least `capacity` rows.
@@ -159,39 +158,46 @@ impl Chunk {
         self.labels.clear();
         self.weights.clear();
         self.offsets.clear();
-        if self.dense.ncols() < capacity {
-            self.dense = Array2::zeros((self.shape.dense, capacity));
+        if self.capacity() < capacity {
+            self.dense = Block::new(self.shape.dense, capacity);
+            self.slots = Block::new(self.shape.slots, capacity);
         }
-        self.slots.iter_mut().for_each(Vec::clear);
         self.lists.iter_mut().for_each(ListColumn::clear);
     }
 
     /// Declares `rows` rows to be there, after every column was filled with as many.
     pub fn set_rows(&mut self, rows: usize) {
         debug_assert!(rows <= self.capacity());
-        debug_assert!(self.slots.iter().all(|s| s.len() == rows));
         debug_assert!(self.lists.iter().all(|l| l.offsets.len() == rows + 1));
         debug_assert!(self.lists.iter().all(|l| l.values.is_empty() || l.values.len() == l.codes.len()));
         self.rows = rows;
     }
 
     /// The numbers of dense column `column`, `rows` of them.
+    #[inline(always)]
     pub fn dense(&self, column: usize) -> &[f32] {
-        let capacity = self.dense.ncols();
-        &self.dense.as_slice().unwrap_or_default()[column * capacity..][..self.rows]
+        &self.dense.column(column)[..self.rows]
     }
 
     /// Room for the numbers of dense column `column`, `capacity` of them.
     pub fn dense_mut(&mut self, column: usize) -> &mut [f32] {
-        let capacity = self.dense.ncols();
-        &mut self.dense.as_slice_mut().unwrap_or_default()[column * capacity..][..capacity]
+        self.dense.column_mut(column)
     }
 
     /// Room for the numbers of dense columns `column` and `column + 1`.
     pub fn dense_pair_mut(&mut self, column: usize) -> (&mut [f32], &mut [f32]) {
-        let capacity = self.dense.ncols();
-        let all = self.dense.as_slice_mut().unwrap_or_default();
-        all[column * capacity..][..2 * capacity].split_at_mut(capacity)
+        self.dense.pair_mut(column)
+    }
+
+    /// The codes of category column `column`, `rows` of them.
+    #[inline(always)]
+    pub fn slots(&self, column: usize) -> &[u32] {
+        &self.slots.column(column)[..self.rows]
+    }
+
+    /// Room for the codes of category column `column`, `capacity` of them.
+    pub fn slots_mut(&mut self, column: usize) -> &mut [u32] {
+        self.slots.column_mut(column)
     }
 
     /// Appends the rows that `rows` names as `(index in from, row)`, in that order.
@@ -213,8 +219,12 @@ impl Chunk {
                 *t = sources[c as usize][r as usize];
             }
         }
-        for (column, target) in self.slots.iter_mut().enumerate() {
-            target.extend(rows.iter().map(|&(c, r)| from[c as usize].slots[column][r as usize]));
+        for column in 0..self.shape.slots {
+            let sources: Vec<&[u32]> = from.iter().map(|chunk| chunk.slots(column)).collect();
+            let target = &mut self.slots_mut(column)[start..start + rows.len()];
+            for (t, &(c, r)) in target.iter_mut().zip(rows) {
+                *t = sources[c as usize][r as usize];
+            }
         }
         for (column, target) in self.lists.iter_mut().enumerate() {
             for &(c, r) in rows {
@@ -238,8 +248,9 @@ impl Chunk {
             let source = &from.dense(column)[start..end];
             self.dense_mut(column)[at..at + end - start].copy_from_slice(source);
         }
-        for (target, source) in self.slots.iter_mut().zip(&from.slots) {
-            target.extend_from_slice(&source[start..end]);
+        for column in 0..self.shape.slots {
+            let source = &from.slots(column)[start..end];
+            self.slots_mut(column)[at..at + end - start].copy_from_slice(source);
         }
         for (target, source) in self.lists.iter_mut().zip(&from.lists) {
             target.extend(source, start..end);
@@ -260,7 +271,7 @@ mod tests {
             chunk.offsets.push(-0.5 * r as f32);
             chunk.dense_mut(0)[r] = 0.5 * r as f32;
             chunk.dense_mut(1)[r] = -(r as f32);
-            chunk.slots[0].push(r as u32 * 7);
+            chunk.slots_mut(0)[r] = r as u32 * 7;
             chunk.lists[0].codes.extend((0..r as u32 % 3).map(|i| i + r as u32));
             chunk.lists[0].end_row();
             chunk.lists[1].codes.extend((0..r as u32 % 4).map(|i| i * r as u32));

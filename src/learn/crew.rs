@@ -142,7 +142,9 @@ mod tests {
         for column in 0..shape.dense {
             chunk.dense_mut(column).fill_with(|| random.below(1000) as f32 / 500.0 - 1.0);
         }
-        chunk.slots.iter_mut().for_each(|s| s.extend((0..rows).map(|_| HASHED | random.below(999) as u32)));
+        for column in 0..shape.slots {
+            chunk.slots_mut(column).fill_with(|| HASHED | random.below(999) as u32);
+        }
         for _ in 0..rows {
             chunk.lists[0].codes.extend((0..random.below(4)).map(|code| code as u32));
             chunk.lists[0].end_row();

@@ -137,14 +137,15 @@ impl Linear {
         for (column, weights) in self.weights.dense.chunks_exact(lanes).enumerate() {
             chunk.dense(column).iter().enumerate().for_each(|(row, &x)| add(row, x, weights));
         }
-        for (t, codes) in chunk.slots.iter().enumerate() {
+        let slots = chunk.shape().slots;
+        for t in 0..slots {
             let weights = &self.weights.tables[t];
-            for (row, &code) in codes.iter().enumerate() {
+            for (row, &code) in chunk.slots(t).iter().enumerate() {
                 add(row, 1.0, &weights[self.index(t, code) * lanes..][..lanes]);
             }
         }
         for (l, list) in chunk.lists.iter().enumerate() {
-            self.each_in_list(chunk.slots.len() + l, list, chunk.rows(), &mut add);
+            self.each_in_list(slots + l, list, chunk.rows(), &mut add);
         }
     }
 

@@ -5,6 +5,7 @@
 //! mini-batch after the other; out come margins (for the progressive [`metrics`]) and, at the end,
 //! the [`Weights`] of a [`Linear`] model.
 
+mod block;
 mod chunk;
 mod crew;
 mod form;
@@ -15,6 +16,7 @@ mod linear;
 mod loss;
 pub mod metrics;
 mod objective;
+mod octets;
 mod optimizer;
 mod penalty;
 mod record;

@@ -143,10 +143,11 @@ impl Objective {
             let records = (self.ends[table + 1] - self.ends[table]) / lanes;
             self.ends[table] + super::linear::index(self.known[table], records, code) * lanes
         };
-        for (table, codes) in chunk.slots.iter().enumerate() {
-            codes.iter().enumerate().for_each(|(row, &code)| f(row, 1.0, place(table, code)));
+        let slots = chunk.shape().slots;
+        for table in 0..slots {
+            chunk.slots(table).iter().enumerate().for_each(|(row, &code)| f(row, 1.0, place(table, code)));
         }
-        for (list, table) in chunk.lists.iter().zip(chunk.slots.len()..) {
+        for (list, table) in chunk.lists.iter().zip(slots..) {
             for row in 0..chunk.rows() {
                 let values = list.values.get(list.span(row..row + 1)).unwrap_or_default();
                 for (i, &code) in list.row(row).iter().enumerate() {
@@ -221,7 +222,7 @@ mod tests {
             for column in 0..2 {
                 chunk.dense_mut(column)[row] = random.below(1000) as f32 / 250.0 - 2.0;
             }
-            chunk.slots[0].push(if row % 3 == 0 { HASHED | row as u32 } else { row as u32 % 3 });
+            chunk.slots_mut(0)[row] = if row % 3 == 0 { HASHED | row as u32 } else { row as u32 % 3 };
             chunk.lists[0].codes.push(1);
             chunk.lists[0].values.push(0.25 * random.below(8) as f32);
             chunk.lists[0].end_row();

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use super::chunk::Chunk;
 use super::form::Form;
-use super::kernels::prefetch;
+use super::kernels::{prefetch, prefetch_all};
+use super::octets::Octets;
 use super::optimizer::Rule;
 use super::record::Record;
 use super::step::Step;
@@ -25,7 +26,7 @@ impl Codes {
     #[inline(always)]
     fn of(self, chunk: &Chunk, rows: Range<usize>) -> &[u32] {
         match self {
-            Codes::Slots(column) => &chunk.slots[column][rows],
+            Codes::Slots(column) => &chunk.slots(column)[rows],
             Codes::List(column) => {
                 let list = &chunk.lists[column];
                 &list.codes[list.span(rows)]
@@ -48,8 +49,9 @@ pub(crate) struct Shard<const K: usize> {
 }
 
 impl<const K: usize> Shard<K> {
-    /// Sums this shard's part of the margins of `rows` into `self.part`, and has the records of the
-    /// rows that come next brought near.
+    /// Sums this shard's part of the margins of `rows` into `self.part`, and has what the mini-batches to come need
+    /// brought near.
+    #[inline(always)]
     pub(crate) fn forward<R: Rule, F: Form<K>>(
         &mut self,
         step: &Step<R, K>,
@@ -58,44 +60,64 @@ impl<const K: usize> Shard<K> {
         rows: Range<usize>,
     ) {
         let blocks = form.blocks();
+        // The records of the next mini-batch, and the rows of the one after that, which tell its records.
+        let next = rows.end..(rows.end + rows.len()).min(chunk.rows());
+        let after = next.end..(next.end + rows.len()).min(chunk.rows());
         let part = &mut self.part;
         part.clear();
         part.resize(rows.len() * blocks, [0.0; K]);
         for (column, record) in &self.dense {
-            for (sums, &x) in part.chunks_exact_mut(blocks).zip(&chunk.dense(*column)[rows.clone()]) {
-                form.forward(sums, x, record);
+            let x = chunk.dense(*column);
+            prefetch_all(&x[after.clone()]);
+            let x = &x[rows.clone()];
+            if F::IS_LINEAR && blocks == 1 {
+                let weight = record[0].weight;
+                part.iter_mut().zip(x).for_each(|(sum, &x)| add(sum, &weight.map(|w| x * w)));
+            } else {
+                part.chunks_exact_mut(blocks).zip(x).for_each(|(sums, &x)| form.forward(sums, x, record));
             }
         }
-        let next = rows.end..(rows.end + rows.len()).min(chunk.rows());
         for (codes, table) in &mut self.tables {
+            let places = table.places();
             if table.bytes() > PREFETCH_BYTES {
+                let records = table.blocks();
                 for &code in codes.of(chunk, next.clone()) {
-                    table.record(table.index(code), blocks).iter().for_each(prefetch);
+                    record(records, places.of(code), blocks).iter().for_each(prefetch);
                 }
             }
             if step.lazy {
+                let (records, current) = table.blocks_mut();
                 for &code in codes.of(chunk, rows.clone()) {
-                    let (record, current) = table.current_mut(table.index(code), blocks);
-                    step.catch_up(record, current, |block| form.model_of(block));
+                    let place = places.of(code);
+                    let record = record_mut(records, place, blocks);
+                    step.catch_up(record, &mut current[place], |block| form.model_of(block));
                 }
             }
-            let part = part.chunks_exact_mut(blocks);
+            let records = table.blocks();
             match codes {
                 Codes::Slots(column) => {
-                    for (sums, &code) in part.zip(&chunk.slots[*column][rows.clone()]) {
-                        form.forward(sums, 1.0, table.record(table.index(code), blocks));
+                    let codes = chunk.slots(*column);
+                    prefetch_all(&codes[after.clone()]);
+                    let codes = &codes[rows.clone()];
+                    if F::IS_LINEAR && blocks == 1 {
+                        let weights = codes.iter().map(|&code| &records[places.of(code)].weight);
+                        part.iter_mut().zip(weights).for_each(|(sum, weight)| add(sum, weight));
+                    } else {
+                        for (sums, &code) in part.chunks_exact_mut(blocks).zip(codes) {
+                            form.forward(sums, 1.0, record(records, places.of(code), blocks));
+                        }
                     }
                 }
                 Codes::List(column) => {
                     let list = &chunk.lists[*column];
-                    for (sums, row) in part.zip(rows.clone()) {
+                    for (sums, row) in part.chunks_exact_mut(blocks).zip(rows.clone()) {
                         if list.values.is_empty() {
                             for &code in list.row(row) {
-                                form.forward(sums, 1.0, table.record(table.index(code), blocks));
+                                form.forward(sums, 1.0, record(records, places.of(code), blocks));
                             }
                         } else {
                             for (code, x) in list.valued(row) {
-                                form.forward(sums, x, table.record(table.index(code), blocks));
+                                form.forward(sums, x, record(records, places.of(code), blocks));
                             }
                         }
                     }
@@ -106,6 +128,7 @@ impl<const K: usize> Shard<K> {
 
     /// Steps this shard's records, given the derivatives of the mini-batch's mean loss with respect to
     /// each row's sums.
+    #[inline(always)]
     pub(crate) fn update<R: Rule, F: Form<K>>(
         &mut self,
         step: &Step<R, K>,
@@ -134,12 +157,14 @@ impl<const K: usize> Shard<K> {
                 }
             }
         }
+        let octets = Octets::new(step);
         for (codes, table) in &mut self.tables {
+            let places = table.places();
+            let (records, current) = table.blocks_mut();
             // First all gradients are summed, so that a category which occurs several times in the
             // mini-batch takes one step with their sum, as the textbook has it.
-            let gather = |table: &mut Table<K>, code: u32, x: f32, d: &[[f32; K]]| {
-                let record = table.record_mut(table.index(code), blocks);
-                for (b, block) in record.iter_mut().enumerate() {
+            let mut gather = |code: u32, x: f32, d: &[[f32; K]]| {
+                for (b, block) in record_mut(records, places.of(code), blocks).iter_mut().enumerate() {
                     let g = form.gradient(b, x, d, block);
                     step.gather(block, &g);
                 }
@@ -147,40 +172,40 @@ impl<const K: usize> Shard<K> {
             let derivatives = derivatives.chunks_exact(blocks);
             match codes {
                 Codes::Slots(column) => {
-                    for (d, &code) in derivatives.zip(&chunk.slots[*column][rows.clone()]) {
-                        gather(table, code, 1.0, d);
+                    for (d, &code) in derivatives.zip(&chunk.slots(*column)[rows.clone()]) {
+                        gather(code, 1.0, d);
                     }
                 }
                 Codes::List(column) => {
                     let list = &chunk.lists[*column];
                     for (d, row) in derivatives.zip(rows.clone()) {
                         if list.values.is_empty() {
-                            list.row(row).iter().for_each(|&code| gather(table, code, 1.0, d));
+                            list.row(row).iter().for_each(|&code| gather(code, 1.0, d));
                         } else {
-                            list.valued(row).for_each(|(code, x)| gather(table, code, x, d));
+                            list.valued(row).for_each(|(code, x)| gather(code, x, d));
                         }
                     }
                 }
             }
             let codes = codes.of(chunk, rows.clone());
-            table.count(codes.len());
-            if step.defer {
-                continue;
-            }
             if step.lazy {
-                for &code in codes {
-                    let (record, current) = table.current_mut(table.index(code), blocks);
-                    if *current == step.number {
-                        *current += 1;
-                        take(step, form, record);
+                for place in codes.iter().map(|&code| places.of(code)) {
+                    if current[place] == step.number {
+                        current[place] += 1;
+                        take(step, form, record_mut(records, place, blocks));
                     }
                 }
-            } else {
+            } else if !step.defer {
                 // A second visit finds the gradient zero and changes nothing: cheaper than a branch.
-                for &code in codes {
-                    take(step, form, table.record_mut(table.index(code), blocks));
+                if K == 1 && blocks == 1 {
+                    octets.take(records, places, codes);
+                } else {
+                    for &code in codes {
+                        take(step, form, record_mut(records, places.of(code), blocks));
+                    }
                 }
             }
+            table.count(codes.len());
         }
     }
 
@@ -244,6 +269,17 @@ impl<const K: usize> Shard<K> {
             part: Vec::new(),
         }
     }
+}
+
+/// The blocks of a record, of which there are `blocks`.
+#[inline(always)]
+fn record<const K: usize>(records: &[Record<K>], place: usize, blocks: usize) -> &[Record<K>] {
+    &records[place * blocks..][..blocks]
+}
+
+#[inline(always)]
+fn record_mut<const K: usize>(records: &mut [Record<K>], place: usize, blocks: usize) -> &mut [Record<K>] {
+    &mut records[place * blocks..][..blocks]
 }
 
 /// Takes a record's step along the gradient that it has gathered.

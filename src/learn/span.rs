@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::chunk::Chunk;
 use super::crew::Board;
 use super::form::Form;
+use super::kernels::{self, Kernel};
 use super::loss::Loss;
 use super::optimizer::Rule;
 use super::record::Record;
@@ -28,6 +29,22 @@ pub(crate) struct Span<'a, R, F, const K: usize> {
     pub(crate) hands: usize,
 }
 
+/// The work of one hand.
+struct Work<'a, 'b, R, F, const K: usize> {
+    span: &'b Span<'a, R, F, K>,
+    mine: &'b mut [Shard<K>],
+    first: usize,
+    bias: &'b mut [Record<K>],
+    margins: &'b mut Vec<f32>,
+}
+
+impl<R: Rule, F: Form<K>, const K: usize> Kernel for Work<'_, '_, R, F, K> {
+    #[inline(always)]
+    fn run(self) {
+        self.span.run(self.mine, self.first, self.bias, self.margins);
+    }
+}
+
 impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
     /// One hand's work: all mini-batches, on the shards `mine`, of which the first is number `first`, with a
     /// bias of its own. Appends each row's margins to `margins`.
@@ -38,6 +55,11 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
         bias: &mut [Record<K>],
         margins: &mut Vec<f32>,
     ) {
+        kernels::run(Work { span: self, mine, first, bias, margins });
+    }
+
+    #[inline(always)]
+    fn run(&self, mine: &mut [Shard<K>], first: usize, bias: &mut [Record<K>], margins: &mut Vec<f32>) {
         let _watch = self.board.watch();
         let blocks = self.form.blocks();
         let mut step = self.step;

@@ -20,6 +20,22 @@ pub(crate) struct Table<const K: usize> {
     until_check: usize,
 }
 
+/// Where codes find their records, to be held in registers by a loop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places {
+    known: u32,
+    mask: u32,
+}
+
+impl Places {
+    /// The record's index for a code.
+    #[inline(always)]
+    pub(crate) fn of(self, code: u32) -> usize {
+        let hashed = self.known + (code & self.mask);
+        (if code & HASHED == 0 { code } else { hashed }) as usize
+    }
+}
+
 /// Records a table may double to at the most: hashes have 31 bits.
 const MOST_BITS: u32 = 30;
 /// A table doubles when more than this share of its hashed records is in use: with n categories
@@ -50,21 +66,10 @@ impl<const K: usize> Table<K> {
         }
     }
 
-    /// The record's index for a code.
+    /// Where codes find their records.
     #[inline(always)]
-    pub(crate) fn index(&self, code: u32) -> usize {
-        if code & HASHED == 0 { code as usize } else { self.known + (code & self.mask) as usize }
-    }
-
-    /// The blocks of a record, of which there are `blocks`.
-    #[inline(always)]
-    pub(crate) fn record(&self, index: usize, blocks: usize) -> &[Record<K>] {
-        &self.records[index * blocks..][..blocks]
-    }
-
-    #[inline(always)]
-    pub(crate) fn record_mut(&mut self, index: usize, blocks: usize) -> &mut [Record<K>] {
-        &mut self.records[index * blocks..][..blocks]
+    pub(crate) fn places(&self) -> Places {
+        Places { known: self.known as u32, mask: self.mask }
     }
 
     /// All blocks, record by record.
@@ -75,11 +80,6 @@ impl<const K: usize> Table<K> {
     /// All blocks, and the step up to which each record is current, if that is kept.
     pub(crate) fn blocks_mut(&mut self) -> (&mut [Record<K>], &mut [u64]) {
         (&mut self.records, &mut self.current)
-    }
-
-    #[inline(always)]
-    pub(crate) fn current_mut(&mut self, index: usize, blocks: usize) -> (&mut [Record<K>], &mut u64) {
-        (&mut self.records[index * blocks..][..blocks], &mut self.current[index])
     }
 
     pub(crate) fn known(&self) -> usize {
@@ -160,11 +160,12 @@ mod tests {
     fn doubling_loses_no_weight_and_marks_the_copies_untouched() {
         let mut table = Table::<2>::new(3, 4, 2, None, |_, _| Record::ZERO);
         for code in 0..200u32 {
-            let index = table.index(HASHED | code.wrapping_mul(2_654_435_761));
-            table.record_mut(index, 2)[1].weight[0] = index as f32;
-            table.record_mut(index, 2)[0].gradient = [0.0; 2];
+            let index = table.places().of(HASHED | code.wrapping_mul(2_654_435_761));
+            let records = table.blocks_mut().0;
+            records[2 * index + 1].weight[0] = index as f32;
+            records[2 * index].gradient = [0.0; 2];
         }
-        table.record_mut(1, 2)[0].weight[0] = 0.5;
+        table.blocks_mut().0[2].weight[0] = 0.5;
         table.count(1000);
         assert!(table.wants_to_grow());
         let before = table.clone();
@@ -172,10 +173,10 @@ mod tests {
         assert_eq!(table.blocks().len(), 2 * (3 + 32));
         for code in 0..5000u32 {
             let code = HASHED | code.wrapping_mul(2_654_435_761);
-            let (after, before) = (table.record(table.index(code), 2), before.record(before.index(code), 2));
-            assert_eq!(after[1].weight, before[1].weight);
+            let weight = |table: &Table<2>| table.blocks()[2 * table.places().of(code) + 1].weight;
+            assert_eq!(weight(&table), weight(&before));
         }
-        assert_eq!(table.record(1, 2)[0].weight[0], 0.5);
+        assert_eq!(table.blocks()[2].weight[0], 0.5);
         table.count(100_000);
         assert!(!table.wants_to_grow(), "copies count as used only once they are touched");
     }

@@ -95,8 +95,8 @@ fn leaks(plan: &Plan, rows: &Chunk) -> Vec<String> {
         }
     }
     for (t, name) in plan.table_columns().into_iter().enumerate() {
-        let values = || match t.checked_sub(rows.slots.len()) {
-            None => rows.slots[t].iter().map(|&code| u64::from(code)).collect(),
+        let values = || match t.checked_sub(rows.shape().slots) {
+            None => rows.slots(t).iter().map(|&code| u64::from(code)).collect(),
             Some(l) => list_values(&rows.lists[l], rows.rows()),
         };
         match columns.get(name) {

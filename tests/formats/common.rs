@@ -96,7 +96,7 @@ pub(crate) fn encoded(dataset: &Dataset, plan: &Plan, batch_rows: usize) -> Resu
         for r in 0..chunk.rows() {
             rows.push((
                 (0..shape.dense).map(|c| chunk.dense(c)[r].to_bits()).collect(),
-                chunk.slots.iter().map(|s| s[r]).collect(),
+                (0..shape.slots).map(|c| chunk.slots(c)[r]).collect(),
                 chunk.lists.iter().map(|list| codes_and_values(list, r)).collect(),
                 chunk.labels[r].to_bits(),
             ));

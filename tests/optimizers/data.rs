@@ -72,8 +72,8 @@ pub(crate) fn rows(shape: Shape, loss: Loss, offsets: bool) -> (Chunk, Check) {
         for (column, x) in numbers.into_iter().enumerate().take(shape.dense) {
             chunk.dense_mut(column)[row] = x as f32 / 256.0;
         }
-        if let Some(slots) = chunk.slots.first_mut() {
-            slots.push(category as u32);
+        if shape.slots > 0 {
+            chunk.slots_mut(0)[row] = category as u32;
         }
         if let Some(list) = chunk.lists.first_mut() {
             list.codes.extend(codes.iter().map(|&code| code as u32));
@@ -181,7 +181,7 @@ pub(crate) fn combinations() -> impl Iterator<Item = (Settings, String)> {
 /// All columns, half of the categories unknown to the plan, so that their table grows on the way.
 pub(crate) fn mixed_rows(settings: &Settings) -> Chunk {
     let (mut chunk, _) = rows(settings.shape, settings.loss, false);
-    for code in chunk.slots[0].iter_mut().filter(|code| **code % 2 == 1) {
+    for code in chunk.slots_mut(0).iter_mut().filter(|code| **code % 2 == 1) {
         *code = HASHED | code.wrapping_mul(0x9E37_79B9);
     }
     chunk

@@ -98,9 +98,9 @@ impl Classes {
         labels: &mut Vec<f32>,
         bad: &mut dyn FnMut(usize, Error) -> Result<()>,
     ) -> Result<()> {
-        codes.clear();
+        codes.resize(array.len(), MISSING);
         if Sort::of(array.data_type()) == Sort::Number && !self.table.numbers.is_empty() {
-            for_each_number(array, |_, x| codes.push(x.map_or(MISSING, |x| self.table.number(x))))?;
+            for_each_number(array, |row, x| codes[row] = x.map_or(MISSING, |x| self.table.number(x)))?;
         } else {
             encode_categories(array, &self.table, &self.dictionaries, last, codes)?;
         }

@@ -71,6 +71,38 @@ kernel!(poisson::poisson_deviance(margins: &[f32], labels: &[f32], out: &mut [f3
 kernel!(softmax::softmax(margins: &mut [f32], classes: usize));
 kernel!(softmax::softmax_loss(margins: &mut [f32], labels: &[f32], losses: &mut [f32]));
 
+/// Work that is compiled for each instruction set: what is inlined into [`Kernel::run`], which must be inlined
+/// itself.
+pub(crate) trait Kernel {
+    /// Does it.
+    fn run(self);
+}
+
+/// Does `kernel`'s work with the widest instructions that this processor has.
+pub(crate) fn run(kernel: impl Kernel) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn avx2(kernel: impl Kernel) {
+        kernel.run();
+    }
+    match Level::best().0 {
+        Set::Baseline => kernel.run(),
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx2 => unsafe { avx2(kernel) },
+    }
+}
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// [`prefetch`] for all cache lines of a slice.
+#[inline(always)]
+pub fn prefetch_all<T>(values: &[T]) {
+    let (first, last) = (values.iter().step_by((LINE / size_of::<T>()).max(1)), values.last());
+    first.chain(last).for_each(prefetch);
+}
+
 /// Asks the processor to bring the cache lines of `value` near. A hint: no effect on results.
 #[inline(always)]
 pub fn prefetch<T>(value: &T) {

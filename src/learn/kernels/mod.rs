@@ -9,7 +9,8 @@ mod math;
 mod poisson;
 mod softmax;
 
-pub use dispatch::{Level, prefetch};
+pub(crate) use dispatch::{Kernel, run};
+pub use dispatch::{Level, prefetch, prefetch_all};
 
 /// Overwrites each margin by the logistic loss's derivative with respect to it: `sigmoid(m) - y`,
 /// with labels `y` of 0 and 1. The slices have the same length.

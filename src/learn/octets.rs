@@ -1,0 +1,61 @@
+//! Octets: the steps of eight records of one lane at a time, so that SIMD runs across records where it can't
+//! across lanes.
+
+use super::optimizer::Rule;
+use super::record::Record;
+use super::step::{MODELS, Step};
+use super::table::Places;
+
+/// Records that take their steps together: as many as AVX2 has lanes.
+const LANES: usize = 8;
+
+/// A step of records of one lane.
+pub(crate) struct Octets<R>(Step<R, LANES>);
+
+impl<R: Rule> Octets<R> {
+    /// The step `step`, of which only the first lane counts.
+    #[inline(always)]
+    pub(crate) fn new<const K: usize>(step: &Step<R, K>) -> Self {
+        let mut lanes = ([[0.0; LANES]; MODELS], [[0.0; LANES]; MODELS]);
+        lanes.0[0] = [step.rates[0][0]; LANES];
+        lanes.1[0] = [step.l2[0][0]; LANES];
+        Octets(step.with_lanes(lanes.0, lanes.1))
+    }
+
+    /// Takes the steps of the records of `codes` along the gradients that they have gathered. A record may occur
+    /// several times, within an octet, too, whose lanes then do the same.
+    #[inline(always)]
+    pub(crate) fn take<const K: usize>(&self, records: &mut [Record<K>], places: Places, codes: &[u32]) {
+        let (octets, rest) = codes.as_chunks::<LANES>();
+        for octet in octets {
+            self.take_one(records, octet.map(|code| places.of(code)));
+        }
+        if let Some(&first) = rest.first() {
+            let mut octet = [first; LANES];
+            octet[..rest.len()].copy_from_slice(rest);
+            self.take_one(records, octet.map(|code| places.of(code)));
+        }
+    }
+
+    #[inline(always)]
+    fn take_one<const K: usize>(&self, records: &mut [Record<K>], places: [usize; LANES]) {
+        let mut octet = Record::<LANES>::ZERO;
+        for (lane, &place) in places.iter().enumerate() {
+            let record = &records[place];
+            octet.weight[lane] = record.weight[0];
+            octet.accumulator[lane] = record.accumulator[0];
+            octet.gradient[lane] = record.gradient[0];
+            octet.drift[lane] = record.drift[0];
+        }
+        let gradient = octet.gradient;
+        self.0.take(&mut octet, 0, gradient);
+        for (lane, &place) in places.iter().enumerate() {
+            records[place] = Record {
+                weight: [octet.weight[lane]; K],
+                accumulator: [octet.accumulator[lane]; K],
+                gradient: [0.0; K],
+                drift: [octet.drift[lane]; K],
+            };
+        }
+    }
+}
