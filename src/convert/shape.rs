@@ -134,7 +134,12 @@ impl Shape {
         let from: Vec<&str> = stored.iter().map(|&index| table.field(index).name().as_str()).collect();
         check_names(config, &fields, &from)?;
         let (stored, by) = (stored.iter().map(|&index| place(index)).collect(), by.map(place));
-        let request = Request { columns, batch_rows: BATCH_ROWS, rejects: config.rejects.is_some() };
+        let request = Request {
+            columns,
+            batch_rows: BATCH_ROWS,
+            rejects: config.rejects.is_some(),
+            ..Request::default()
+        };
         Ok(Shape {
             request,
             schema: Arc::new(Schema::new(fields)),

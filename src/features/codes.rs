@@ -1,5 +1,6 @@
 //! The codes of dictionaries: each distinct text is hashed once for each dictionary, not once for each row.
 
+use std::hint::select_unpredictable;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -43,12 +44,17 @@ impl Dictionaries {
         if let Some((_, codes)) = known {
             return Ok(codes.clone());
         }
-        let mut codes = Vec::with_capacity(values.len());
-        for_each_text(values, |_, text| codes.push(text.map_or(MISSING, |text| vocabulary.code(text))))?;
-        let codes = Arc::new(codes);
+        let codes = Arc::new(codes_of(values, vocabulary)?);
         met.push((Arc::downgrade(values), codes.clone()));
         Ok(codes)
     }
+}
+
+/// The code of each of some values.
+pub(super) fn codes_of(values: &ArrayRef, vocabulary: &impl Codes) -> Result<Vec<u32>> {
+    let mut codes = Vec::with_capacity(values.len());
+    for_each_text(values, |_, text| codes.push(text.map_or(MISSING, |text| vocabulary.code(text))))?;
+    Ok(codes)
 }
 
 /// Writes the code of each row, as many as `codes` has. `last` is the dictionary of the batch before, if it had one.
@@ -59,7 +65,7 @@ pub(super) fn encode_categories(
     last: &mut Option<Dictionary>,
     codes: &mut [u32],
 ) -> Result<()> {
-    let DataType::Dictionary(..) = array.data_type() else {
+    let DataType::Dictionary(key, _) = array.data_type() else {
         return for_each_text(array, |row, text| {
             codes[row] = text.map_or(MISSING, |text| vocabulary.code(text));
         });
@@ -69,50 +75,39 @@ pub(super) fn encode_categories(
         Some((known, by_key)) if same_values(known, values) => by_key,
         _ => &mut last.insert((values.clone(), shared.codes(values, vocabulary)?)).1,
     };
-    for_each_key(array, by_key, MISSING, codes)
-}
-
-/// Writes what stands in `by_key` for the key of each row of a dictionary, `missing` for null.
-pub(super) fn for_each_key<T: Copy>(array: &ArrayRef, by_key: &[T], missing: T, out: &mut [T]) -> Result<()> {
-    let DataType::Dictionary(key, _) = array.data_type() else {
-        return Err(Error::data(format!("found {}, expected a dictionary", array.data_type())));
-    };
     use arrow::datatypes as t;
     match **key {
-        DataType::Int8 => keyed::<t::Int8Type, T>(array, by_key, missing, out),
-        DataType::Int16 => keyed::<t::Int16Type, T>(array, by_key, missing, out),
-        DataType::Int32 => keyed::<t::Int32Type, T>(array, by_key, missing, out),
-        DataType::Int64 => keyed::<t::Int64Type, T>(array, by_key, missing, out),
-        DataType::UInt8 => keyed::<t::UInt8Type, T>(array, by_key, missing, out),
-        DataType::UInt16 => keyed::<t::UInt16Type, T>(array, by_key, missing, out),
-        DataType::UInt32 => keyed::<t::UInt32Type, T>(array, by_key, missing, out),
-        DataType::UInt64 => keyed::<t::UInt64Type, T>(array, by_key, missing, out),
+        DataType::Int8 => keyed::<t::Int8Type>(array, by_key, codes),
+        DataType::Int16 => keyed::<t::Int16Type>(array, by_key, codes),
+        DataType::Int32 => keyed::<t::Int32Type>(array, by_key, codes),
+        DataType::Int64 => keyed::<t::Int64Type>(array, by_key, codes),
+        DataType::UInt8 => keyed::<t::UInt8Type>(array, by_key, codes),
+        DataType::UInt16 => keyed::<t::UInt16Type>(array, by_key, codes),
+        DataType::UInt32 => keyed::<t::UInt32Type>(array, by_key, codes),
+        DataType::UInt64 => keyed::<t::UInt64Type>(array, by_key, codes),
         ref other => return Err(Error::data(format!("found dictionary keys of type {other}"))),
     }
     Ok(())
 }
 
-fn keyed<K: ArrowDictionaryKeyType, T: Copy>(array: &ArrayRef, by_key: &[T], missing: T, out: &mut [T]) {
+fn keyed<K: ArrowDictionaryKeyType>(array: &ArrayRef, by_key: &[u32], codes: &mut [u32]) {
     let keys = array.as_dictionary::<K>().keys();
     // The keys of nulls may be anything.
-    for (out, key) in out.iter_mut().zip(keys.values()) {
-        *out = by_key.get(key.as_usize()).copied().unwrap_or(missing);
-    }
-    let Some(nulls) = keys.nulls() else { return };
+    let of = |key: &K::Native| by_key.get(key.as_usize()).copied().unwrap_or(MISSING);
+    let Some(nulls) = keys.nulls() else {
+        return codes.iter_mut().zip(keys.values()).for_each(|(code, key)| *code = of(key));
+    };
     let bits = nulls.inner().bit_chunks();
-    let (words, rest) = out.as_chunks_mut::<64>();
-    // Gaps come at random: a choice without a branch.
-    for (out, bits) in words.iter_mut().zip(bits.iter()) {
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = if bits >> i & 1 == 1 { *out } else { missing };
+    let words = bits.iter().chain(std::iter::once(bits.remainder_bits()));
+    for ((codes, keys), bits) in codes.chunks_mut(64).zip(keys.values().chunks(64)).zip(words) {
+        for (i, (code, key)) in codes.iter_mut().zip(keys).enumerate() {
+            // Gaps come at random: a branch would be guessed wrong.
+            *code = select_unpredictable(bits >> i & 1 == 1, of(key), MISSING);
         }
-    }
-    for (i, out) in rest.iter_mut().enumerate() {
-        *out = if bits.remainder_bits() >> i & 1 == 1 { *out } else { missing };
     }
 }
 
 /// Whether two arrays are the same memory. Both are held, so an address can't have been used again.
-pub(super) fn same_values(a: &ArrayRef, b: &ArrayRef) -> bool {
+fn same_values(a: &ArrayRef, b: &ArrayRef) -> bool {
     Arc::ptr_eq(a, b) || a.len() == b.len() && a.to_data().ptr_eq(&b.to_data())
 }

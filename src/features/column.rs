@@ -1,17 +1,20 @@
 //! How one column is encoded.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef};
 use chrono::{DateTime, Datelike, Timelike};
 
 use super::bins;
-use super::codes::{Dictionaries, encode_categories};
+use super::codes::{Dictionaries, codes_of, encode_categories};
 use super::encode::SplitCache;
 use super::maps::MapEncoder;
-use super::numbers::encode_numbers;
+use super::numbers::{encode_numbers, expect_numbers, flag_missing};
 use super::plan::{TimePart, Use};
 use super::scale::Scale;
 use super::text::TextEncoder;
-use super::values::{Lists, Sort, for_each_number, for_each_time, is_text, numbers, plain};
+use super::translate::Translate;
+use super::values::{Lists, Sort, for_each_number, for_each_time, numbers};
 use super::vocabulary::{MISSING, Vocabulary};
 use crate::error::{Error, Place, Result};
 use crate::learn::Chunk;
@@ -27,7 +30,7 @@ pub(super) struct ColumnEncoder {
     pub(super) slot: usize,
     pub(super) list: usize,
     pub(super) dictionaries: Dictionaries,
-    pub(super) work: Work,
+    pub(super) work: Arc<Work>,
 }
 
 /// What is to be done with the values of a column.
@@ -67,6 +70,28 @@ impl Work {
     }
 }
 
+/// Categories and numbers can be told from the values of a dictionary: the bits of a number are those of its feature.
+impl Translate for Work {
+    fn translate(&self, values: &ArrayRef) -> Result<Vec<u32>> {
+        match self {
+            Work::Category(vocabulary) => codes_of(values, vocabulary),
+            Work::Number { scale, .. } => {
+                let mut features = vec![0.0; values.len()];
+                encode_numbers(values, scale, &mut features)?;
+                Ok(features.into_iter().map(f32::to_bits).collect())
+            }
+            _ => Err(Error::data("these values have no translation")),
+        }
+    }
+
+    fn missing(&self) -> u32 {
+        match self {
+            Work::Number { .. } => f32::NAN.to_bits(),
+            _ => MISSING,
+        }
+    }
+}
+
 impl ColumnEncoder {
     /// Encodes the column, which is number `index` of the encoder's, into the chunk's columns.
     pub(super) fn encode(
@@ -76,17 +101,12 @@ impl ColumnEncoder {
         cache: &mut SplitCache,
         chunk: &mut Chunk,
     ) -> Result<()> {
-        match &self.work {
+        match &*self.work {
             Work::Number { scale, flag_missing } => {
-                expect_numbers(array)?;
                 let rows = array.len();
-                let last = &mut cache.numbers[index];
-                if *flag_missing {
-                    let (features, flags) = chunk.dense_pair_mut(self.dense);
-                    encode_numbers(array, scale, last, &mut features[..rows], Some(&mut flags[..rows]))
-                } else {
-                    encode_numbers(array, scale, last, &mut chunk.dense_mut(self.dense)[..rows], None)
-                }
+                encode_numbers(array, scale, &mut chunk.dense_mut(self.dense)[..rows])?;
+                self.fill_missing(scale, *flag_missing, rows, chunk);
+                Ok(())
             }
             Work::Category(vocabulary) => {
                 let codes = &mut chunk.slots_mut(self.slot)[..array.len()];
@@ -141,7 +161,7 @@ impl ColumnEncoder {
                         let x = numbers.get(range.start + place).copied().filter(|_| !range.is_empty());
                         target[row] = x.map_or(f32::NAN, |x| ((x - origin) * factor) as f32);
                     }
-                    scale.finish(target, |_, _| ());
+                    scale.finish(target);
                 }
                 Ok(())
             }
@@ -162,6 +182,29 @@ impl ColumnEncoder {
         }
     }
 
+    /// Takes what a translation by [`Work`] gave into the chunk's columns.
+    pub(super) fn take(&self, translated: &[u32], chunk: &mut Chunk) {
+        let rows = translated.len();
+        match &*self.work {
+            Work::Category(_) => chunk.slots_mut(self.slot)[..rows].copy_from_slice(translated),
+            Work::Number { scale, flag_missing } => {
+                let features = &mut chunk.dense_mut(self.dense)[..rows];
+                features.iter_mut().zip(translated).for_each(|(x, &bits)| *x = f32::from_bits(bits));
+                self.fill_missing(scale, *flag_missing, rows, chunk);
+            }
+            _ => unreachable!("nothing else is translated"),
+        }
+    }
+
+    /// Sees to the missing ones among the features in the first rows of a chunk.
+    fn fill_missing(&self, scale: &Scale, flagged: bool, rows: usize, chunk: &mut Chunk) {
+        if flagged {
+            let (features, flags) = chunk.dense_pair_mut(self.dense);
+            flag_missing(&features[..rows], &mut flags[..rows]);
+        }
+        scale.fill(&mut chunk.dense_mut(self.dense)[..rows]);
+    }
+
     fn encode_time(&self, array: &ArrayRef, parts: &[TimePart], chunk: &mut Chunk) -> Result<()> {
         let (mut dense, mut slot) = (self.dense, self.slot);
         for part in parts {
@@ -173,7 +216,7 @@ impl ColumnEncoder {
                         target[row] =
                             t.map_or(f32::NAN, |t| ((t as f64 / 86_400.0 - origin) * factor) as f32);
                     })?;
-                    scale.finish(target, |_, _| ());
+                    scale.finish(target);
                     dense += 1;
                 }
                 TimePart::Month | TimePart::Weekday | TimePart::Hour => {
@@ -192,13 +235,6 @@ impl ColumnEncoder {
         }
         Ok(())
     }
-}
-
-fn expect_numbers(array: &ArrayRef) -> Result<()> {
-    if is_text(plain(&array.slice(0, 0))?.data_type()) {
-        return Err(Error::data("found text, expected numbers, as in the data of the plan"));
-    }
-    Ok(())
 }
 
 /// Removes repeats of neighbours from `codes[start..]`.

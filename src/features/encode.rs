@@ -8,10 +8,10 @@ use super::codes::{Dictionaries, Dictionary};
 use super::column::{ColumnEncoder, Work};
 use super::cross::{CrossEncoder, Parent};
 use super::maps::MapCache;
-use super::numbers::Known;
 use super::plan::{Plan, Use};
 use super::target::{LabelCache, Labels};
 use super::text::TextCache;
+use super::translate::{Translate, translated};
 use super::values::Sort;
 use super::vocabulary::hash;
 use crate::error::Result;
@@ -70,8 +70,6 @@ pub struct SplitCache {
     /// The dictionaries last met, one for each column: within a split the batches share their
     /// dictionaries, so each distinct text is hashed once.
     pub(super) dictionaries: Vec<Option<Dictionary>>,
-    /// The same for columns of numbers.
-    pub(super) numbers: Vec<Option<Known>>,
     pub(super) maps: Vec<MapCache>,
     pub(super) texts: Vec<TextCache>,
     pub(super) scratch: Vec<u32>,
@@ -125,7 +123,15 @@ impl Encoder {
         });
         let name = name.to_string();
         let (dense, slot, list) = (at.dense, at.slots, at.lists);
-        Some(ColumnEncoder { name, input, dense, slot, list, dictionaries: Dictionaries::default(), work })
+        Some(ColumnEncoder {
+            name,
+            input,
+            dense,
+            slot,
+            list,
+            dictionaries: Dictionaries::default(),
+            work: Arc::new(work),
+        })
     }
 
     /// Where the codes of a cross's column are found.
@@ -169,6 +175,17 @@ impl Encoder {
         columns
     }
 
+    /// The translations of these columns: of categories and numbers that nothing else is made of.
+    pub fn translations(&self) -> Vec<Option<Arc<dyn Translate>>> {
+        let of = |input: usize| {
+            let mut users = self.columns.iter().chain(&self.hidden).filter(|column| column.input == input);
+            let (user, other) = (users.next()?, users.next());
+            let can = matches!(*user.work, Work::Category(_) | Work::Number { .. }) && other.is_none();
+            can.then(|| user.work.clone() as Arc<dyn Translate>)
+        };
+        (0..self.inputs.len()).map(of).collect()
+    }
+
     /// Encodes a batch of the columns that [`Encoder::columns`] names (more may follow them) into
     /// `chunk`, whose contents are replaced.
     ///
@@ -179,11 +196,17 @@ impl Encoder {
         chunk.reset(rows);
         let columns = self.columns.len() + self.hidden.len();
         cache.dictionaries.resize_with(columns, || None);
-        cache.numbers.resize_with(columns, || None);
         cache.maps.resize_with(columns, MapCache::default);
         cache.texts.resize_with(columns, TextCache::default);
         let encode = |column: &ColumnEncoder, i: usize, cache: &mut SplitCache, chunk: &mut Chunk| {
-            column.encode(batch.column(column.input), i, cache, chunk).map_err(|e| e.in_column(&column.name))
+            let array = batch.column(column.input);
+            match translated(batch.schema_ref().field(column.input), array) {
+                Some(translated) => {
+                    column.take(translated, chunk);
+                    Ok(())
+                }
+                None => column.encode(array, i, cache, chunk).map_err(|e| e.in_column(&column.name)),
+            }
         };
         for (i, column) in self.columns.iter().enumerate() {
             encode(column, i, cache, chunk)?;

@@ -28,6 +28,7 @@ mod target;
 mod text;
 mod thinned;
 mod tokens;
+mod translate;
 mod values;
 mod vocabulary;
 
@@ -43,3 +44,5 @@ pub use scale::{Form, Scale};
 pub use survey::Survey;
 pub(crate) use target::Tally;
 pub use target::{ClassWeights, LossChoice, Offset, OffsetKind, Target};
+pub use translate::Translate;
+pub(crate) use translate::translated_field;

@@ -102,20 +102,30 @@ impl Scale {
         }
     }
 
-    /// Makes features of what the linear step gave, NaN for missing numbers. Tells `flag` for each
-    /// feature whether its number was missing; NaN, infinities and what is too large for a feature
-    /// count as missing.
-    pub(crate) fn finish(&self, values: &mut [f32], mut flag: impl FnMut(usize, bool)) {
+    /// Makes features of what the linear step gave, NaN for missing numbers. NaN, infinities and what is too large
+    /// for a feature count as missing, too.
+    pub(super) fn features(&self, values: &mut [f32]) {
         if let Form::SignedLog { mean, deviation, .. } = self.form {
             kernels::signed_log(values, mean as f32, (1.0 / deviation) as f32);
         }
-        let fill = self.missing();
         let Limits { low, high } = self.limits.unwrap_or(Limits::NONE);
-        for (row, value) in values.iter_mut().enumerate() {
-            let missing = !value.is_finite();
-            flag(row, missing);
-            *value = if missing { fill } else { value.max(low).min(high) };
+        for value in values {
+            *value = if value.is_finite() { value.max(low).min(high) } else { f32::NAN };
         }
+    }
+
+    /// Puts the feature of a missing number in the place of each NaN.
+    pub(super) fn fill(&self, features: &mut [f32]) {
+        let missing = self.missing();
+        for feature in features {
+            *feature = if feature.is_nan() { missing } else { *feature };
+        }
+    }
+
+    /// Makes features of what the linear step gave, missing numbers included.
+    pub(crate) fn finish(&self, values: &mut [f32]) {
+        self.features(values);
+        self.fill(values);
     }
 
     /// The feature of a missing number.
@@ -211,7 +221,8 @@ mod tests {
         let features = |scale: &Scale, numbers: &[f64]| {
             let (origin, factor) = scale.linear_step();
             let mut features: Vec<f32> = numbers.iter().map(|x| ((x - origin) * factor) as f32).collect();
-            scale.finish(&mut features, |_, missing| assert!(!missing));
+            scale.features(&mut features);
+            assert!(features.iter().all(|feature| !feature.is_nan()));
             features
         };
         for (x, y) in features(&a, &sample).iter().zip(features(&b, &moved)) {

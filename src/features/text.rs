@@ -140,7 +140,7 @@ impl TextEncoder {
             column.end_row();
         })?;
         for (scale, numbers) in self.style.iter().zip(&mut cache.style) {
-            scale.finish(numbers, |_, _| ());
+            scale.finish(numbers);
         }
         Ok(())
     }

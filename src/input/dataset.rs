@@ -15,7 +15,7 @@ use super::options::{ReadOptions, TextFormat};
 use super::parquet::ParquetSource;
 use super::source::{BatchStream, Request, Source, Split};
 use super::spool::{Spool, Spooled, is_standard_input};
-use super::unify::{unify, widened};
+use super::unify::{translating_what_stays, unify, widened};
 use super::{json, libsvm, vw};
 use crate::error::{Error, Result};
 use crate::suggest::no_such_column;
@@ -93,6 +93,7 @@ impl Dataset {
     /// Those of the file.
     pub fn read(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
         let source = &self.sources[split.file];
+        let request = &translating_what_stays(source.schema(), &self.schema, request);
         Ok(widened(source.open(split, request)?, source.schema(), &self.schema, request))
     }
 

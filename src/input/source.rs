@@ -1,12 +1,14 @@
 //! What every format gives: a file is a [`Source`], cut into [`Split`]s, each a stream of batches.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::reject::Reject;
 use crate::error::{Place, Result};
+use crate::features::Translate;
 
 /// A part of one file that can be read on its own, and is the unit of shuffling and of parallel
 /// decoding. Where splits lie depends on the file alone, never on threads or memory.
@@ -62,16 +64,26 @@ pub enum ReadAs {
 }
 
 /// The columns wanted of a split, and the size of its batches.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Names and uses, in the order in which the batches shall hold them.
     pub columns: Vec<(String, ReadAs)>,
+    /// For each column its translation, where one is wanted; may be empty if none is. A format that has no use for it
+    /// gives the column as it is.
+    pub translations: Vec<Option<Arc<dyn Translate>>>,
     /// Most rows of a batch.
     pub batch_rows: usize,
     /// Whether rows that can't be read are left out, to be had from [`BatchStream::take_rejects`],
     /// instead of being errors. Only the text formats have such rows: what can't be read of the
     /// others is no single row.
     pub rejects: bool,
+}
+
+impl Request {
+    /// The translation that is wanted of a column.
+    pub(super) fn translation(&self, column: usize) -> Option<&Arc<dyn Translate>> {
+        self.translations.get(column)?.as_ref()
+    }
 }
 
 /// One file. Opened once for its schema and splits; then each split can be read from any thread.

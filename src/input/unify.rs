@@ -181,13 +181,27 @@ pub(super) fn widened(
     if from.fields() == to.fields() {
         return stream;
     }
-    let wanted = |name: &str| {
-        let (from, to) = (from.field_with_name(name).ok()?, to.field_with_name(name).ok()?);
-        let is_wider = from.data_type() != to.data_type() && has_numbers(to.data_type());
-        is_wider.then(|| to.data_type().clone())
-    };
-    let types: Vec<Option<DataType>> = request.columns.iter().map(|(name, _)| wanted(name)).collect();
+    let types = request.columns.iter().map(|(name, _)| wider_type(from, to, name));
+    let types: Vec<Option<DataType>> = types.collect();
     if types.iter().all(Option::is_none) { stream } else { Box::new(Widened { stream, types }) }
+}
+
+/// The request without the translations of columns that are to be cast first.
+pub(super) fn translating_what_stays(from: &Schema, to: &Schema, request: &Request) -> Request {
+    let mut request = request.clone();
+    if from.fields() != to.fields() {
+        for (translation, (name, _)) in request.translations.iter_mut().zip(&request.columns) {
+            translation.take_if(|_| wider_type(from, to, name).is_some());
+        }
+    }
+    request
+}
+
+/// The type to which the numbers of a column are cast, if that of its file may be narrower.
+fn wider_type(from: &Schema, to: &Schema, name: &str) -> Option<DataType> {
+    let (from, to) = (from.field_with_name(name).ok()?, to.field_with_name(name).ok()?);
+    let is_wider = from.data_type() != to.data_type() && has_numbers(to.data_type());
+    is_wider.then(|| to.data_type().clone())
 }
 
 /// Whether they are numbers or points in time, or lists of them.

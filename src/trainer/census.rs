@@ -46,7 +46,7 @@ pub(super) fn census(
         .field_with_name(&config.target)
         .map_err(|_| Error::usage(format!("there is no column `{}`", config.target)))?;
     let columns = vec![(config.target.clone(), read_as(label_hint(field, &config.overrides)))];
-    let request = Request { columns, batch_rows: BATCH_ROWS, rejects: false };
+    let request = Request { columns, batch_rows: BATCH_ROWS, rejects: false, ..Request::default() };
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(&request),

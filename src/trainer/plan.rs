@@ -224,8 +224,12 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         if is_label { label_hint(field, look.overrides) } else { look.overrides.read_hint(field) }
     };
     let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), read_as(hint(f))));
-    let request =
-        Request { columns: columns.collect(), batch_rows: BATCH_ROWS, rejects: look.skips_bad_rows };
+    let request = Request {
+        columns: columns.collect(),
+        batch_rows: BATCH_ROWS,
+        rejects: look.skips_bad_rows,
+        ..Request::default()
+    };
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(&request),
@@ -332,7 +336,8 @@ mod tests {
     fn write_arrow(from: &Path, to: &Path) {
         let dataset = open(from);
         let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), ReadAs::Native));
-        let request = Request { columns: columns.collect(), batch_rows: 1000, rejects: false };
+        let request =
+            Request { columns: columns.collect(), batch_rows: 1000, rejects: false, ..Request::default() };
         let mut batches = Vec::new();
         for split in dataset.splits() {
             let mut stream = dataset.read(split, &request).unwrap();

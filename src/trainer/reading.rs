@@ -15,7 +15,7 @@ use crate::pipeline::{Budget, Flow, Needs, Weigh};
 /// Most bytes that a chunk of encoded rows should have, and most and fewest rows. It depends on the
 /// plan alone.
 const CHUNK_BYTES: usize = 4 << 20;
-const MOST_ROWS: usize = 8192;
+const MOST_ROWS: usize = 2048;
 const FEWEST_ROWS: usize = 64;
 
 /// Codes that a list is taken to hold when memory is planned.
@@ -29,7 +29,12 @@ pub fn request(encoder: &Encoder, more: &[String]) -> Request {
     columns.extend(more.iter().map(|name| (name.clone(), ReadAs::Native)));
     let plan = encoder.plan();
     let row_bytes = plan.shape().row_bytes(LIST_LENGTH) + margin_bytes(plan);
-    Request { columns, batch_rows: (CHUNK_BYTES / row_bytes).clamp(FEWEST_ROWS, MOST_ROWS), rejects: false }
+    Request {
+        columns,
+        translations: encoder.translations(),
+        batch_rows: (CHUNK_BYTES / row_bytes).clamp(FEWEST_ROWS, MOST_ROWS),
+        rejects: false,
+    }
 }
 
 /// Bytes of a row's margins; a single one is not worth counting.

@@ -23,7 +23,7 @@ pub(crate) fn open(path: &Path) -> Result<Dataset> {
 /// All columns, as the files have them.
 pub(crate) fn native(dataset: &Dataset, batch_rows: usize) -> Request {
     let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), ReadAs::Native));
-    Request { columns: columns.collect(), batch_rows, rejects: false }
+    Request { columns: columns.collect(), batch_rows, rejects: false, ..Request::default() }
 }
 
 /// Gives every batch of every split to `f`, guarded as the pipeline guards it.
@@ -84,7 +84,7 @@ pub(crate) fn encoded(dataset: &Dataset, plan: &Plan, batch_rows: usize) -> Resu
         };
         (name, read_as)
     });
-    let request = Request { columns: columns.collect(), batch_rows, rejects: false };
+    let request = Request { columns: columns.collect(), batch_rows, rejects: false, ..Request::default() };
     let mut chunk = Chunk::new(plan.shape(), batch_rows);
     let (mut rows, mut cache, mut last) = (Vec::new(), SplitCache::default(), 0);
     each_batch(dataset, &request, |split, batch| {

@@ -98,7 +98,12 @@ fn compare(array: &ArrayRef, expected: &Value) -> Result<(), String> {
 
 /// All of one column.
 fn column(dataset: &Dataset, name: &str) -> millstream::Result<ArrayRef> {
-    let request = Request { columns: vec![(name.into(), ReadAs::Native)], batch_rows: 100, rejects: false };
+    let request = Request {
+        columns: vec![(name.into(), ReadAs::Native)],
+        batch_rows: 100,
+        rejects: false,
+        ..Request::default()
+    };
     let mut parts: Vec<ArrayRef> = Vec::new();
     each_batch(dataset, &request, |_, batch| {
         parts.push(batch.column(0).clone());

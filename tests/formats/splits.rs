@@ -69,11 +69,15 @@ fn ids(path: &Path, batch_rows: usize) -> Vec<i64> {
     let dataset = open(path).unwrap();
     let columns = vec![("id".to_string(), ReadAs::Number), ("nowhere".to_string(), ReadAs::Text)];
     let mut ids = Vec::new();
-    each_batch(&dataset, &Request { columns, batch_rows, rejects: false }, |_, batch| {
-        assert_eq!(batch.column(1).logical_null_count(), batch.num_rows());
-        ids.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
-        Ok(())
-    })
+    each_batch(
+        &dataset,
+        &Request { columns, batch_rows, rejects: false, ..Request::default() },
+        |_, batch| {
+            assert_eq!(batch.column(1).logical_null_count(), batch.num_rows());
+            ids.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
+            Ok(())
+        },
+    )
     .unwrap();
     ids
 }

@@ -34,6 +34,7 @@ fn request(columns: &[(&str, ReadAs)], batch_rows: usize) -> Request {
         columns: columns.iter().map(|(name, read_as)| (name.to_string(), *read_as)).collect(),
         batch_rows,
         rejects: false,
+        ..Request::default()
     }
 }
 

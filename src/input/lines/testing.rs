@@ -26,12 +26,12 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// All columns as the file has them.
 pub(crate) fn native(source: &dyn Source, batch_rows: usize) -> Request {
     let columns = source.schema().fields().iter().map(|field| (field.name().clone(), ReadAs::Native));
-    Request { columns: columns.collect(), batch_rows, rejects: false }
+    Request { columns: columns.collect(), batch_rows, rejects: false, ..Request::default() }
 }
 
 pub(crate) fn request(columns: &[(&str, ReadAs)]) -> Request {
     let columns = columns.iter().map(|(name, read_as)| (name.to_string(), *read_as)).collect();
-    Request { columns, batch_rows: 1000, rejects: false }
+    Request { columns, batch_rows: 1000, rejects: false, ..Request::default() }
 }
 
 /// All rows of all splits, and the rejects.

@@ -6,22 +6,24 @@
 //! numbers too, and the bits of definition levels are copied as they are, since they are those of Arrow's nulls.
 
 use std::fs::File;
+use std::hint::select_unpredictable;
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, ArrowPrimitiveType, AsArray, BooleanBufferBuilder, DictionaryArray, Int32Array, PrimitiveArray,
-    StringArray,
+    StringArray, UInt32Array,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow::util::bit_chunk_iterator::UnalignedBitChunk;
 use arrow::util::bit_util::get_bit;
 use parquet::basic::{Encoding, Type as PhysicalType};
-use parquet::errors::Result;
+use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::hybrid::Hybrid;
 use super::pages::{Header, Kind, Pages, Unpacker, damaged};
+use crate::features::Translate;
 
 /// Encodings by the format's numbers.
 const PLAIN: i64 = 0;
@@ -57,11 +59,28 @@ impl Values {
 pub(super) struct FlatColumn {
     pages: Pages,
     values: Values,
-    /// Whether it is given as a dictionary and keys.
-    keyed: bool,
+    given: Given,
     nullable: bool,
-    dictionary: Option<ArrayRef>,
+    dictionary: Option<Dictionary>,
     page: OpenPage,
+    /// Indices, and bits of the rows that are there, on their way.
+    indices: Vec<i32>,
+    valid: BooleanBufferBuilder,
+}
+
+/// As what a column is given.
+pub(super) enum Given {
+    /// As its values.
+    Plain,
+    /// As a dictionary and keys, where the file has one for all values.
+    Keyed,
+    /// Translated, under the same condition.
+    Translated(Arc<dyn Translate>),
+}
+
+enum Dictionary {
+    Values(ArrayRef),
+    Translated(Vec<u32>),
 }
 
 /// The page that is being read.
@@ -90,20 +109,19 @@ pub(super) fn is_all_dictionary(chunk: &ColumnChunkMetaData) -> bool {
 }
 
 impl FlatColumn {
-    /// The column of a chunk if it is a flat one that is to be read as `data_type`; as a dictionary where the file has
-    /// one and `keyed` asks for it.
+    /// The column of a chunk if it is a flat one that is to be read as `data_type`.
     pub(super) fn open(
         file: &Arc<File>,
         file_bytes: u64,
         chunk: &ColumnChunkMetaData,
         data_type: &DataType,
-        keyed: bool,
+        given: Given,
     ) -> Option<Result<Self>> {
         let column = chunk.column_descr();
         let is_flat =
             column.max_rep_level() == 0 && column.max_def_level() <= 1 && column.path().parts().len() == 1;
         let values = Values::of(column.physical_type(), data_type)?;
-        let keyed = keyed && is_all_dictionary(chunk);
+        let given = if is_all_dictionary(chunk) { given } else { Given::Plain };
         // Levels of the eldest sort, and values in other encodings, are left to Arrow's reader.
         let is_known = |encoding: Encoding| {
             let encodings =
@@ -113,12 +131,12 @@ impl FlatColumn {
         let can = is_flat
             && Unpacker::knows(chunk.compression())
             && chunk.encodings().all(is_known)
-            && (keyed || values != Values::Text);
+            && !(matches!(given, Given::Plain) && values == Values::Text);
         can.then(|| {
             Ok(FlatColumn {
                 pages: Pages::new(file.clone(), file_bytes, chunk)?,
                 values,
-                keyed,
+                given,
                 nullable: column.max_def_level() == 1,
                 dictionary: None,
                 page: OpenPage {
@@ -127,6 +145,8 @@ impl FlatColumn {
                     levels: Hybrid::new(0, 0, 0)?,
                     rest: Rest::Plain { at: 0, end: 0 },
                 },
+                indices: Vec::new(),
+                valid: BooleanBufferBuilder::new(0),
             })
         })
     }
@@ -150,10 +170,19 @@ impl FlatColumn {
         Ok(())
     }
 
+    /// Whether it is given translated.
+    pub(super) fn is_translated(&self) -> bool {
+        matches!(self.given, Given::Translated(_))
+    }
+
     /// The next `rows` rows.
     pub(super) fn read(&mut self, rows: usize, unpacker: &mut Unpacker) -> Result<ArrayRef> {
-        match (self.keyed, self.values) {
-            (true, _) => self.read_keys(rows, unpacker),
+        match (&self.given, self.values) {
+            (Given::Keyed, _) => self.read_keys(rows, unpacker),
+            (Given::Translated(translation), _) => {
+                let missing = translation.missing();
+                self.read_translated(rows, missing, unpacker)
+            }
             (_, Values::Int32) => self.read_numbers::<Int32Type, 4>(rows, unpacker, i32::from_le_bytes),
             (_, Values::Int64) => self.read_numbers::<Int64Type, 8>(rows, unpacker, i64::from_le_bytes),
             (_, Values::Float32) => self.read_numbers::<Float32Type, 4>(rows, unpacker, f32::from_le_bytes),
@@ -166,10 +195,65 @@ impl FlatColumn {
         let mut keys = vec![0; rows];
         let nulls = self.fill(&mut keys, unpacker, |page, _, out| match &mut page.rest {
             Rest::Indices(indices) => indices.read(&page.bytes, out),
-            Rest::Plain { .. } => Err(damaged("the footer says that all values are in the dictionary")),
+            Rest::Plain { .. } => Err(not_in_dictionary()),
         })?;
-        let values = self.dictionary.clone().ok_or_else(|| damaged("there is no dictionary"))?;
+        let Some(Dictionary::Values(values)) = &self.dictionary else { return Err(no_dictionary()) };
+        let values = values.clone();
         Ok(Arc::new(DictionaryArray::try_new(Int32Array::new(keys.into(), nulls), values)?))
+    }
+
+    fn read_translated(&mut self, rows: usize, missing: u32, unpacker: &mut Unpacker) -> Result<ArrayRef> {
+        let mut out = Vec::with_capacity(rows);
+        while out.len() < rows {
+            if self.page.left == 0 {
+                let header = self.next_data_page(unpacker)?;
+                self.open_page(&header, unpacker)?;
+                continue;
+            }
+            let n = self.page.left.min(rows - out.len());
+            self.page.left -= n;
+            let present = if self.nullable {
+                self.valid.truncate(0);
+                self.page.levels.read_bits(&self.page.bytes, n, &mut self.valid)?;
+                UnalignedBitChunk::new(self.valid.as_slice(), 0, n).count_ones()
+            } else {
+                n
+            };
+            let Rest::Indices(indices) = &mut self.page.rest else { return Err(not_in_dictionary()) };
+            // One more, which is looked at and not taken behind the last one that is there.
+            self.indices.resize(present + 1, 0);
+            indices.read(&self.page.bytes, &mut self.indices[..present])?;
+            let Some(Dictionary::Translated(table)) = &self.dictionary else { return Err(no_dictionary()) };
+            let mut known = true;
+            let mut translate = |index: i32| {
+                let translated = table.get(index as usize).copied();
+                known &= translated.is_some();
+                translated.unwrap_or(missing)
+            };
+            if present == n {
+                out.extend(self.indices[..n].iter().map(|&index| translate(index)));
+            } else {
+                self.indices[present] = self.indices[0];
+                let mut at = 0;
+                for (word, rows) in self.valid.as_slice().chunks(8).zip((0..n).step_by(64)) {
+                    let mut bytes = [0; 8];
+                    bytes[..word.len()].copy_from_slice(word);
+                    let bits = u64::from_le_bytes(bytes);
+                    // Gaps come at random: a branch would be guessed wrong.
+                    out.extend((0..64.min(n - rows)).map(|i| {
+                        let is_there = bits >> i & 1 == 1;
+                        let translated = translate(self.indices[at]);
+                        at += usize::from(is_there);
+                        select_unpredictable(is_there, translated, missing)
+                    }));
+                }
+            }
+            // An index that is not taken is that of another row, or zero where there is none.
+            if !known && present > 0 {
+                return Err(damaged("an index beyond the dictionary"));
+            }
+        }
+        Ok(Arc::new(UInt32Array::new(out.into(), None)))
     }
 
     fn read_numbers<T: ArrowPrimitiveType, const BYTES: usize>(
@@ -192,7 +276,7 @@ impl FlatColumn {
             Rest::Indices(hybrid) => {
                 indices.resize(out.len(), 0);
                 hybrid.read(&page.bytes, &mut indices)?;
-                let values = dictionary.ok_or_else(|| damaged("there is no dictionary"))?;
+                let Some(Dictionary::Values(values)) = dictionary else { return Err(no_dictionary()) };
                 let values = values.as_primitive::<T>().values();
                 for (out, &index) in out.iter_mut().zip(&indices) {
                     *out = *values
@@ -210,7 +294,7 @@ impl FlatColumn {
         &mut self,
         out: &mut [T],
         unpacker: &mut Unpacker,
-        mut decode: impl FnMut(&mut OpenPage, Option<&ArrayRef>, &mut [T]) -> Result<()>,
+        mut decode: impl FnMut(&mut OpenPage, Option<&Dictionary>, &mut [T]) -> Result<()>,
     ) -> Result<Option<NullBuffer>> {
         let mut valid = BooleanBufferBuilder::new(if self.nullable { out.len() } else { 0 });
         let mut done = 0;
@@ -250,7 +334,7 @@ impl FlatColumn {
                     }
                     let end = self.pages.body(&header, unpacker, &mut self.page.bytes)?;
                     let bytes = &self.page.bytes[..end];
-                    self.dictionary = Some(match self.values {
+                    let values = match self.values {
                         Values::Int32 => numbers::<Int32Type, 4>(bytes, header.values, i32::from_le_bytes)?,
                         Values::Int64 => numbers::<Int64Type, 8>(bytes, header.values, i64::from_le_bytes)?,
                         Values::Float32 => {
@@ -260,6 +344,13 @@ impl FlatColumn {
                             numbers::<Float64Type, 8>(bytes, header.values, f64::from_le_bytes)?
                         }
                         Values::Text => texts(bytes, header.values)?,
+                    };
+                    self.dictionary = Some(match &self.given {
+                        Given::Translated(translation) => {
+                            let translated = translation.translate(&values);
+                            Dictionary::Translated(translated.map_err(|e| damaged(&e.to_string()))?)
+                        }
+                        Given::Plain | Given::Keyed => Dictionary::Values(values),
                     });
                 }
             }
@@ -291,6 +382,14 @@ impl FlatColumn {
         self.page.left = header.values;
         Ok(())
     }
+}
+
+fn no_dictionary() -> ParquetError {
+    damaged("there is no dictionary")
+}
+
+fn not_in_dictionary() -> ParquetError {
+    damaged("the footer says that all values are in the dictionary")
 }
 
 /// Moves the first `present` of `out` to the rows whose bits, from bit `first` on, are set. What is then at the

@@ -22,7 +22,7 @@ use parquet::file::metadata::{ParquetStatisticsPolicy, RowGroupMetaData};
 use parquet::schema::types::TypePtr;
 
 use self::file::PositionedFile;
-use self::flat::{FlatColumn, is_all_dictionary};
+use self::flat::{FlatColumn, Given, is_all_dictionary};
 use self::pages::Unpacker;
 use self::stream::{From, ParquetStream};
 use self::thrift::has_encrypted_columns;
@@ -89,15 +89,21 @@ impl ParquetSource {
         request: &Request,
     ) -> Result<Vec<From>, ParquetError> {
         let chunks = self.metadata.metadata().row_group(group).columns();
-        let from = |(name, read_as): &(String, ReadAs)| {
+        let from = |(i, (name, read_as)): (usize, &(String, ReadAs))| {
             let Ok(field) = self.schema.field_with_name(name) else { return Ok(From::Nowhere) };
-            let keyed = matches!(read_as, ReadAs::Text | ReadAs::Number);
+            let given = match (request.translation(i), read_as) {
+                // What is no number is found and named where numbers are made features.
+                (_, ReadAs::Number) if !field.data_type().is_numeric() => Given::Keyed,
+                (Some(translation), _) => Given::Translated(translation.clone()),
+                (None, ReadAs::Text | ReadAs::Number) => Given::Keyed,
+                (None, ReadAs::Native | ReadAs::Time) => Given::Plain,
+            };
             let chunk = chunks.iter().find(|chunk| chunk.column_path().parts() == std::slice::from_ref(name));
             let flat = chunk
-                .and_then(|chunk| FlatColumn::open(&file.file, file.len, chunk, field.data_type(), keyed));
+                .and_then(|chunk| FlatColumn::open(&file.file, file.len, chunk, field.data_type(), given));
             flat.map_or(Ok(From::Arrow), |column| column.map(|column| From::Flat(Box::new(column))))
         };
-        request.columns.iter().map(from).collect()
+        request.columns.iter().enumerate().map(from).collect()
     }
 
     /// Arrow's reader for the requested columns of a split.
@@ -236,8 +242,11 @@ impl Source for ParquetSource {
         let at_place = |e: ParquetError| or_encrypted(unreadable(&e), &self.path).at(place.clone());
         let columns = self.flat_columns(group, &file, request).map_err(at_place)?;
         let others = request.columns.iter().zip(&columns).filter(|(_, from)| matches!(from, From::Arrow));
-        let others =
-            Request { columns: others.map(|(column, _)| column.clone()).collect(), ..request.clone() };
+        let others = Request {
+            columns: others.map(|(column, _)| column.clone()).collect(),
+            translations: Vec::new(),
+            ..*request
+        };
         let arrow = (!others.columns.is_empty()).then(|| self.arrow_reader(file, split, &others));
         let mut stream = ParquetStream {
             columns,

@@ -11,6 +11,7 @@ use super::flat::FlatColumn;
 use super::pages::Unpacker;
 use super::{or_encrypted, text_of};
 use crate::error::{Error, Place, Result};
+use crate::features::translated_field;
 use crate::input::arrange::put_together;
 use crate::input::source::{BatchStream, Request};
 
@@ -62,7 +63,13 @@ impl BatchStream for ParquetStream {
                     Some((batch.schema_ref().fields()[index].clone(), batch.column(index).clone()))
                 }),
                 From::Flat(column) => match column.read(rows, &mut self.unpacker) {
-                    Ok(array) => Some((Arc::new(Field::new(name, array.data_type().clone(), true)), array)),
+                    Ok(array) => {
+                        let field = match column.is_translated() {
+                            true => translated_field(name),
+                            false => Field::new(name, array.data_type().clone(), true),
+                        };
+                        Some((Arc::new(field), array))
+                    }
                     Err(error) => {
                         let name = name.clone();
                         return Err(self.damaged(&error.to_string()).in_column(&name));
