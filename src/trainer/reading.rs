@@ -15,7 +15,7 @@ use crate::pipeline::{Budget, Flow, Needs, Weigh};
 /// Most bytes that a chunk of encoded rows should have, and most and fewest rows. It depends on the
 /// plan alone.
 const CHUNK_BYTES: usize = 4 << 20;
-const MOST_ROWS: usize = 2048;
+const MOST_ROWS: usize = 16384;
 const FEWEST_ROWS: usize = 64;
 
 /// Codes that a list is taken to hold when memory is planned.

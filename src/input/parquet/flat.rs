@@ -63,8 +63,9 @@ pub(super) struct FlatColumn {
     nullable: bool,
     dictionary: Option<Dictionary>,
     page: OpenPage,
-    /// Indices, and bits of the rows that are there, on their way.
+    /// Indices, what they stand for, and bits of the rows that are there, on their way.
     indices: Vec<i32>,
+    translated: Vec<u32>,
     valid: BooleanBufferBuilder,
 }
 
@@ -146,6 +147,7 @@ impl FlatColumn {
                     rest: Rest::Plain { at: 0, end: 0 },
                 },
                 indices: Vec::new(),
+                translated: Vec::new(),
                 valid: BooleanBufferBuilder::new(0),
             })
         })
@@ -220,36 +222,26 @@ impl FlatColumn {
                 n
             };
             let Rest::Indices(indices) = &mut self.page.rest else { return Err(not_in_dictionary()) };
-            // One more, which is looked at and not taken behind the last one that is there.
-            self.indices.resize(present + 1, 0);
-            indices.read(&self.page.bytes, &mut self.indices[..present])?;
+            if self.indices.len() < present {
+                self.indices.resize(rows, 0);
+            }
+            let found = &mut self.indices[..present];
+            indices.read(&self.page.bytes, found)?;
             let Some(Dictionary::Translated(table)) = &self.dictionary else { return Err(no_dictionary()) };
             let mut known = true;
-            let mut translate = |index: i32| {
-                let translated = table.get(index as usize).copied();
+            let translated = found.iter().map(|&index| {
+                let translated = table.get(index as usize);
                 known &= translated.is_some();
-                translated.unwrap_or(missing)
-            };
+                translated.copied().unwrap_or(missing)
+            });
             if present == n {
-                out.extend(self.indices[..n].iter().map(|&index| translate(index)));
+                out.extend(translated);
             } else {
-                self.indices[present] = self.indices[0];
-                let mut at = 0;
-                for (word, rows) in self.valid.as_slice().chunks(8).zip((0..n).step_by(64)) {
-                    let mut bytes = [0; 8];
-                    bytes[..word.len()].copy_from_slice(word);
-                    let bits = u64::from_le_bytes(bytes);
-                    // Gaps come at random: a branch would be guessed wrong.
-                    out.extend((0..64.min(n - rows)).map(|i| {
-                        let is_there = bits >> i & 1 == 1;
-                        let translated = translate(self.indices[at]);
-                        at += usize::from(is_there);
-                        select_unpredictable(is_there, translated, missing)
-                    }));
-                }
+                self.translated.clear();
+                self.translated.extend(translated);
+                spread_out(&self.translated, self.valid.as_slice(), n, missing, &mut out);
             }
-            // An index that is not taken is that of another row, or zero where there is none.
-            if !known && present > 0 {
+            if !known {
                 return Err(damaged("an index beyond the dictionary"));
             }
         }
@@ -403,6 +395,29 @@ fn spread<T: Copy>(out: &mut [T], present: usize, bits: &[u8], first: usize) {
     for row in (0..out.len()).rev() {
         left -= usize::from(get_bit(bits, first + row));
         out[row] = out[left];
+    }
+}
+
+/// Appends `rows` rows to `out`: those whose bits are set take the next of `values` each, the others are `missing`.
+fn spread_out(values: &[u32], bits: &[u8], rows: usize, missing: u32, out: &mut Vec<u32>) {
+    let start = out.len();
+    out.resize(start + rows, missing);
+    let mut rest = values;
+    for (out, bits) in out[start..].chunks_mut(64).zip(bits.chunks(8)) {
+        let mut word = [0; 8];
+        word[..bits.len()].copy_from_slice(bits);
+        let word = u64::from_le_bytes(word);
+        let (now, later) = rest.split_at(word.count_ones() as usize);
+        rest = later;
+        // A value is looked at before it is known whether it is taken: the last one may be looked at too often.
+        let Some(last) = now.len().checked_sub(1) else { continue };
+        let mut at = 0;
+        for (i, out) in out.iter_mut().enumerate() {
+            let is_there = word >> i & 1;
+            // Gaps come at random: a branch would be guessed wrong.
+            *out = select_unpredictable(is_there == 1, now[at.min(last)], missing);
+            at += is_there as usize;
+        }
     }
 }
 

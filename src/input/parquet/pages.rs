@@ -209,7 +209,9 @@ impl Pages {
         if packs_something && !may_hold(compression, packed, header.bytes - levels.len()) {
             return Err(wrong_size());
         }
-        page.resize(header.bytes + SLACK, 0);
+        if page.len() < header.bytes + SLACK {
+            page.resize(header.bytes + SLACK, 0);
+        }
         page[..levels.len()].copy_from_slice(levels);
         if packs_something {
             unpacker.unpack(compression, packed, &mut page[levels.len()..header.bytes])?;
