@@ -21,6 +21,8 @@ const SHUFFLE_BYTES: usize = 64 << 20;
 const SHUFFLE_ROWS: usize = 1 << 17;
 /// Rows that are shuffled at the least.
 const FEWEST_SHUFFLED: usize = 1 << 12;
+/// Chunks that the buffer holds at the least: it shall have rows of each split that is open.
+const SHUFFLED_CHUNKS: usize = 32;
 
 /// Whoever takes the rows of a pass.
 pub(crate) trait Sink {
@@ -111,15 +113,17 @@ impl Passes<'_> {
             Order::in_place(0..splits)
         };
         let held = if self.division.is_empty() { 0 } else { HOLDOUT_BYTES };
+        let most_rows = if self.shuffled { shuffle_rows / SHUFFLED_CHUNKS } else { usize::MAX };
+        let request = Request { batch_rows: self.request.batch_rows.min(most_rows), ..self.request.clone() };
         let needs = Needs {
             open: order.width(),
-            open_bytes: self.dataset.open_bytes(&self.request),
-            item_bytes: item_bytes(&self.encoder, self.request.batch_rows),
+            open_bytes: self.dataset.open_bytes(&request),
+            item_bytes: item_bytes(&self.encoder, request.batch_rows),
             held_bytes: held + sink.held_bytes() + if self.shuffled { shuffle_rows * row_bytes } else { 0 },
         };
         self.budget.check(needs.least().max(self.least_memory), self.shuffled)?;
         let flow = Flow {
-            request: &self.request,
+            request: &request,
             threads: self.readers,
             in_flight: self.budget.in_flight(&needs)?,
             needs,
@@ -128,7 +132,7 @@ impl Passes<'_> {
         };
         let spares = Spares::new(&self.encoder, 64);
         let mut shuffle = self.shuffled.then(|| Shuffle::new(shuffle_rows, self.seed, epoch));
-        let mut out = Chunk::new(shape, self.request.batch_rows);
+        let mut out = Chunk::new(shape, request.batch_rows);
         let mut account = Account::new(self.dataset, epoch, epochs);
         let mut skipped = 0;
         let stages = stream(
@@ -152,7 +156,7 @@ impl Passes<'_> {
                     }
                     Some(shuffle) => {
                         if shuffle.push(piece.chunk) {
-                            let batch = self.request.batch_rows;
+                            let batch = request.batch_rows;
                             shuffle.drain(batch, &mut out, |c| sink.push(c), |c| spares.give(c))?;
                         }
                     }
@@ -162,7 +166,7 @@ impl Passes<'_> {
             },
         )?;
         if let Some(shuffle) = &mut shuffle {
-            shuffle.drain(self.request.batch_rows, &mut out, |c| sink.push(c), |_| ())?;
+            shuffle.drain(request.batch_rows, &mut out, |c| sink.push(c), |_| ())?;
         }
         watch.progress(account.progress(sink.model(), sink.sums()));
         Ok((stages, skipped))

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::*;
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use millstream::input::{Extent, ReadAs, Request};
 use parquet::file::properties::WriterProperties;
@@ -74,7 +75,9 @@ fn ids(path: &Path, batch_rows: usize) -> Vec<i64> {
         &Request { columns, batch_rows, rejects: false, ..Request::default() },
         |_, batch| {
             assert_eq!(batch.column(1).logical_null_count(), batch.num_rows());
-            ids.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
+            // Numbers of a Parquet dictionary come as such.
+            let numbers = cast(batch.column(0), &DataType::Int64).unwrap();
+            ids.extend_from_slice(numbers.as_primitive::<Int64Type>().values());
             Ok(())
         },
     )
