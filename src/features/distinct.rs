@@ -11,6 +11,8 @@ pub(super) struct Distinct<T = ()> {
     /// From a value's hash to its place.
     places: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
     entries: Vec<Entry<T>>,
+    /// All names, one after the other.
+    names: String,
     most: usize,
     /// Whether there were more than are counted.
     pub(super) is_bound: bool,
@@ -20,7 +22,8 @@ pub(super) struct Distinct<T = ()> {
 struct Entry<T> {
     count: u64,
     gathered: T,
-    text: Option<Box<str>>,
+    /// Where its name starts among all names, and where it ends.
+    name: Option<(usize, usize)>,
 }
 
 /// The place of values that there was no room for.
@@ -34,34 +37,45 @@ const LONGEST_NAME: usize = 256;
 
 impl<T: Default + Copy> Distinct<T> {
     pub(super) fn new(most: usize) -> Self {
-        Distinct { places: HashMap::default(), entries: Vec::new(), most, is_bound: false }
+        Distinct {
+            places: HashMap::default(),
+            entries: Vec::new(),
+            names: String::new(),
+            most,
+            is_bound: false,
+        }
     }
 
     /// Counts a value, which has no name, by its hash.
     pub(super) fn add(&mut self, hash: u64) {
-        let place = self.place(hash, || None);
+        let place = self.place(hash, None);
         self.count(place);
     }
 
     /// Counts a text, whose hash is returned.
     pub(super) fn add_text(&mut self, text: &[u8]) -> u64 {
         let hash = hash(0, text);
-        let place = self.place(hash, || name(text));
+        let place = self.place(hash, Some(text));
         self.count(place);
         hash
     }
 
     /// The place of a text, which is the same for good.
     pub(super) fn place_of(&mut self, text: &[u8]) -> u32 {
-        self.place(hash(0, text), || name(text))
+        self.place(hash(0, text), Some(text))
     }
 
-    fn place(&mut self, hash: u64, text: impl FnOnce() -> Option<Box<str>>) -> u32 {
+    fn place(&mut self, hash: u64, text: Option<&[u8]>) -> u32 {
         if self.entries.len() == self.most {
             return self.places.get(&hash).copied().unwrap_or(NOWHERE);
         }
         *self.places.entry(hash).or_insert_with(|| {
-            self.entries.push(Entry { count: 0, gathered: T::default(), text: text() });
+            let name = text.and_then(name).map(|name| {
+                let start = self.names.len();
+                self.names.push_str(name);
+                (start, self.names.len())
+            });
+            self.entries.push(Entry { count: 0, gathered: T::default(), name });
             self.entries.len() as u32 - 1
         })
     }
@@ -87,9 +101,17 @@ impl<T: Default + Copy> Distinct<T> {
     /// The texts with their counts and what was gathered of them, the most frequent first, equals in
     /// the order of the texts.
     pub(super) fn texts(&self) -> Vec<(&str, u64, T)> {
-        let entries = self.entries.iter();
-        let mut texts: Vec<(&str, u64, T)> =
-            entries.filter_map(|e| Some((e.text.as_deref()?, e.count, e.gathered))).collect();
+        self.texts_from(1)
+    }
+
+    /// Those of them that occurred at least so often.
+    fn texts_from(&self, least: u64) -> Vec<(&str, u64, T)> {
+        let entries = self.entries.iter().filter(|entry| entry.count >= least);
+        let named = |entry: &Entry<T>| {
+            let (start, end) = entry.name?;
+            Some((&self.names[start..end], entry.count, entry.gathered))
+        };
+        let mut texts: Vec<(&str, u64, T)> = entries.filter_map(named).collect();
         texts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         texts
     }
@@ -102,16 +124,14 @@ impl<T: Default + Copy> Distinct<T> {
     /// All texts, if they are not too many, else the `most` most frequent.
     pub(super) fn frequent(&self, most: usize) -> Vec<(&str, u64, T)> {
         let all = self.len() <= ALL_KNOWN && !self.is_bound;
-        let mut texts = self.texts();
         // Beyond what is known in full, a value seen once in the sample is not a frequent one.
-        texts.retain(|(_, count, _)| all || *count > 1);
+        let mut texts = self.texts_from(if all { 1 } else { 2 });
         texts.truncate(if all { ALL_KNOWN } else { most });
         texts
     }
 }
 
 /// The name of a text, if it is worth one.
-fn name(text: &[u8]) -> Option<Box<str>> {
-    let text = std::str::from_utf8(text).ok().filter(|t| t.len() <= LONGEST_NAME);
-    text.map(Box::from)
+fn name(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text).ok().filter(|t| t.len() <= LONGEST_NAME)
 }

@@ -46,3 +46,4 @@ pub(crate) use target::Tally;
 pub use target::{ClassWeights, LossChoice, Offset, OffsetKind, Target};
 pub use translate::Translate;
 pub(crate) use translate::translated_field;
+pub(crate) use values::is_text;

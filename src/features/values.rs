@@ -272,6 +272,14 @@ pub(crate) fn for_each_text(array: &ArrayRef, mut f: impl FnMut(usize, Option<&[
         T::FixedSizeBinary(_) => each!(array.as_fixed_size_binary(), |b| b),
         T::Boolean => each!(array.as_boolean(), |b| if b { b"true".as_slice() } else { b"false" }),
         T::Null => (0..array.len()).for_each(|row| f(row, None)),
+        T::Dictionary(keys, values) if **keys == T::Int32 && **values == T::Utf8 => {
+            let array = array.as_dictionary::<Int32Type>();
+            let (keys, texts) = (array.keys(), array.values().as_string::<i32>());
+            for (row, key) in keys.iter().enumerate() {
+                let text = key.map(|key| key as usize).filter(|&key| texts.is_valid(key));
+                f(row, text.map(|key| texts.value(key).as_bytes()));
+            }
+        }
         T::Dictionary(_, _) | T::RunEndEncoded(_, _) => return for_each_text(&plain(array)?, f),
         t if t.is_integer() => {
             let array: &dyn Array = array;

@@ -37,6 +37,33 @@ impl<R: Rule> Octets<R> {
         }
     }
 
+    /// Takes the steps of all records along the gradients that they have gathered: those that have gathered none stay
+    /// as they are.
+    #[inline(always)]
+    pub(crate) fn take_all<const K: usize>(&self, records: &mut [Record<K>]) {
+        for records in records.chunks_mut(LANES) {
+            let untouched = -0.0f32;
+            let mut octet = Record::<LANES>::ZERO;
+            for (lane, record) in records.iter().enumerate() {
+                octet.weight[lane] = record.weight[0];
+                octet.accumulator[lane] = record.accumulator[0];
+                octet.gradient[lane] = record.gradient[0];
+                octet.drift[lane] = record.drift[0];
+            }
+            let gradient = octet.gradient;
+            self.0.take(&mut octet, 0, gradient);
+            for (lane, record) in records.iter_mut().enumerate() {
+                let is_touched = gradient[lane].to_bits() != untouched.to_bits();
+                *record = Record {
+                    weight: [octet.weight[lane]; K],
+                    accumulator: [octet.accumulator[lane]; K],
+                    gradient: [if is_touched { 0.0 } else { untouched }; K],
+                    drift: [octet.drift[lane]; K],
+                };
+            }
+        }
+    }
+
     #[inline(always)]
     fn take_one<const K: usize>(&self, records: &mut [Record<K>], places: [usize; LANES]) {
         let mut octet = Record::<LANES>::ZERO;

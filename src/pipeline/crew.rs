@@ -9,6 +9,7 @@ use crate::learn::{Crew, Job};
 #[derive(Debug, Clone, Copy)]
 pub struct GradientWorkers {
     hands: usize,
+    threads: usize,
 }
 
 impl GradientWorkers {
@@ -16,7 +17,13 @@ impl GradientWorkers {
     /// somewhat longer than learning, and whoever learns helps with reading when there is nothing to
     /// learn from.
     pub fn of(threads: usize) -> Self {
-        GradientWorkers { hands: (threads * 2 / 5).max(1) }
+        GradientWorkers { hands: (threads * 2 / 5).max(1), threads }
+    }
+
+    /// All threads, while readers rest.
+    #[must_use]
+    pub fn joined_by_readers(self, readers_rest: bool) -> Self {
+        if readers_rest { GradientWorkers { hands: self.threads, ..self } } else { self }
     }
 
     /// Threads that learn, the caller's included.

@@ -55,6 +55,8 @@ pub struct Item<T> {
     pub split: usize,
     /// What the mapping function made of it.
     pub value: T,
+    /// Whether readers rest until it has been consumed: they are far ahead, or done.
+    pub readers_rest: bool,
 }
 
 /// Where the time went: seconds of all threads together.
@@ -146,6 +148,8 @@ where
             done: done_out,
             outstanding: 0,
             most_jobs,
+            ready: 0,
+            resting: false,
             item_bytes: 0,
             stages: Stages::default(),
         };
@@ -296,6 +300,10 @@ struct Coordinator<'a, S, T, F> {
     done: Receiver<Done<S, T>>,
     outstanding: usize,
     most_jobs: usize,
+    /// Items that are ready.
+    ready: usize,
+    /// Whether readers are far enough ahead to rest for a while.
+    resting: bool,
     /// Bytes of the items that are ready.
     item_bytes: usize,
     stages: Stages,
@@ -303,6 +311,10 @@ struct Coordinator<'a, S, T, F> {
 
 /// Items of one split that may wait while others have their turn.
 const AHEAD_IN_TURNS: usize = 2;
+/// Items for each thread and track that may be ready before readers rest, and those of each thread that are left
+/// when they go on. A slow consumer would else have half of the memory filled, and can use their processors.
+const MOST_AHEAD: usize = 4;
+const LEAST_AHEAD: usize = 1;
 
 impl<S, T, F> Coordinator<'_, S, T, F>
 where
@@ -328,10 +340,14 @@ where
             let slot = self.slots.get_mut(&split).ok_or_else(|| Error::data("a split was lost"))?;
             if let Some((rows, result)) = slot.ready.pop_front() {
                 let value = result?;
+                self.ready -= 1;
                 self.item_bytes -= value.bytes();
                 self.tracks[self.turn].given += rows as f64;
+                while let Ok(done) = self.done.try_recv() {
+                    self.accept(done);
+                }
                 self.issue();
-                return Ok(Some(Item { split, value }));
+                return Ok(Some(Item { split, value, readers_rest: self.outstanding == 0 }));
             }
             if slot.ended {
                 self.slots.remove(&split);
@@ -365,6 +381,11 @@ where
     /// consumer waits for is always handed out, so the run can't get stuck.
     fn issue(&mut self) {
         let tracks = self.tracks.len();
+        self.resting = if self.resting {
+            self.ready > LEAST_AHEAD * self.flow.threads
+        } else {
+            self.ready >= MOST_AHEAD * self.flow.threads.max(tracks)
+        };
         let mut order: Vec<usize> = (0..tracks).collect();
         order.sort_by(|&a, &b| self.tracks[a].share().total_cmp(&self.tracks[b].share()));
         let most_open = self.flow.threads.max(tracks);
@@ -380,7 +401,8 @@ where
                 let Some(&split) = self.tracks[track].open.get(depth) else { continue };
                 let Some(slot) = self.slots.get(&split) else { continue };
                 let waiting = slot.ready.len();
-                let may_read = self.has_room(1) && (tracks == 1 || waiting < AHEAD_IN_TURNS);
+                let may_read =
+                    !self.resting && self.has_room(1) && (tracks == 1 || waiting < AHEAD_IN_TURNS);
                 if slot.state.is_none() || slot.ended || !(may_read || is_needed && waiting == 0) {
                     continue;
                 }
@@ -431,6 +453,7 @@ where
         let Some(slot) = self.slots.get_mut(&done.state.split) else { return };
         match done.result {
             Ok(Some(value)) => {
+                self.ready += 1;
                 self.item_bytes += value.bytes();
                 slot.ready.push_back((rows, Ok(value)));
             }

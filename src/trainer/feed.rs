@@ -41,11 +41,13 @@ impl Feed {
         Feed { learner, plan, batch, race_rows, crew, rows: 0, next_growth: GROWTH_ROWS, carry, margins }
     }
 
-    /// Learns from all rows of `chunk` but those that do not fill a mini-batch.
+    /// Learns from all rows of `chunk` but those that do not fill a mini-batch, with the readers' threads, too, if these
+    /// rest.
     ///
     /// # Errors
     /// If all models have diverged.
-    pub(crate) fn push(&mut self, chunk: &Chunk, race: &mut Race) -> Result<()> {
+    pub(crate) fn push(&mut self, chunk: &Chunk, readers_rest: bool, race: &mut Race) -> Result<()> {
+        let crew = self.crew.joined_by_readers(readers_rest);
         let mut start = 0;
         if self.carry.rows() > 0 {
             start = (self.batch - self.carry.rows()).min(chunk.rows());
@@ -62,7 +64,7 @@ impl Feed {
                 (((chunk.rows() - start) / self.batch) as u64).min(until_look.div_ceil(self.batch as u64));
             let end = start + batches as usize * self.batch;
             self.margins.clear();
-            self.learner.learn(chunk, start..end, self.batch, &self.crew, &mut self.margins);
+            self.learner.learn(chunk, start..end, self.batch, &crew, &mut self.margins);
             let weights = chunk.weights.get(start..end).unwrap_or_default();
             race.add(&self.margins, &chunk.labels[start..end], weights);
             self.look_at(race, end - start)?;

@@ -53,7 +53,7 @@ impl<'a> Keeper<'a> {
 }
 
 impl Sink for Keeper<'_> {
-    fn push(&mut self, chunk: &Chunk) -> Result<()> {
+    fn push(&mut self, chunk: &Chunk, readers_rest: bool) -> Result<()> {
         // By few rows at a time, since lists may be longer than they were taken to be.
         const STRIDE: usize = 256;
         let mut start = 0;
@@ -65,7 +65,7 @@ impl Sink for Keeper<'_> {
                 self.most = 0;
             }
         }
-        self.sink.push(chunk)
+        self.sink.push(chunk, readers_rest)
     }
 
     fn sums(&self) -> Option<(f64, f64)> {

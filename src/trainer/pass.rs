@@ -26,11 +26,11 @@ const SHUFFLED_CHUNKS: usize = 32;
 
 /// Whoever takes the rows of a pass.
 pub(crate) trait Sink {
-    /// Takes rows, in the pass's order.
+    /// Takes rows, in the pass's order; `readers_rest` says that until it returns readers need no processor.
     ///
     /// # Errors
     /// If the pass can't go on.
-    fn push(&mut self, chunk: &Chunk) -> Result<()>;
+    fn push(&mut self, chunk: &Chunk, readers_rest: bool) -> Result<()>;
 
     /// Sums of loss and weight of the rows so far, for progress.
     fn sums(&self) -> Option<(f64, f64)>;
@@ -151,13 +151,13 @@ impl Passes<'_> {
                 }
                 match &mut shuffle {
                     None => {
-                        sink.push(&piece.chunk)?;
+                        sink.push(&piece.chunk, item.readers_rest)?;
                         spares.give(piece.chunk);
                     }
                     Some(shuffle) => {
                         if shuffle.push(piece.chunk) {
-                            let batch = request.batch_rows;
-                            shuffle.drain(batch, &mut out, |c| sink.push(c), |c| spares.give(c))?;
+                            let push = |chunk: &Chunk| sink.push(chunk, item.readers_rest);
+                            shuffle.drain(request.batch_rows, &mut out, push, |c| spares.give(c))?;
                         }
                     }
                 }
@@ -166,7 +166,7 @@ impl Passes<'_> {
             },
         )?;
         if let Some(shuffle) = &mut shuffle {
-            shuffle.drain(request.batch_rows, &mut out, |c| sink.push(c), |_| ())?;
+            shuffle.drain(request.batch_rows, &mut out, |c| sink.push(c, true), |_| ())?;
         }
         watch.progress(account.progress(sink.model(), sink.sums()));
         Ok((stages, skipped))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::Field;
 
 use super::census::census;
@@ -12,8 +12,8 @@ use super::reading::read_as;
 use super::watch::Watch;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::features::{Decided, Overrides, Plan, Profile, ReadHint, Survey, Target, Wishes, decide};
-use crate::input::{Dataset, Request};
+use crate::features::{Decided, Overrides, Plan, Profile, ReadHint, Survey, Target, Wishes, decide, is_text};
+use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::Loss;
 use crate::pipeline::{Budget, Flow, Needs, Order, Stages, Weigh, stream};
 
@@ -62,7 +62,12 @@ struct Sample(RecordBatch);
 
 impl Weigh for Sample {
     fn bytes(&self) -> usize {
-        self.0.get_array_memory_size()
+        // Dictionaries are those of the open splits, whatever holds them.
+        let own = |column: &ArrayRef| match column.as_any_dictionary_opt() {
+            Some(dictionary) => dictionary.keys().get_array_memory_size(),
+            None => column.get_array_memory_size(),
+        };
+        self.0.columns().iter().map(own).sum()
     }
 }
 
@@ -223,7 +228,12 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         let is_label = look.target == Some(name) || look.amounts.contains(&name);
         if is_label { label_hint(field, look.overrides) } else { look.overrides.read_hint(field) }
     };
-    let columns = dataset.schema().fields().iter().map(|f| (f.name().clone(), read_as(hint(f))));
+    // Texts may come as dictionaries.
+    let read_as = |field: &Field| match hint(field) {
+        ReadHint::Native if is_text(field.data_type()) => ReadAs::Text,
+        hint => read_as(hint),
+    };
+    let columns = dataset.schema().fields().iter().map(|field| (field.name().clone(), read_as(field)));
     let request = Request {
         columns: columns.collect(),
         batch_rows: BATCH_ROWS,
@@ -284,7 +294,7 @@ mod tests {
 
     use super::*;
     use crate::features::{ColumnUse, Cross, LossChoice};
-    use crate::input::{ReadAs, ReadOptions};
+    use crate::input::ReadOptions;
 
     fn open(path: &Path) -> Dataset {
         Dataset::open(&[path.display().to_string()], &ReadOptions::default()).unwrap()

@@ -114,8 +114,8 @@ struct Lesson<'a> {
 }
 
 impl Sink for Lesson<'_> {
-    fn push(&mut self, chunk: &Chunk) -> Result<()> {
-        self.feed.push(chunk, self.race)
+    fn push(&mut self, chunk: &Chunk, readers_rest: bool) -> Result<()> {
+        self.feed.push(chunk, readers_rest, self.race)
     }
 
     fn sums(&self) -> Option<(f64, f64)> {

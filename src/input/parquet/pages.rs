@@ -13,7 +13,9 @@ use super::hybrid::SLACK;
 use super::thrift::Reader;
 use crate::input::meter::measured;
 
-/// Bytes that are read at a time: several pages.
+/// Bytes that are read at a time: of a column's start few, which may be all that is asked for, then twice as many
+/// each time, up to several pages.
+const FIRST_WINDOW: usize = 32 << 10;
 const WINDOW: usize = 256 << 10;
 
 /// What is needed of a page's header.
@@ -139,9 +141,11 @@ fn wrong_size() -> ParquetError {
 pub(super) struct Pages {
     file: Arc<File>,
     compression: Compression,
-    /// Bytes of the file that were read, of which those before `at` have been used.
+    /// Bytes of the file, of which those from `at` to `there` are still to be used.
     window: Vec<u8>,
     at: usize,
+    there: usize,
+    window_bytes: usize,
     /// The rest of the chunk, in the file.
     next: u64,
     end: u64,
@@ -152,7 +156,16 @@ impl Pages {
         let (start, length) = chunk.byte_range();
         let end = start.checked_add(length).filter(|&end| end <= file_bytes);
         let end = end.ok_or_else(|| damaged("a column ends behind the file's end"))?;
-        Ok(Pages { file, compression: chunk.compression(), window: Vec::new(), at: 0, next: start, end })
+        Ok(Pages {
+            file,
+            compression: chunk.compression(),
+            window: Vec::new(),
+            at: 0,
+            there: 0,
+            window_bytes: FIRST_WINDOW,
+            next: start,
+            end,
+        })
     }
 
     /// The next page's header; `None` at the chunk's end. [`Pages::body`] or [`Pages::skip`] must follow.
@@ -162,7 +175,7 @@ impl Pages {
             if self.fill(wanted)? == 0 {
                 return Ok(None);
             }
-            if let Some((header, length)) = Header::parse(&self.window[self.at..]) {
+            if let Some((header, length)) = Header::parse(&self.window[self.at..self.there]) {
                 self.at += length;
                 return Ok(Some(header));
             }
@@ -170,13 +183,13 @@ impl Pages {
                 return Err(damaged("a page's header can't be read"));
             }
             // It may be longer than what has been read.
-            wanted = self.window.len() - self.at + WINDOW;
+            wanted = self.there - self.at + WINDOW;
         }
     }
 
     /// Passes the page over.
     pub(super) fn skip(&mut self, header: &Header) -> Result<()> {
-        let there = self.window.len() - self.at;
+        let there = self.there - self.at;
         let further = header.packed_bytes.saturating_sub(there) as u64;
         self.at += header.packed_bytes.min(there);
         self.next += further;
@@ -193,7 +206,7 @@ impl Pages {
         if self.fill(header.packed_bytes)? < header.packed_bytes {
             return Err(damaged("a page ends behind its column's end"));
         }
-        let packed = &self.window[self.at..][..header.packed_bytes];
+        let packed = &self.window[self.at..self.there][..header.packed_bytes];
         self.at += header.packed_bytes;
         if let Some(expected) = header.crc {
             let mut crc = Crc::new();
@@ -221,19 +234,23 @@ impl Pages {
 
     /// Sees to it that the window holds `wanted` bytes, if there are so many; returns how many it holds.
     fn fill(&mut self, wanted: usize) -> Result<usize> {
-        let there = self.window.len() - self.at;
+        let there = self.there - self.at;
         let left = usize::try_from(self.end - self.next).unwrap_or(usize::MAX);
         if there >= wanted || left == 0 {
             return Ok(there);
         }
-        self.window.drain(..self.at);
+        self.window.copy_within(self.at..self.there, 0);
         self.at = 0;
-        let more = (wanted - there).max(WINDOW.saturating_sub(there)).min(left);
-        self.window.resize(there + more, 0);
-        let (file, window) = (&self.file, &mut self.window[there..]);
+        let more = (wanted - there).max(self.window_bytes.saturating_sub(there)).min(left);
+        self.window_bytes = (2 * self.window_bytes).min(WINDOW);
+        self.there = there + more;
+        if self.window.len() < self.there {
+            self.window.resize(self.there, 0);
+        }
+        let (file, window) = (&self.file, &mut self.window[there..self.there]);
         measured(|_| more, || file.read_exact_at(window, self.next))?;
         self.next += more as u64;
-        Ok(there + more)
+        Ok(self.there)
     }
 }
 
