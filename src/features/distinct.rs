@@ -46,10 +46,12 @@ impl<T: Default + Copy> Distinct<T> {
         }
     }
 
-    /// Counts a value, which has no name, by its hash.
+    /// Counts a value, which has no name, by its hash. Once there are too many of them, no more is found out.
     pub(super) fn add(&mut self, hash: u64) {
-        let place = self.place(hash, None);
-        self.count(place);
+        if !self.is_bound {
+            let place = self.place(hash, None);
+            self.count(place);
+        }
     }
 
     /// Counts a text, whose hash is returned.

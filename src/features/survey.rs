@@ -1,6 +1,7 @@
 //! The survey: what a sample says about each column.
 
 use std::sync::Arc;
+use std::thread;
 
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
@@ -82,6 +83,11 @@ impl Survey {
             let words_on_trial = asked.is_none() && target.is_none() && sort == Sort::Text;
             let ngrams = asked.or(words_on_trial.then_some(DEFAULT_NGRAMS));
             let is_label = target.is_none_or(|target| target == field.name()) && sort.suits_a_target();
+            // Of numbers it only matters whether they are few.
+            let most_distinct = match sort {
+                Sort::Number | Sort::Time => each.min(MOST_CLASSES),
+                _ => each,
+            };
             ColumnSurvey {
                 name: field.name().clone(),
                 data_type: field.data_type().clone(),
@@ -89,7 +95,7 @@ impl Survey {
                 missing: 0,
                 not_finite: 0,
                 numbers: Thinned::new(each),
-                distinct: Distinct::new(each),
+                distinct: Distinct::new(most_distinct),
                 text_bytes: 0,
                 words: ngrams.filter(|_| sort == Sort::Text).map(|ngrams| WordSurvey::new(ngrams, each)),
                 words_on_trial,
@@ -134,13 +140,23 @@ impl Survey {
         self.rows
     }
 
-    /// What was found; `whole` says that these were all rows, so that nothing else can come.
-    pub fn profile(&self, whole: bool) -> Profile {
-        Profile {
-            rows: self.rows,
-            whole,
-            columns: self.columns.iter().map(|column| column.profile(self.rows)).collect(),
-        }
+    /// What was found, on `threads` threads; `whole` says that these were all rows, so that nothing else can come.
+    pub fn profile(&self, whole: bool, threads: usize) -> Profile {
+        let of = |columns: &[ColumnSurvey]| -> Vec<ColumnProfile> {
+            columns.iter().map(|column| column.profile(self.rows)).collect()
+        };
+        let share = self.columns.len().div_ceil(threads.max(1)).max(1);
+        let columns = thread::scope(|scope| {
+            let mut shares = self.columns.chunks(share);
+            let first = shares.next().unwrap_or_default();
+            let others: Vec<_> = shares.map(|columns| scope.spawn(move || of(columns))).collect();
+            let mut all = of(first);
+            for other in others {
+                all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            all
+        });
+        Profile { rows: self.rows, whole, columns }
     }
 }
 

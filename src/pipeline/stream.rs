@@ -401,8 +401,7 @@ where
                 let Some(&split) = self.tracks[track].open.get(depth) else { continue };
                 let Some(slot) = self.slots.get(&split) else { continue };
                 let waiting = slot.ready.len();
-                let may_read =
-                    !self.resting && self.has_room(1) && (tracks == 1 || waiting < AHEAD_IN_TURNS);
+                let may_read = !self.resting && self.has_room(1) && (tracks == 1 || waiting < AHEAD_IN_TURNS);
                 if slot.state.is_none() || slot.ended || !(may_read || is_needed && waiting == 0) {
                     continue;
                 }

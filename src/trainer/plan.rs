@@ -275,7 +275,7 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
             .remedy("expected a table with a header and rows"));
     }
     Ok(Surveyed {
-        profile: survey.profile(whole),
+        profile: survey.profile(whole, look.threads),
         rows: whole.then_some(rows_seen),
         stages,
         least_memory: needs.least(),

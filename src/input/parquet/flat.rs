@@ -252,7 +252,7 @@ impl FlatColumn {
         &mut self,
         rows: usize,
         unpacker: &mut Unpacker,
-        number: fn([u8; BYTES]) -> T::Native,
+        number: impl Fn([u8; BYTES]) -> T::Native,
     ) -> Result<ArrayRef> {
         let mut numbers = vec![T::Native::default(); rows];
         let mut indices = Vec::new();
@@ -424,7 +424,7 @@ fn spread_out(values: &[u32], bits: &[u8], rows: usize, missing: u32, out: &mut 
 fn numbers<T: ArrowPrimitiveType, const BYTES: usize>(
     bytes: &[u8],
     count: usize,
-    number: fn([u8; BYTES]) -> T::Native,
+    number: impl Fn([u8; BYTES]) -> T::Native,
 ) -> Result<ArrayRef> {
     let (numbers, _) = bytes.as_chunks::<BYTES>();
     let numbers = numbers.get(..count).ok_or_else(|| damaged("a dictionary ends early"))?;
