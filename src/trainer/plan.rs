@@ -23,8 +23,11 @@ const SAMPLE_SPLITS: usize = 24;
 /// Tables of at most so many rows are looked at in full.
 const WHOLE_ROWS: u64 = 1 << 18;
 const WHOLE_BYTES: u64 = 24 << 20;
-/// Rows of a batch of the sample.
-const BATCH_ROWS: usize = 1024;
+/// Bytes that a batch of the sample should have, most and fewest rows, and bytes that a value is taken to have.
+const BATCH_BYTES: usize = 4 << 20;
+const MOST_BATCH_ROWS: usize = 4096;
+const FEWEST_BATCH_ROWS: usize = 256;
+const VALUE_BYTES: usize = 16;
 
 /// What planning found.
 pub(crate) struct Planned {
@@ -234,16 +237,19 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         hint => read_as(hint),
     };
     let columns = dataset.schema().fields().iter().map(|field| (field.name().clone(), read_as(field)));
+    let row_bytes = VALUE_BYTES * dataset.schema().fields().len().max(1);
+    let batch_rows = (BATCH_BYTES / row_bytes).clamp(FEWEST_BATCH_ROWS, MOST_BATCH_ROWS);
+    let batch_rows = batch_rows.min(usize::try_from(rows_of_each).unwrap_or(usize::MAX));
     let request = Request {
         columns: columns.collect(),
-        batch_rows: BATCH_ROWS,
+        batch_rows,
         rejects: look.skips_bad_rows,
         ..Request::default()
     };
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(&request),
-        item_bytes: BATCH_ROWS * 16 * dataset.schema().fields().len(),
+        item_bytes: batch_rows * row_bytes,
         held_bytes: 0,
     };
     // A budget that is too small is refused when the plan shows what all of the run needs.
