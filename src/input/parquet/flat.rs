@@ -6,7 +6,6 @@
 //! numbers too, and the bits of definition levels are copied as they are, since they are those of Arrow's nulls.
 
 use std::fs::File;
-use std::hint::select_unpredictable;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -205,15 +204,18 @@ impl FlatColumn {
     }
 
     fn read_translated(&mut self, rows: usize, missing: u32, unpacker: &mut Unpacker) -> Result<ArrayRef> {
-        let mut out = Vec::with_capacity(rows);
-        while out.len() < rows {
+        let mut all = vec![missing; rows];
+        let mut rest = all.as_mut_slice();
+        while !rest.is_empty() {
             if self.page.left == 0 {
                 let header = self.next_data_page(unpacker)?;
                 self.open_page(&header, unpacker)?;
                 continue;
             }
-            let n = self.page.left.min(rows - out.len());
+            let n = self.page.left.min(rest.len());
             self.page.left -= n;
+            let (out, later) = rest.split_at_mut(n);
+            rest = later;
             let present = if self.nullable {
                 self.valid.truncate(0);
                 self.page.levels.read_bits(&self.page.bytes, n, &mut self.valid)?;
@@ -224,28 +226,23 @@ impl FlatColumn {
             let Rest::Indices(indices) = &mut self.page.rest else { return Err(not_in_dictionary()) };
             if self.indices.len() < present {
                 self.indices.resize(rows, 0);
+                self.translated.resize(rows, 0);
             }
-            let found = &mut self.indices[..present];
+            let (found, translated) = (&mut self.indices[..present], &mut self.translated[..present]);
             indices.read(&self.page.bytes, found)?;
             let Some(Dictionary::Translated(table)) = &self.dictionary else { return Err(no_dictionary()) };
-            let mut known = true;
-            let translated = found.iter().map(|&index| {
-                let translated = table.get(index as usize);
-                known &= translated.is_some();
-                translated.copied().unwrap_or(missing)
-            });
-            if present == n {
-                out.extend(translated);
+            let are_known = if present == n {
+                look_up(table, found, out)
             } else {
-                self.translated.clear();
-                self.translated.extend(translated);
-                spread_out(&self.translated, self.valid.as_slice(), n, missing, &mut out);
-            }
-            if !known {
+                let are_known = look_up(table, found, translated);
+                spread_out(translated, self.valid.as_slice(), out);
+                are_known
+            };
+            if !are_known {
                 return Err(damaged("an index beyond the dictionary"));
             }
         }
-        Ok(Arc::new(UInt32Array::new(out.into(), None)))
+        Ok(Arc::new(UInt32Array::new(all.into(), None)))
     }
 
     fn read_numbers<T: ArrowPrimitiveType, const BYTES: usize>(
@@ -398,25 +395,31 @@ fn spread<T: Copy>(out: &mut [T], present: usize, bits: &[u8], first: usize) {
     }
 }
 
-/// Appends `rows` rows to `out`: those whose bits are set take the next of `values` each, the others are `missing`.
-fn spread_out(values: &[u32], bits: &[u8], rows: usize, missing: u32, out: &mut Vec<u32>) {
-    let start = out.len();
-    out.resize(start + rows, missing);
+/// Puts the entry of the table at each index into `out`. False if there is none for some.
+fn look_up(table: &[u32], indices: &[i32], out: &mut [u32]) -> bool {
+    let mut are_known = true;
+    for (out, &index) in out.iter_mut().zip(indices) {
+        match table.get(index as usize) {
+            Some(&entry) => *out = entry,
+            None => are_known = false,
+        }
+    }
+    are_known
+}
+
+/// Puts the values, one after the other, in the places of `out` whose bits are set.
+fn spread_out(values: &[u32], bits: &[u8], out: &mut [u32]) {
     let mut rest = values;
-    for (out, bits) in out[start..].chunks_mut(64).zip(bits.chunks(8)) {
+    for (out, bits) in out.chunks_mut(64).zip(bits.chunks(8)) {
         let mut word = [0; 8];
         word[..bits.len()].copy_from_slice(bits);
-        let word = u64::from_le_bytes(word);
+        let mut word = u64::from_le_bytes(word);
         let (now, later) = rest.split_at(word.count_ones() as usize);
         rest = later;
-        // A value is looked at before it is known whether it is taken: the last one may be looked at too often.
-        let Some(last) = now.len().checked_sub(1) else { continue };
-        let mut at = 0;
-        for (i, out) in out.iter_mut().enumerate() {
-            let is_there = word >> i & 1;
-            // Gaps come at random: a branch would be guessed wrong.
-            *out = select_unpredictable(is_there == 1, now[at.min(last)], missing);
-            at += is_there as usize;
+        // From one set bit to the next: gaps come at random, and a branch for each row would be guessed wrong.
+        for &value in now {
+            out[word.trailing_zeros() as usize] = value;
+            word &= word - 1;
         }
     }
 }
