@@ -49,8 +49,22 @@ pub(crate) struct Shard<const K: usize> {
 }
 
 impl<const K: usize> Shard<K> {
-    /// Sums this shard's part of the margins of `rows` into `self.part`, and has what the mini-batches to come need
-    /// brought near.
+    /// The tables that do not stay in the caches by themselves.
+    pub(crate) fn far_tables(&self) -> impl Iterator<Item = usize> {
+        (0..self.tables.len()).filter(|&table| self.tables[table].1.bytes() > PREFETCH_BYTES)
+    }
+
+    /// Has the records that rows need of a table brought near.
+    #[inline(always)]
+    pub(crate) fn bring_near(&self, table: usize, chunk: &Chunk, rows: Range<usize>, blocks: usize) {
+        let (codes, table) = &self.tables[table];
+        let (places, records) = (table.places(), table.blocks());
+        for &code in codes.of(chunk, rows) {
+            record(records, places.of(code), blocks).iter().for_each(prefetch);
+        }
+    }
+
+    /// Sums this shard's part of the margins of `rows` into `self.part`.
     #[inline(always)]
     pub(crate) fn forward<R: Rule, F: Form<K>>(
         &mut self,
@@ -60,9 +74,8 @@ impl<const K: usize> Shard<K> {
         rows: Range<usize>,
     ) {
         let blocks = form.blocks();
-        // The records of the next mini-batch, and the rows of the one after that, which tell its records.
-        let next = rows.end..(rows.end + rows.len()).min(chunk.rows());
-        let after = next.end..(next.end + rows.len()).min(chunk.rows());
+        // The rows of the mini-batch after the next, which tell the records that will be brought near.
+        let after = (rows.end + rows.len()).min(chunk.rows())..(rows.end + 2 * rows.len()).min(chunk.rows());
         let part = &mut self.part;
         part.clear();
         part.resize(rows.len() * blocks, [0.0; K]);
@@ -79,12 +92,6 @@ impl<const K: usize> Shard<K> {
         }
         for (codes, table) in &mut self.tables {
             let places = table.places();
-            if table.bytes() > PREFETCH_BYTES {
-                let records = table.blocks();
-                for &code in codes.of(chunk, next.clone()) {
-                    record(records, places.of(code), blocks).iter().for_each(prefetch);
-                }
-            }
             if step.lazy {
                 let (records, current) = table.blocks_mut();
                 for &code in codes.of(chunk, rows.clone()) {
@@ -127,7 +134,7 @@ impl<const K: usize> Shard<K> {
     }
 
     /// Steps this shard's records, given the derivatives of the mini-batch's mean loss with respect to
-    /// each row's sums.
+    /// each row's sums. `octets` take the same step.
     #[inline(always)]
     pub(crate) fn update<R: Rule, F: Form<K>>(
         &mut self,
@@ -136,6 +143,7 @@ impl<const K: usize> Shard<K> {
         chunk: &Chunk,
         rows: Range<usize>,
         derivatives: &[[f32; K]],
+        octets: &Octets<R>,
     ) {
         let blocks = form.blocks();
         for (column, record) in &mut self.dense {
@@ -157,7 +165,6 @@ impl<const K: usize> Shard<K> {
                 }
             }
         }
-        let octets = Octets::new(step);
         for (codes, table) in &mut self.tables {
             let places = table.places();
             let (records, current) = table.blocks_mut();

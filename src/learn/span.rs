@@ -7,6 +7,7 @@ use super::crew::Board;
 use super::form::Form;
 use super::kernels::{self, Kernel};
 use super::loss::Loss;
+use super::octets::Octets;
 use super::optimizer::Rule;
 use super::record::Record;
 use super::shard::Shard;
@@ -64,6 +65,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
         let blocks = self.form.blocks();
         let mut step = self.step;
         let mut sums: Vec<[f32; K]> = Vec::with_capacity(self.batch * blocks);
+        let mut ahead = Ahead::new(mine);
         for (turn, start) in self.rows.clone().step_by(self.batch).enumerate() {
             let rows = start..(start + self.batch).min(self.rows.end);
             sums.clear();
@@ -71,8 +73,10 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
                 sums.extend(bias.iter().map(|block| block.weight));
             }
             self.add_offsets(&mut sums, rows.clone());
-            for shard in mine.iter_mut() {
-                shard.forward(&step, &self.form, self.chunk, rows.clone());
+            ahead.begin(rows.end..(rows.end + self.batch).min(self.chunk.rows()));
+            for shard in 0..mine.len() {
+                ahead.go_on(mine, self.chunk, blocks);
+                mine[shard].forward(&step, &self.form, self.chunk, rows.clone());
             }
             if self.hands == 1 {
                 for shard in mine.iter() {
@@ -92,8 +96,10 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
             self.form.differentiate(self.loss, &mut sums, &self.chunk.labels[rows.clone()], margins);
             self.weigh(&mut sums, rows.clone());
             self.step_bias(&step, bias, &sums);
-            for shard in mine.iter_mut() {
-                shard.update(&step, &self.form, self.chunk, rows.clone(), &sums);
+            let octets = Octets::new(&step);
+            for shard in 0..mine.len() {
+                ahead.go_on(mine, self.chunk, blocks);
+                mine[shard].update(&step, &self.form, self.chunk, rows.clone(), &sums, &octets);
             }
             if !step.defer {
                 step = step.after(1);
@@ -149,6 +155,50 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
                 step.gather(block, &g);
             } else {
                 step.take(block, self.form.model_of(b), g);
+            }
+        }
+    }
+}
+
+/// Brings near the records that the next mini-batch needs, some between each shard's work and the next one's: the
+/// processor can wait for only so many at a time, and works meanwhile.
+struct Ahead {
+    /// Shards and tables that are far.
+    tables: Vec<(usize, usize)>,
+    rows: Range<usize>,
+    /// The table, and the first of its rows, to go on with.
+    table: usize,
+    row: usize,
+    /// Rows of all tables that are taken at a time.
+    share: usize,
+    visits: usize,
+}
+
+impl Ahead {
+    fn new<const K: usize>(shards: &[Shard<K>]) -> Self {
+        let tables = shards.iter().enumerate();
+        let tables: Vec<_> =
+            tables.flat_map(|(s, shard)| shard.far_tables().map(move |table| (s, table))).collect();
+        Ahead { tables, rows: 0..0, table: 0, row: 0, share: 0, visits: 2 * shards.len() }
+    }
+
+    /// Begins with the rows of the next mini-batch.
+    #[inline(always)]
+    fn begin(&mut self, rows: Range<usize>) {
+        self.share = (rows.len() * self.tables.len()).div_ceil(self.visits);
+        (self.table, self.row, self.rows) = (0, rows.start, rows);
+    }
+
+    #[inline(always)]
+    fn go_on<const K: usize>(&mut self, shards: &[Shard<K>], chunk: &Chunk, blocks: usize) {
+        let mut left = self.share;
+        while let Some(&(shard, table)) = self.tables.get(self.table).filter(|_| left > 0) {
+            let end = self.rows.end.min(self.row + left);
+            shards[shard].bring_near(table, chunk, self.row..end, blocks);
+            left -= end - self.row;
+            self.row = end;
+            if end == self.rows.end {
+                (self.table, self.row) = (self.table + 1, self.rows.start);
             }
         }
     }

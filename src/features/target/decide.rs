@@ -372,6 +372,9 @@ mod tests {
         assert!(error.contains("5000 distinct values, too many") && error.contains("4096"), "{error}");
         let many = Int64Array::from_iter_values(0..5000);
         let error = said(many, &wishes(Some(LossChoice::Softmax)));
-        assert!(error.contains("more than 4096 distinct values") && error.contains("--loss squared"), "{error}");
+        assert!(
+            error.contains("more than 4096 distinct values") && error.contains("--loss squared"),
+            "{error}"
+        );
     }
 }
