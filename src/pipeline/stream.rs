@@ -389,7 +389,9 @@ where
         let mut order: Vec<usize> = (0..tracks).collect();
         order.sort_by(|&a, &b| self.tracks[a].share().total_cmp(&self.tracks[b].share()));
         let most_open = self.flow.threads.max(tracks);
-        for depth in 0..most_open.div_ceil(tracks.max(1)) {
+        // Those that have been read and wait for their turn keep no reader busy.
+        let read = self.slots.values().filter(|slot| slot.ended).count();
+        for depth in 0..most_open.div_ceil(tracks.max(1)) + read {
             for &track in &order {
                 if self.outstanding == self.most_jobs {
                     return;
