@@ -52,6 +52,17 @@ impl Values {
             _ => return None,
         })
     }
+
+    /// The first `count` values of plain ones, and their bytes.
+    fn decode(self, bytes: &[u8], count: usize) -> Result<(ArrayRef, usize)> {
+        match self {
+            Values::Int32 => numbers::<Int32Type, 4>(bytes, count, i32::from_le_bytes),
+            Values::Int64 => numbers::<Int64Type, 8>(bytes, count, i64::from_le_bytes),
+            Values::Float32 => numbers::<Float32Type, 4>(bytes, count, f32::from_le_bytes),
+            Values::Float64 => numbers::<Float64Type, 8>(bytes, count, f64::from_le_bytes),
+            Values::Text => texts(bytes, count),
+        }
+    }
 }
 
 /// A column chunk on the way to arrays.
@@ -74,7 +85,7 @@ pub(super) enum Given {
     Plain,
     /// As a dictionary and keys, where the file has one for all values.
     Keyed,
-    /// Translated, under the same condition.
+    /// Translated: what its dictionary holds once, what pages hold without it value by value.
     Translated(Arc<dyn Translate>),
 }
 
@@ -121,7 +132,10 @@ impl FlatColumn {
         let is_flat =
             column.max_rep_level() == 0 && column.max_def_level() <= 1 && column.path().parts().len() == 1;
         let values = Values::of(column.physical_type(), data_type)?;
-        let given = if is_all_dictionary(chunk) { given } else { Given::Plain };
+        let given = match given {
+            Given::Keyed if !is_all_dictionary(chunk) => Given::Plain,
+            given => given,
+        };
         // Levels of the eldest sort, and values in other encodings, are left to Arrow's reader.
         let is_known = |encoding: Encoding| {
             let encodings =
@@ -181,8 +195,8 @@ impl FlatColumn {
         match (&self.given, self.values) {
             (Given::Keyed, _) => self.read_keys(rows, unpacker),
             (Given::Translated(translation), _) => {
-                let missing = translation.missing();
-                self.read_translated(rows, missing, unpacker)
+                let translation = translation.clone();
+                self.read_translated(rows, translation.as_ref(), unpacker)
             }
             (_, Values::Int32) => self.read_numbers::<Int32Type, 4>(rows, unpacker, i32::from_le_bytes),
             (_, Values::Int64) => self.read_numbers::<Int64Type, 8>(rows, unpacker, i64::from_le_bytes),
@@ -203,8 +217,13 @@ impl FlatColumn {
         Ok(Arc::new(DictionaryArray::try_new(Int32Array::new(keys.into(), nulls), values)?))
     }
 
-    fn read_translated(&mut self, rows: usize, missing: u32, unpacker: &mut Unpacker) -> Result<ArrayRef> {
-        let mut all = vec![missing; rows];
+    fn read_translated(
+        &mut self,
+        rows: usize,
+        translation: &dyn Translate,
+        unpacker: &mut Unpacker,
+    ) -> Result<ArrayRef> {
+        let mut all = vec![translation.missing(); rows];
         let mut rest = all.as_mut_slice();
         while !rest.is_empty() {
             if self.page.left == 0 {
@@ -223,23 +242,30 @@ impl FlatColumn {
             } else {
                 n
             };
-            let Rest::Indices(indices) = &mut self.page.rest else { return Err(not_in_dictionary()) };
-            if self.indices.len() < present {
-                self.indices.resize(rows, 0);
+            if self.translated.len() < present {
                 self.translated.resize(rows, 0);
             }
-            let (found, translated) = (&mut self.indices[..present], &mut self.translated[..present]);
-            indices.read(&self.page.bytes, found)?;
-            let Some(Dictionary::Translated(table)) = &self.dictionary else { return Err(no_dictionary()) };
-            let are_known = if present == n {
-                look_up(table, found, out)
-            } else {
-                let are_known = look_up(table, found, translated);
-                spread_out(translated, self.valid.as_slice(), out);
-                are_known
-            };
-            if !are_known {
-                return Err(damaged("an index beyond the dictionary"));
+            let is_spread = present < n;
+            let translated = if is_spread { &mut self.translated[..present] } else { &mut *out };
+            match &mut self.page.rest {
+                Rest::Indices(indices) => {
+                    self.indices.resize(present.max(self.indices.len()), 0);
+                    let found = &mut self.indices[..present];
+                    indices.read(&self.page.bytes, found)?;
+                    let Some(Dictionary::Translated(table)) = &self.dictionary else {
+                        return Err(no_dictionary());
+                    };
+                    look_up(table, found, translated)?;
+                }
+                Rest::Plain { at, end } => {
+                    let (values, bytes) = self.values.decode(&self.page.bytes[*at..*end], present)?;
+                    *at += bytes;
+                    let found = translation.translate(&values).map_err(|e| damaged(&e.to_string()))?;
+                    translated.copy_from_slice(&found);
+                }
+            }
+            if is_spread {
+                spread_out(&self.translated[..present], self.valid.as_slice(), out);
             }
         }
         Ok(Arc::new(UInt32Array::new(all.into(), None)))
@@ -322,18 +348,7 @@ impl FlatColumn {
                         return Err(damaged("a second dictionary, or one of an unknown encoding"));
                     }
                     let end = self.pages.body(&header, unpacker, &mut self.page.bytes)?;
-                    let bytes = &self.page.bytes[..end];
-                    let values = match self.values {
-                        Values::Int32 => numbers::<Int32Type, 4>(bytes, header.values, i32::from_le_bytes)?,
-                        Values::Int64 => numbers::<Int64Type, 8>(bytes, header.values, i64::from_le_bytes)?,
-                        Values::Float32 => {
-                            numbers::<Float32Type, 4>(bytes, header.values, f32::from_le_bytes)?
-                        }
-                        Values::Float64 => {
-                            numbers::<Float64Type, 8>(bytes, header.values, f64::from_le_bytes)?
-                        }
-                        Values::Text => texts(bytes, header.values)?,
-                    };
+                    let (values, _) = self.values.decode(&self.page.bytes[..end], header.values)?;
                     self.dictionary = Some(match &self.given {
                         Given::Translated(translation) => {
                             let translated = translation.translate(&values);
@@ -395,8 +410,8 @@ fn spread<T: Copy>(out: &mut [T], present: usize, bits: &[u8], first: usize) {
     }
 }
 
-/// Puts the entry of the table at each index into `out`. False if there is none for some.
-fn look_up(table: &[u32], indices: &[i32], out: &mut [u32]) -> bool {
+/// Puts the entry of the table at each index into `out`.
+fn look_up(table: &[u32], indices: &[i32], out: &mut [u32]) -> Result<()> {
     let mut are_known = true;
     for (out, &index) in out.iter_mut().zip(indices) {
         match table.get(index as usize) {
@@ -404,7 +419,7 @@ fn look_up(table: &[u32], indices: &[i32], out: &mut [u32]) -> bool {
             None => are_known = false,
         }
     }
-    are_known
+    if are_known { Ok(()) } else { Err(damaged("an index beyond the dictionary")) }
 }
 
 /// Puts the values, one after the other, in the places of `out` whose bits are set.
@@ -428,21 +443,20 @@ fn numbers<T: ArrowPrimitiveType, const BYTES: usize>(
     bytes: &[u8],
     count: usize,
     number: impl Fn([u8; BYTES]) -> T::Native,
-) -> Result<ArrayRef> {
+) -> Result<(ArrayRef, usize)> {
     let (numbers, _) = bytes.as_chunks::<BYTES>();
-    let numbers = numbers.get(..count).ok_or_else(|| damaged("a dictionary ends early"))?;
+    let numbers = numbers.get(..count).ok_or_else(early)?;
     let numbers: ScalarBuffer<T::Native> = numbers.iter().map(|bytes| number(*bytes)).collect();
-    Ok(Arc::new(PrimitiveArray::<T>::new(numbers, None)))
+    Ok((Arc::new(PrimitiveArray::<T>::new(numbers, None)), count * BYTES))
 }
 
 /// Texts, each with its length before it.
-fn texts(bytes: &[u8], count: usize) -> Result<ArrayRef> {
-    let early = || damaged("a dictionary ends early");
+fn texts(bytes: &[u8], count: usize) -> Result<(ArrayRef, usize)> {
     if count > bytes.len() / 4 {
         return Err(early());
     }
     let mut offsets = Vec::with_capacity(count + 1);
-    let mut values = Vec::with_capacity(bytes.len() - 4 * count);
+    let mut values = Vec::new();
     let mut rest = bytes;
     offsets.push(0);
     for _ in 0..count {
@@ -453,5 +467,10 @@ fn texts(bytes: &[u8], count: usize) -> Result<ArrayRef> {
         rest = after;
     }
     let offsets = OffsetBuffer::new(offsets.into());
-    Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(values), None)?))
+    let texts = StringArray::try_new(offsets, Buffer::from_vec(values), None)?;
+    Ok((Arc::new(texts), bytes.len() - rest.len()))
+}
+
+fn early() -> ParquetError {
+    damaged("values end early")
 }

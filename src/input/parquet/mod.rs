@@ -276,3 +276,6 @@ impl Source for ParquetSource {
             .sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! What flat columns give is what Arrow's own reader gives, whatever the pages.
+
+use std::fs::File;
+use std::ops::Range;
+
+use arrow::array::{
+    Array, AsArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::UInt32Type;
+use arrow::util::display::array_value_to_string;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::features::{Translate, translated_field};
+
+/// Makes of each value a number that tells it from others.
+#[derive(Debug)]
+struct Fingerprint;
+
+const MISSING: u32 = 7;
+
+fn fingerprint(values: &dyn Array, row: usize) -> u32 {
+    let text = array_value_to_string(values, row).unwrap();
+    text.bytes().fold(11, |hash: u32, byte| hash.wrapping_mul(31).wrapping_add(byte.into()))
+}
+
+impl Translate for Fingerprint {
+    fn translate(&self, values: &arrow::array::ArrayRef) -> Result<Vec<u32>> {
+        Ok((0..values.len()).map(|row| fingerprint(values, row)).collect())
+    }
+
+    fn missing(&self) -> u32 {
+        MISSING
+    }
+}
+
+/// Columns of all flat types; values of `kinds` kinds, a share of `gaps` of them null, and none in every other column.
+fn table(rows: usize, kinds: u64, gaps: f64, seed: u64) -> RecordBatch {
+    let mut random = crate::random::Random::new(seed, 0);
+    let mut draw = |gaps: f64| -> Vec<Option<i64>> {
+        let mut one = || {
+            let value = random.below(kinds) as i64;
+            ((random.below(1000) as f64) >= 1000.0 * gaps).then_some(value * 1_000_003 - 500)
+        };
+        (0..rows).map(|_| one()).collect()
+    };
+    let text = |x: i64| "x".repeat((x % 23).unsigned_abs() as usize) + &x.to_string();
+    let mut columns: Vec<(String, arrow::array::ArrayRef)> = Vec::new();
+    for (name, gaps) in [("gaps", gaps), ("full", 0.0)] {
+        let mut add = |kind: &str, array| columns.push((format!("{kind} {name}"), array));
+        let numbers = draw(gaps);
+        add("i32", Arc::new(numbers.iter().map(|x| x.map(|x| x as i32)).collect::<Int32Array>()) as _);
+        add("i64", Arc::new(draw(gaps).into_iter().collect::<Int64Array>()) as _);
+        add(
+            "f32",
+            Arc::new(numbers.iter().map(|x| x.map(|x| x as f32 / 3.0)).collect::<Float32Array>()) as _,
+        );
+        add(
+            "f64",
+            Arc::new(draw(gaps).iter().map(|x| x.map(|x| x as f64 / 3.0)).collect::<Float64Array>()) as _,
+        );
+        add("text", Arc::new(draw(gaps).iter().map(|x| x.map(text)).collect::<StringArray>()) as _);
+    }
+    let fields = columns.iter().map(|(name, array)| {
+        Field::new(name, array.data_type().clone(), name.ends_with("gaps") || array.null_count() > 0)
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    RecordBatch::try_new(schema, columns.into_iter().map(|(_, array)| array).collect()).unwrap()
+}
+
+fn properties() -> impl Strategy<Value = WriterProperties> {
+    let compressions =
+        [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(ZstdLevel::default())];
+    let version = prop::sample::select(vec![WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0]);
+    let compression = prop::sample::select(compressions.to_vec());
+    (version, compression, prop::bool::ANY, 1usize..400, 20usize..3000, 1usize..300, 50usize..500).prop_map(
+        |(version, compression, has_dictionary, page_rows, dictionary_bytes, batch, group)| {
+            WriterProperties::builder()
+                .set_writer_version(version)
+                .set_compression(compression)
+                .set_dictionary_enabled(has_dictionary)
+                .set_dictionary_page_size_limit(dictionary_bytes)
+                .set_data_page_row_count_limit(page_rows)
+                .set_write_batch_size(batch)
+                .set_max_row_group_row_count(Some(group))
+                .build()
+        },
+    )
+}
+
+/// Some rows of a row group, read so.
+fn read(
+    source: &ParquetSource,
+    group: usize,
+    rows: &Range<usize>,
+    read_as: ReadAs,
+    batch_rows: usize,
+    translation: Option<Arc<dyn Translate>>,
+) -> Vec<RecordBatch> {
+    let names: Vec<String> = source.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let request = Request {
+        translations: vec![translation; names.len()],
+        columns: names.into_iter().map(|name| (name, read_as)).collect(),
+        batch_rows,
+        rejects: false,
+    };
+    let extent = Extent::Rows { group, start: rows.start as u64, len: rows.len() as u64 };
+    let split = Split { file: 0, extent, rows: None, bytes: 0 };
+    let mut stream = Source::open(source, &split, &request).unwrap();
+    std::iter::from_fn(|| stream.next_batch().unwrap()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn flat_columns_are_read_as_arrow_s_reader_reads_them(
+        (rows, kinds, gaps) in (1usize..900, 1u64..700, prop::sample::select(vec![0.0, 0.02, 0.5, 0.98, 1.0])),
+        properties in properties(),
+        (start, end, batch_rows) in (0.0..1.0, 0.0..=1.0, 1usize..500),
+        seed in any::<u64>(),
+    ) {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("a.parquet");
+        let all = table(rows, kinds, gaps, seed);
+        let is_second = properties.writer_version() == WriterVersion::PARQUET_2_0;
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), all.schema(), Some(properties)).unwrap();
+        writer.write(&all).unwrap();
+        writer.close().unwrap();
+        let source = ParquetSource::open(&path).unwrap();
+        for group in 0..source.metadata.metadata().num_row_groups() {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+            let oracle = reader.with_row_groups(vec![group]).build().unwrap();
+            let oracle = concat_batches(&all.schema(), &oracle.map(|batch| batch.unwrap()).collect::<Vec<_>>()).unwrap();
+            let first = (start * oracle.num_rows() as f64) as usize;
+            let part = first..first + (end * (oracle.num_rows() - first) as f64) as usize;
+            let expected = oracle.slice(part.start, part.len());
+            for read_as in [ReadAs::Native, ReadAs::Text, ReadAs::Number] {
+                let mut row = 0;
+                for batch in read(&source, group, &part, read_as, batch_rows, None) {
+                    for (found, expected) in batch.columns().iter().zip(expected.columns()) {
+                        let plain = cast(found, expected.data_type()).unwrap();
+                        prop_assert_eq!(&plain, &expected.slice(row, batch.num_rows()));
+                    }
+                    row += batch.num_rows();
+                }
+                prop_assert_eq!(row, part.len());
+            }
+            let mut row = 0;
+            for batch in read(&source, group, &part, ReadAs::Text, batch_rows, Some(Arc::new(Fingerprint))) {
+                let columns = batch.columns().iter().zip(batch.schema_ref().fields());
+                for ((found, field), expected) in columns.zip(expected.columns()) {
+                    let expected = expected.slice(row, batch.num_rows());
+                    if **field != translated_field(field.name()) {
+                        // Of the second version's encodings Arrow's reader sees to some.
+                        prop_assert!(is_second);
+                        prop_assert_eq!(&cast(found, expected.data_type()).unwrap(), &expected);
+                        continue;
+                    }
+                    let of = |row| if expected.is_valid(row) { fingerprint(&expected, row) } else { MISSING };
+                    let found = found.as_primitive::<UInt32Type>().values();
+                    prop_assert!(found.iter().copied().eq((0..batch.num_rows()).map(of)));
+                }
+                row += batch.num_rows();
+            }
+            prop_assert_eq!(row, part.len());
+        }
+    }
+}
