@@ -9,6 +9,7 @@ mod budget;
 mod crew;
 mod order;
 mod shuffle;
+mod stages;
 mod stream;
 mod tasks;
 
@@ -16,5 +17,6 @@ pub use budget::{Budget, Needs, available_memory};
 pub use crew::GradientWorkers;
 pub use order::Order;
 pub use shuffle::Shuffle;
-pub use stream::{Flow, Item, SplitState, Stages, Weigh, stream};
+pub use stages::{Bound, StageTime, Stages};
+pub use stream::{Flow, Item, SplitState, Weigh, stream};
 pub use tasks::{alongside, in_order};

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use serde::Serialize;
 
 use super::budget::Needs;
 use super::order::Order;
+use super::stages::Stages;
 use crate::error::{Error, Place, Result};
 use crate::input::{BatchStream, Dataset, Request, guarded, take_read};
 
@@ -57,48 +57,6 @@ pub struct Item<T> {
     pub value: T,
     /// Whether readers rest until it has been consumed: they are far ahead, or done.
     pub readers_rest: bool,
-}
-
-/// Where the time went: seconds of all threads together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Stages {
-    /// Waiting for the disk, in effect: calls that read.
-    pub read: StageTime,
-    /// From bytes to Arrow's columns.
-    pub decode: StageTime,
-    /// From columns to features.
-    pub encode: StageTime,
-    /// Learning, or scoring and writing.
-    pub learn: StageTime,
-    /// Bytes read.
-    #[serde(skip)]
-    pub bytes_read: u64,
-}
-
-/// One stage's time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct StageTime {
-    /// Seconds at work.
-    pub busy: f64,
-    /// Seconds without work while the run went on.
-    pub waiting: f64,
-}
-
-impl Stages {
-    /// Adds the times of another stretch.
-    pub fn add(&mut self, other: &Stages) {
-        let pairs = [
-            (&mut self.read, &other.read),
-            (&mut self.decode, &other.decode),
-            (&mut self.encode, &other.encode),
-            (&mut self.learn, &other.learn),
-        ];
-        for (mine, theirs) in pairs {
-            mine.busy += theirs.busy;
-            mine.waiting += theirs.waiting;
-        }
-        self.bytes_read += other.bytes_read;
-    }
 }
 
 /// Reads the splits in `order`, maps each batch by `map` (on any thread) and gives the results to
@@ -148,7 +106,6 @@ where
             done: done_out,
             outstanding: 0,
             most_jobs,
-            ready: 0,
             resting: false,
             item_bytes: 0,
             stages: Stages::default(),
@@ -300,8 +257,6 @@ struct Coordinator<'a, S, T, F> {
     done: Receiver<Done<S, T>>,
     outstanding: usize,
     most_jobs: usize,
-    /// Items that are ready.
-    ready: usize,
     /// Whether readers are far enough ahead to rest for a while.
     resting: bool,
     /// Bytes of the items that are ready.
@@ -311,8 +266,8 @@ struct Coordinator<'a, S, T, F> {
 
 /// Items of one split that may wait while others have their turn.
 const AHEAD_IN_TURNS: usize = 2;
-/// Items for each thread and track that may be ready before readers rest, and those of each thread that are left
-/// when they go on. A slow consumer would else have half of the memory filled, and can use their processors.
+/// Items for each thread or track that can be consumed without waiting when readers begin to rest, and those for each
+/// thread when they go on. A slow consumer would else have half of the memory filled, and can use their processors.
 const MOST_AHEAD: usize = 4;
 const LEAST_AHEAD: usize = 1;
 
@@ -340,7 +295,6 @@ where
             let slot = self.slots.get_mut(&split).ok_or_else(|| Error::data("a split was lost"))?;
             if let Some((rows, result)) = slot.ready.pop_front() {
                 let value = result?;
-                self.ready -= 1;
                 self.item_bytes -= value.bytes();
                 self.tracks[self.turn].given += rows as f64;
                 while let Ok(done) = self.done.try_recv() {
@@ -381,10 +335,11 @@ where
     /// consumer waits for is always handed out, so the run can't get stuck.
     fn issue(&mut self) {
         let tracks = self.tracks.len();
+        let ahead = self.ahead();
         self.resting = if self.resting {
-            self.ready > LEAST_AHEAD * self.flow.threads
+            ahead > LEAST_AHEAD * self.flow.threads
         } else {
-            self.ready >= MOST_AHEAD * self.flow.threads.max(tracks)
+            ahead >= MOST_AHEAD * self.flow.threads.max(tracks)
         };
         let mut order: Vec<usize> = (0..tracks).collect();
         order.sort_by(|&a, &b| self.tracks[a].share().total_cmp(&self.tracks[b].share()));
@@ -414,6 +369,20 @@ where
                 }
             }
         }
+    }
+
+    /// Items that can be consumed without waiting (of tracks that take turns, all that are ready).
+    fn ahead(&self) -> usize {
+        let mut ahead = 0;
+        for track in &self.tracks {
+            for slot in track.open.iter().filter_map(|split| self.slots.get(split)) {
+                ahead += slot.ready.len();
+                if !slot.ended {
+                    break;
+                }
+            }
+        }
+        ahead
     }
 
     fn may_open(&self, most: usize) -> bool {
@@ -454,7 +423,6 @@ where
         let Some(slot) = self.slots.get_mut(&done.state.split) else { return };
         match done.result {
             Ok(Some(value)) => {
-                self.ready += 1;
                 self.item_bytes += value.bytes();
                 slot.ready.push_back((rows, Ok(value)));
             }
@@ -465,5 +433,68 @@ where
             }
         }
         slot.state = Some(done.state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::input::{ReadAs, ReadOptions};
+
+    struct Rows(usize);
+
+    impl Weigh for Rows {
+        fn bytes(&self) -> usize {
+            self.0
+        }
+    }
+
+    #[test]
+    fn readers_far_ahead_of_a_slow_consumer_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = "x\n".to_string();
+        (0..2000).for_each(|i| writeln!(text, "{i}").unwrap());
+        (0..4).for_each(|file| std::fs::write(folder.path().join(format!("{file}.csv")), &text).unwrap());
+        let path = folder.path().display().to_string();
+        let dataset = Dataset::open(&[path], &ReadOptions::default()).unwrap();
+        let columns = vec![("x".to_string(), ReadAs::Number)];
+        let request = Request { columns, batch_rows: 50, ..Request::default() };
+        let stop = AtomicBool::new(false);
+        let threads = 2;
+        let needs = Needs { open: 1, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
+        let flow = Flow {
+            request: &request,
+            threads,
+            needs,
+            in_flight: 1 << 30,
+            rows_of_each: u64::MAX,
+            stop: &stop,
+        };
+        let made = AtomicUsize::new(0);
+        let (mut used, mut most, mut rows, mut rests) = (0, 0, 0, 0);
+        let order = Order::in_place(0..dataset.splits().len());
+        let map = |batch: &RecordBatch, _: &mut SplitState<()>| {
+            made.fetch_add(1, Ordering::Relaxed);
+            Ok(Rows(batch.num_rows()))
+        };
+        stream(&dataset, &order, flow, map, |item| {
+            let before = made.load(Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(2));
+            let after = made.load(Ordering::Relaxed);
+            assert!(!item.readers_rest || before == after, "they read meanwhile");
+            used += 1;
+            most = most.max(after - used);
+            rows += item.value.0;
+            rests += usize::from(item.readers_rest);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(rows, 8000);
+        assert!(rests > 30, "{rests}");
+        // One file is read while the one before it is used; jobs that are out when readers begin to rest are finished.
+        assert!(most <= MOST_AHEAD * threads + 40 + 2 * threads, "{most}");
     }
 }

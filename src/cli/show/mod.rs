@@ -84,6 +84,19 @@ pub(super) fn outcome(summary: &Summary, output: Option<&Path>) -> String {
         HumanCount(summary.rows_per_second as u64),
         BinaryBytes(summary.peak_memory_bytes)
     );
+    let bound = summary.stages.bound(summary.threads);
+    let last = match summary.command {
+        "train" => "learning",
+        "evaluate" => "scoring",
+        _ => "scoring and writing",
+    };
+    let _ = writeln!(
+        text,
+        "bound by {} ({:.0}% busy); readers waited {:.0}% on the disk",
+        bound.stage.unwrap_or(last),
+        100.0 * bound.busy,
+        100.0 * bound.disk
+    );
     if summary.skipped.rows > 0 {
         let _ =
             writeln!(text, "{} rows were left out: {}", HumanCount(summary.skipped.rows), reasons(summary));
