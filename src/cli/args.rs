@@ -12,7 +12,7 @@ use super::{ReadArgs, size};
 use crate::error::Result;
 use crate::trainer::{ApplyConfig, PlanConfig, PredictConfig, TrainConfig};
 
-/// Trains linear models on tables larger than memory, in the time that a database takes to scan them.
+/// Trains linear models on tables larger than memory, in one pass.
 #[derive(Debug, Parser)]
 #[command(name = "millstream", version, max_term_width = 100)]
 pub enum Command {
