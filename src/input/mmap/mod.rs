@@ -56,9 +56,9 @@ impl Map {
     /// Lets the system take back the memory behind a range that was read, so that what a run holds
     /// does not grow with the size of its files. The range can be read again, from the file.
     pub(super) fn release(&self, range: Range<usize>) {
-        let page = 1 << 16;
-        let (start, end) =
-            (range.start.next_multiple_of(page), range.end.min(self.as_ref().len()) / page * page);
+        let (page, len) = (1 << 16, self.as_ref().len());
+        let start = range.start.next_multiple_of(page);
+        let end = if range.end < len { range.end / page * page } else { len };
         if start < end {
             // SAFETY: the map is shared and never written to, so dropping its pages loses nothing.
             // Failure leaves the pages where they are.
