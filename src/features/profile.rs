@@ -28,7 +28,7 @@ pub(super) const MOST_KEPT_CLASSES: usize = 256;
 
 /// What was found of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct ColumnProfile {
+pub(crate) struct ColumnProfile {
     pub(super) name: String,
     /// The name of its type, whatever form its values are stored in.
     pub(super) data_type: String,

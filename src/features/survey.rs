@@ -1,7 +1,6 @@
 //! The survey: what a sample says about each column.
 
 use std::sync::Arc;
-use std::thread;
 
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
@@ -29,7 +28,7 @@ pub struct Survey {
 
 /// Statistics of one column.
 #[derive(Debug)]
-struct ColumnSurvey {
+pub(crate) struct ColumnSurvey {
     name: String,
     data_type: DataType,
     /// How its values are looked at: the user's word counts.
@@ -140,22 +139,18 @@ impl Survey {
         self.rows
     }
 
-    /// What was found, on `threads` threads; `whole` says that these were all rows, so that nothing else can come.
-    pub fn profile(&self, whole: bool, threads: usize) -> Profile {
-        let of = |columns: &[ColumnSurvey]| -> Vec<ColumnProfile> {
-            columns.iter().map(|column| column.profile(self.rows)).collect()
-        };
-        let share = self.columns.len().div_ceil(threads.max(1)).max(1);
-        let columns = thread::scope(|scope| {
-            let mut shares = self.columns.chunks(share);
-            let first = shares.next().unwrap_or_default();
-            let others: Vec<_> = shares.map(|columns| scope.spawn(move || of(columns))).collect();
-            let mut all = of(first);
-            for other in others {
-                all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            }
-            all
-        });
+    /// What was found; `whole` says that these were all rows, so that nothing else can come.
+    pub fn profile(&self, whole: bool) -> Profile {
+        self.profile_of(whole, self.columns().map(|column| column.profile(self.rows)).collect())
+    }
+
+    /// The columns, whose profiles can be made at the same time.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &ColumnSurvey> {
+        self.columns.iter()
+    }
+
+    /// The profile, given those of all columns.
+    pub(crate) fn profile_of(&self, whole: bool, columns: Vec<ColumnProfile>) -> Profile {
         Profile { rows: self.rows, whole, columns }
     }
 }
@@ -305,7 +300,8 @@ impl ColumnSurvey {
         }
     }
 
-    fn profile(&self, rows: u64) -> ColumnProfile {
+    /// What was found of it among so many rows.
+    pub(crate) fn profile(&self, rows: u64) -> ColumnProfile {
         let known = || self.distinct.known().into_iter().map(|(text, _, _)| text.to_string()).collect();
         let found = match self.sort {
             Sort::Number => Findings::Numbers(Numbers::of(self.numbers.values(), self.distinct.len())),

@@ -37,55 +37,25 @@ impl<R: Rule> Octets<R> {
         }
     }
 
-    /// Takes the steps of all records along the gradients that they have gathered: those that have gathered none stay
-    /// as they are.
-    #[inline(always)]
-    pub(crate) fn take_all<const K: usize>(&self, records: &mut [Record<K>]) {
-        let untouched = (-0.0f32).to_bits();
-        for records in records.chunks_mut(LANES) {
-            let mut octet = gather(|lane| records.get(lane).unwrap_or(&records[0]));
-            let gradient = octet.gradient;
-            self.0.take(&mut octet, 0, gradient);
-            octet.gradient = gradient.map(|g| if g.to_bits() == untouched { g } else { 0.0 });
-            scatter(&octet, |lane, record| records.get_mut(lane).into_iter().for_each(|r| *r = record));
-        }
-    }
-
     #[inline(always)]
     fn take_one<const K: usize>(&self, records: &mut [Record<K>], places: [usize; LANES]) {
-        let mut octet = gather(|lane| &records[places[lane]]);
+        let mut octet = Record::<LANES>::ZERO;
+        for (lane, &place) in places.iter().enumerate() {
+            let record = &records[place];
+            octet.weight[lane] = record.weight[0];
+            octet.accumulator[lane] = record.accumulator[0];
+            octet.gradient[lane] = record.gradient[0];
+            octet.drift[lane] = record.drift[0];
+        }
         let gradient = octet.gradient;
         self.0.take(&mut octet, 0, gradient);
-        octet.gradient = [0.0; LANES];
-        scatter(&octet, |lane, record| records[places[lane]] = record);
-    }
-}
-
-/// Records side by side, of each its first lane. Number by number: a record's gradient has just been written by
-/// itself, and the processor would have to wait for it to read all of the record at once.
-#[inline(always)]
-fn gather<'a, const K: usize>(record: impl Fn(usize) -> &'a Record<K>) -> Record<LANES> {
-    let mut octet = Record::ZERO;
-    for lane in 0..LANES {
-        let record = record(lane);
-        octet.weight[lane] = record.weight[0];
-        octet.accumulator[lane] = record.accumulator[0];
-        octet.gradient[lane] = record.gradient[0];
-        octet.drift[lane] = record.drift[0];
-    }
-    octet
-}
-
-/// Gives each lane's record to `put`.
-#[inline(always)]
-fn scatter<const K: usize>(octet: &Record<LANES>, mut put: impl FnMut(usize, Record<K>)) {
-    for lane in 0..LANES {
-        let record = Record {
-            weight: [octet.weight[lane]; K],
-            accumulator: [octet.accumulator[lane]; K],
-            gradient: [octet.gradient[lane]; K],
-            drift: [octet.drift[lane]; K],
-        };
-        put(lane, record);
+        for (lane, &place) in places.iter().enumerate() {
+            records[place] = Record {
+                weight: [octet.weight[lane]; K],
+                accumulator: [octet.accumulator[lane]; K],
+                gradient: [0.0; K],
+                drift: [octet.drift[lane]; K],
+            };
+        }
     }
 }

@@ -205,12 +205,7 @@ impl<const K: usize> Shard<K> {
             } else if !step.defer {
                 // A second visit finds the gradient zero and changes nothing: cheaper than a branch.
                 if K == 1 && blocks == 1 {
-                    // Of FTRL a zero gradient rounds the weight anew.
-                    if R::AVERAGES && records.len() <= codes.len() {
-                        octets.take_all(records);
-                    } else {
-                        octets.take(records, places, codes);
-                    }
+                    octets.take(records, places, codes);
                 } else {
                     for &code in codes {
                         take(step, form, record_mut(records, places.of(code), blocks));

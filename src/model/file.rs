@@ -21,7 +21,6 @@ use crate::error::{Error, Result};
 use crate::features::Target;
 use crate::learn::{Linear, MOST_FACTORS, ModelForm, State, Task, Weights};
 use crate::output::AtomicFile;
-use crate::pipeline::alongside;
 
 /// The metadata's key; one only, because several would be written in random order.
 const KEY: &str = "millstream";
@@ -69,29 +68,27 @@ fn preamble(tensors: &[(String, &[f32])], json: String) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Calls `f` with all bytes of the file, piece by piece.
-fn each_piece(
-    preamble: &[u8],
-    tensors: &[(String, &[f32])],
-    mut f: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    f(preamble)?;
-    let mut buffer = Vec::new();
-    for numbers in tensors.iter().flat_map(|(_, numbers)| numbers.chunks(1 << 14)) {
-        buffer.clear();
-        buffer.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
-        f(&buffer)?;
+/// Writes to a file and hashes what it writes.
+struct Hashing {
+    file: AtomicFile,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Hashing {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(|e| self.file.fault(&e))
     }
-    Ok(())
 }
 
 impl Model {
-    /// Writes the model, and finds its hash meanwhile on another thread, if there are several. Returns the bytes and the
-    /// SHA-256 of the file.
+    /// Writes the model. Returns the bytes and the SHA-256 of the file.
     ///
     /// # Errors
     /// If the disk fails or is full.
-    pub fn save(&self, mut file: AtomicFile, threads: usize) -> Result<(u64, String)> {
+    pub fn save(&self, file: AtomicFile) -> Result<(u64, String)> {
         let header = Header { version: VERSION, steps: self.state.steps, about: &self.about };
         let json =
             serde_json::to_string(&header).map_err(|e| Error::data(format!("can't write the plan: {e}")))?;
@@ -100,25 +97,17 @@ impl Model {
         if !self.state.z.bias.is_empty() {
             all.extend(tensors(&self.state.z, "z"));
         }
-        let preamble = preamble(&all, json)?;
-        let mut bytes = 0;
-        let mut hash = Sha256::new();
-        let write = || {
-            each_piece(&preamble, &all, |piece| {
-                bytes += piece.len() as u64;
-                file.write_all(piece).map_err(|e| file.fault(&e))
-            })?;
-            file.commit()
-        };
-        let digest = || {
-            each_piece(&preamble, &all, |piece| {
-                hash.update(piece);
-                Ok(())
-            })
-        };
-        let (written, hashed) = alongside(threads, write, digest);
-        written.and(hashed)?;
-        Ok((bytes, hash.finalize().iter().map(|b| format!("{b:02x}")).collect()))
+        let mut out = Hashing { file, hash: Sha256::new(), bytes: 0 };
+        out.write(&preamble(&all, json)?)?;
+        let mut buffer = Vec::new();
+        for numbers in all.iter().flat_map(|(_, numbers)| numbers.chunks(1 << 14)) {
+            buffer.clear();
+            buffer.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
+            out.write(&buffer)?;
+        }
+        out.file.commit()?;
+        let digest = out.hash.finalize();
+        Ok((out.bytes, digest.iter().map(|b| format!("{b:02x}")).collect()))
     }
 
     /// Reads a model.
@@ -312,7 +301,7 @@ mod tests {
         let path = folder.path().join("m");
         for (form, has_z) in FORMS.into_iter().flat_map(|form| [(form, false), (form, true)]) {
             let model = model(form, has_z);
-            let (bytes, _) = model.save(AtomicFile::create(&path).unwrap(), 2).unwrap();
+            let (bytes, _) = model.save(AtomicFile::create(&path).unwrap()).unwrap();
             assert_eq!(bytes, fs::metadata(&path).unwrap().len());
             let found = Model::load(&path).unwrap();
             assert!(found == model, "{form:?}, z: {has_z}");

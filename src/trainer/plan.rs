@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::features::{Decided, Overrides, Plan, Profile, ReadHint, Survey, Target, Wishes, decide, is_text};
 use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::Loss;
-use crate::pipeline::{Budget, Flow, Needs, Order, Stages, Weigh, stream};
+use crate::pipeline::{Budget, Flow, Needs, Order, Stages, Weigh, in_order, stream};
 
 /// Rows of the sample, and splits that it is spread over.
 const SAMPLE_ROWS: u64 = 1 << 16;
@@ -280,8 +280,19 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         return Err(Error::data(format!("there are no rows in {}", files.join(", ")))
             .remedy("expected a table with a header and rows"));
     }
+    let (mut left, mut profiles) = (survey.columns(), Vec::new());
+    in_order(
+        look.threads,
+        stop,
+        || left.next(),
+        |column, _| Ok(column.profile(survey.rows())),
+        |profile| {
+            profiles.push(profile);
+            Ok(())
+        },
+    )?;
     Ok(Surveyed {
-        profile: survey.profile(whole, look.threads),
+        profile: survey.profile_of(whole, profiles),
         rows: whole.then_some(rows_seen),
         stages,
         least_memory: needs.least(),

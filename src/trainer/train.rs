@@ -87,7 +87,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
         linear: fit.linear,
         state: fit.state,
     };
-    let (bytes, sha256) = model.save(file, config.plan.threads)?;
+    let (bytes, sha256) = model.save(file)?;
     let mut skipped = Skipped { rows: fit.skipped, ..Skipped::default() };
     if fit.skipped > 0 {
         skipped.reasons.insert("target, weight or offset not usable".to_string(), fit.skipped);

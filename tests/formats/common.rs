@@ -63,7 +63,7 @@ pub(crate) fn plan(dataset: &Dataset, target: &str) -> Result<Plan> {
         overrides,
         hash_seed: 1,
     };
-    decide(&survey.profile(true, 1), &wishes).map(|decided| decided.plan)
+    decide(&survey.profile(true), &wishes).map(|decided| decided.plan)
 }
 
 fn codes_and_values(list: &ListColumn, row: usize) -> Vec<u32> {

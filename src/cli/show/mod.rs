@@ -85,11 +85,7 @@ pub(super) fn outcome(summary: &Summary, output: Option<&Path>) -> String {
         BinaryBytes(summary.peak_memory_bytes)
     );
     let bound = summary.stages.bound(summary.threads);
-    let last = match summary.command {
-        "train" => "learning",
-        "evaluate" => "scoring",
-        _ => "scoring and writing",
-    };
+    let last = if summary.command == "train" { "learning" } else { "scoring and writing" };
     let _ = writeln!(
         text,
         "bound by {} ({:.0}% busy); readers waited {:.0}% on the disk",

@@ -260,7 +260,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("y", Arc::new(target) as ArrayRef)]).unwrap();
         let mut survey = Survey::new(batch.schema_ref(), Some("y"), &Overrides::default());
         survey.add(&batch).unwrap();
-        understand_target(&survey.profile(true, 1), wishes)
+        understand_target(&survey.profile(true), wishes)
     }
 
     fn said(target: impl Array + 'static, wishes: &Wishes) -> String {

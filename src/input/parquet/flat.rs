@@ -14,8 +14,7 @@ use arrow::array::{
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, Int64Type};
-use arrow::util::bit_chunk_iterator::UnalignedBitChunk;
-use arrow::util::bit_util::get_bit;
+use arrow::util::bit_chunk_iterator::BitChunks;
 use parquet::basic::{Encoding, Type as PhysicalType};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
@@ -73,10 +72,24 @@ pub(super) struct FlatColumn {
     nullable: bool,
     dictionary: Option<Dictionary>,
     page: OpenPage,
-    /// Indices, what they stand for, and bits of the rows that are there, on their way.
-    indices: Vec<i32>,
-    translated: Vec<u32>,
-    valid: BooleanBufferBuilder,
+    indices: Indices,
+    /// Bits of the rows that are there, on their way.
+    words: Vec<u64>,
+}
+
+/// Room for indices on their way.
+#[derive(Default)]
+struct Indices(Vec<i32>);
+
+impl Indices {
+    /// The next `count` ones.
+    fn read(&mut self, hybrid: &mut Hybrid, bytes: &[u8], count: usize) -> Result<&[i32]> {
+        if self.0.len() < count {
+            self.0.resize(count, 0);
+        }
+        hybrid.read(bytes, &mut self.0[..count])?;
+        Ok(&self.0[..count])
+    }
 }
 
 /// As what a column is given.
@@ -159,9 +172,8 @@ impl FlatColumn {
                     levels: Hybrid::new(0, 0, 0)?,
                     rest: Rest::Plain { at: 0, end: 0 },
                 },
-                indices: Vec::new(),
-                translated: Vec::new(),
-                valid: BooleanBufferBuilder::new(0),
+                indices: Indices::default(),
+                words: Vec::new(),
             })
         })
     }
@@ -208,9 +220,9 @@ impl FlatColumn {
 
     fn read_keys(&mut self, rows: usize, unpacker: &mut Unpacker) -> Result<ArrayRef> {
         let mut keys = vec![0; rows];
-        let nulls = self.fill(&mut keys, unpacker, |page, _, out| match &mut page.rest {
+        let nulls = self.fill(&mut keys, 0, unpacker, |_, page, _, out| match &mut page.rest {
             Rest::Indices(indices) => indices.read(&page.bytes, out),
-            Rest::Plain { .. } => Err(not_in_dictionary()),
+            Rest::Plain { .. } => Err(damaged("the footer says that all values are in the dictionary")),
         })?;
         let Some(Dictionary::Values(values)) = &self.dictionary else { return Err(no_dictionary()) };
         let values = values.clone();
@@ -223,52 +235,24 @@ impl FlatColumn {
         translation: &dyn Translate,
         unpacker: &mut Unpacker,
     ) -> Result<ArrayRef> {
-        let mut all = vec![translation.missing(); rows];
-        let mut rest = all.as_mut_slice();
-        while !rest.is_empty() {
-            if self.page.left == 0 {
-                let header = self.next_data_page(unpacker)?;
-                self.open_page(&header, unpacker)?;
-                continue;
-            }
-            let n = self.page.left.min(rest.len());
-            self.page.left -= n;
-            let (out, later) = rest.split_at_mut(n);
-            rest = later;
-            let present = if self.nullable {
-                self.valid.truncate(0);
-                self.page.levels.read_bits(&self.page.bytes, n, &mut self.valid)?;
-                UnalignedBitChunk::new(self.valid.as_slice(), 0, n).count_ones()
-            } else {
-                n
-            };
-            if self.translated.len() < present {
-                self.translated.resize(rows, 0);
-            }
-            let is_spread = present < n;
-            let translated = if is_spread { &mut self.translated[..present] } else { &mut *out };
-            match &mut self.page.rest {
-                Rest::Indices(indices) => {
-                    self.indices.resize(present.max(self.indices.len()), 0);
-                    let found = &mut self.indices[..present];
-                    indices.read(&self.page.bytes, found)?;
-                    let Some(Dictionary::Translated(table)) = &self.dictionary else {
-                        return Err(no_dictionary());
-                    };
-                    look_up(table, found, translated)?;
+        let values = self.values;
+        let mut translated = vec![0; rows];
+        self.fill(&mut translated, translation.missing(), unpacker, |indices, page, dictionary, out| {
+            match &mut page.rest {
+                Rest::Indices(hybrid) => {
+                    let Some(Dictionary::Translated(table)) = dictionary else { return Err(no_dictionary()) };
+                    look_up(table, indices.read(hybrid, &page.bytes, out.len())?, out)
                 }
                 Rest::Plain { at, end } => {
-                    let (values, bytes) = self.values.decode(&self.page.bytes[*at..*end], present)?;
+                    let (values, bytes) = values.decode(&page.bytes[*at..*end], out.len())?;
                     *at += bytes;
                     let found = translation.translate(&values).map_err(|e| damaged(&e.to_string()))?;
-                    translated.copy_from_slice(&found);
+                    out.copy_from_slice(&found);
+                    Ok(())
                 }
             }
-            if is_spread {
-                spread_out(&self.translated[..present], self.valid.as_slice(), out);
-            }
-        }
-        Ok(Arc::new(UInt32Array::new(all.into(), None)))
+        })?;
+        Ok(Arc::new(UInt32Array::new(translated.into(), None)))
     }
 
     fn read_numbers<T: ArrowPrimitiveType, const BYTES: usize>(
@@ -277,39 +261,34 @@ impl FlatColumn {
         unpacker: &mut Unpacker,
         number: impl Fn([u8; BYTES]) -> T::Native,
     ) -> Result<ArrayRef> {
-        let mut numbers = vec![T::Native::default(); rows];
-        let mut indices = Vec::new();
-        let nulls = self.fill(&mut numbers, unpacker, |page, dictionary, out| match &mut page.rest {
-            Rest::Plain { at, end } => {
-                let bytes = page.bytes[..*end].get(*at..*at + out.len() * BYTES);
-                let (bytes, _) =
-                    bytes.ok_or_else(|| damaged("a page's values end early"))?.as_chunks::<BYTES>();
-                out.iter_mut().zip(bytes).for_each(|(out, bytes)| *out = number(*bytes));
-                *at += out.len() * BYTES;
-                Ok(())
-            }
-            Rest::Indices(hybrid) => {
-                indices.resize(out.len(), 0);
-                hybrid.read(&page.bytes, &mut indices)?;
-                let Some(Dictionary::Values(values)) = dictionary else { return Err(no_dictionary()) };
-                let values = values.as_primitive::<T>().values();
-                for (out, &index) in out.iter_mut().zip(&indices) {
-                    *out = *values
-                        .get(index as usize)
-                        .ok_or_else(|| damaged("an index beyond the dictionary"))?;
+        let zero = T::Native::default();
+        let mut numbers = vec![zero; rows];
+        let nulls =
+            self.fill(&mut numbers, zero, unpacker, |indices, page, dictionary, out| match &mut page.rest {
+                Rest::Indices(hybrid) => {
+                    let Some(Dictionary::Values(values)) = dictionary else { return Err(no_dictionary()) };
+                    let table = values.as_primitive::<T>().values();
+                    look_up(table, indices.read(hybrid, &page.bytes, out.len())?, out)
                 }
-                Ok(())
-            }
-        })?;
+                Rest::Plain { at, end } => {
+                    let bytes = page.bytes[..*end].get(*at..*at + out.len() * BYTES).ok_or_else(early)?;
+                    let (bytes, _) = bytes.as_chunks::<BYTES>();
+                    out.iter_mut().zip(bytes).for_each(|(out, bytes)| *out = number(*bytes));
+                    *at += out.len() * BYTES;
+                    Ok(())
+                }
+            })?;
         Ok(Arc::new(PrimitiveArray::<T>::new(numbers.into(), nulls)))
     }
 
-    /// Fills `out`, one for each row, page by page: `decode` the values that are there, which then find their rows.
+    /// Fills `out`, one for each row, page by page: `decode` the values that are there, which then find their rows; the
+    /// others become `gap`.
     fn fill<T: Copy>(
         &mut self,
         out: &mut [T],
+        gap: T,
         unpacker: &mut Unpacker,
-        mut decode: impl FnMut(&mut OpenPage, Option<&Dictionary>, &mut [T]) -> Result<()>,
+        mut decode: impl FnMut(&mut Indices, &mut OpenPage, Option<&Dictionary>, &mut [T]) -> Result<()>,
     ) -> Result<Option<NullBuffer>> {
         let mut valid = BooleanBufferBuilder::new(if self.nullable { out.len() } else { 0 });
         let mut done = 0;
@@ -321,13 +300,16 @@ impl FlatColumn {
             }
             let n = self.page.left.min(out.len() - done);
             let out = &mut out[done..done + n];
+            let mut present = n;
             if self.nullable {
                 self.page.levels.read_bits(&self.page.bytes, n, &mut valid)?;
-                let present = UnalignedBitChunk::new(valid.as_slice(), done, n).count_ones();
-                decode(&mut self.page, self.dictionary.as_ref(), &mut out[..present])?;
-                spread(out, present, valid.as_slice(), done);
-            } else {
-                decode(&mut self.page, self.dictionary.as_ref(), out)?;
+                self.words.clear();
+                self.words.extend(BitChunks::new(valid.as_slice(), done, n).iter_padded());
+                present = self.words.iter().map(|word| word.count_ones() as usize).sum();
+            }
+            decode(&mut self.indices, &mut self.page, self.dictionary.as_ref(), &mut out[..present])?;
+            if present < n {
+                spread(out, present, &self.words, gap);
             }
             self.page.left -= n;
             done += n;
@@ -392,26 +374,8 @@ fn no_dictionary() -> ParquetError {
     damaged("there is no dictionary")
 }
 
-fn not_in_dictionary() -> ParquetError {
-    damaged("the footer says that all values are in the dictionary")
-}
-
-/// Moves the first `present` of `out` to the rows whose bits, from bit `first` on, are set. What is then at the
-/// others means nothing.
-fn spread<T: Copy>(out: &mut [T], present: usize, bits: &[u8], first: usize) {
-    if present == out.len() || present == 0 {
-        return;
-    }
-    // From the end, so that no value is overwritten that has yet to be moved.
-    let mut left = present;
-    for row in (0..out.len()).rev() {
-        left -= usize::from(get_bit(bits, first + row));
-        out[row] = out[left];
-    }
-}
-
 /// Puts the entry of the table at each index into `out`.
-fn look_up(table: &[u32], indices: &[i32], out: &mut [u32]) -> Result<()> {
+fn look_up<T: Copy>(table: &[T], indices: &[i32], out: &mut [T]) -> Result<()> {
     let mut are_known = true;
     for (out, &index) in out.iter_mut().zip(indices) {
         match table.get(index as usize) {
@@ -422,18 +386,23 @@ fn look_up(table: &[u32], indices: &[i32], out: &mut [u32]) -> Result<()> {
     if are_known { Ok(()) } else { Err(damaged("an index beyond the dictionary")) }
 }
 
-/// Puts the values, one after the other, in the places of `out` whose bits are set.
-fn spread_out(values: &[u32], bits: &[u8], out: &mut [u32]) {
-    let mut rest = values;
-    for (out, bits) in out.chunks_mut(64).zip(bits.chunks(8)) {
-        let mut word = [0; 8];
-        word[..bits.len()].copy_from_slice(bits);
-        let mut word = u64::from_le_bytes(word);
-        let (now, later) = rest.split_at(word.count_ones() as usize);
-        rest = later;
+/// Moves the first `present` of `out`, one after the other, to the places whose bits are set in `words`; the others
+/// become `gap`.
+fn spread<T: Copy>(out: &mut [T], present: usize, words: &[u64], gap: T) {
+    // From the end, so that no value is overwritten that has yet to be moved.
+    let mut left = present;
+    for (i, &word) in words.iter().enumerate().rev() {
+        let count = word.count_ones() as usize;
+        left -= count;
+        let mut values = [gap; 64];
+        values[..count].copy_from_slice(&out[left..left + count]);
+        let end = out.len().min(64 * (i + 1));
+        let rows = &mut out[64 * i..end];
+        rows.fill(gap);
+        let mut word = word;
         // From one set bit to the next: gaps come at random, and a branch for each row would be guessed wrong.
-        for &value in now {
-            out[word.trailing_zeros() as usize] = value;
+        for &value in &values[..count] {
+            rows[word.trailing_zeros() as usize] = value;
             word &= word - 1;
         }
     }
