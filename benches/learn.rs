@@ -1,4 +1,4 @@
-//! Learning alone: chunks in memory through learners of one model and of four, with each optimiser; margins,
+//! Learning alone: chunks in memory through learners of one model, of four, eight and sixteen, with each optimiser; margins,
 //! as predicting computes them; metrics of margins; and the kernels. Bytes are those of the encoded rows, or of the slices.
 
 mod data;
@@ -15,7 +15,7 @@ use data::{Data, TABLES};
 use millstream::features::{Plan, SplitCache};
 use millstream::learn::kernels::Level;
 use millstream::learn::metrics::Metrics;
-use millstream::learn::{Alone, Chunk, Iterate, Learn, Loss, Optimizer, Settings, learner};
+use millstream::learn::{Alone, Chunk, Iterate, Learn, Loss, Optimizer, Penalty, Settings, Variant, learner};
 
 const ROWS: u64 = 200_000;
 /// Rows of a mini-batch: the command's default.
@@ -35,7 +35,8 @@ fn main() {
         learn.throughput(size(chunks));
         for (name, optimizer) in OPTIMIZERS {
             let [_, one, ..] = optimizer.default_rates(1.0);
-            for rates in [vec![one], optimizer.default_rates(1.0).to_vec()] {
+            let four = optimizer.default_rates(1.0);
+            for rates in [vec![one], four.to_vec(), four.repeat(2), four.repeat(4)] {
                 let id = BenchmarkId::new(format!("{table}/{name}"), rates.len());
                 // It goes on from pass to pass: tables have grown by the time that counts.
                 let mut learner = learner(&settings(plan, optimizer, rates));
@@ -95,7 +96,7 @@ fn settings(plan: &Plan, optimizer: Optimizer, rates: Vec<f32>) -> Settings {
     Settings {
         loss: plan.target.default_loss(),
         optimizer,
-        rates,
+        variants: Variant::at_each(&rates, Penalty::NONE),
         shape: plan.shape(),
         tables: plan.tables(),
         ..Settings::default()

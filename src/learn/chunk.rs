@@ -24,13 +24,15 @@ pub struct Shape {
     pub weighted: bool,
     /// Whether rows carry offsets.
     pub offset: bool,
+    /// In how many ways rows are divided into parts.
+    pub divisions: usize,
 }
 
 impl Shape {
     /// Bytes of one encoded row; lists are taken to hold `list_len` codes without values.
     pub fn row_bytes(&self, list_len: usize) -> usize {
         let lists = self.lists * (1 + list_len) + 2 * self.valued;
-        let labels = 1 + usize::from(self.weighted) + usize::from(self.offset);
+        let labels = 1 + usize::from(self.weighted) + usize::from(self.offset) + self.divisions;
         4 * (self.dense + self.slots + lists + labels) + 8
     }
 }
@@ -106,6 +108,9 @@ pub struct Chunk {
     pub weights: Vec<f32>,
     /// What is added to the margins; empty if that is nothing.
     pub offsets: Vec<f32>,
+    /// For each row the part of each division that it belongs to, one row after the other: what models side by
+    /// side may leave out (see [`super::Variant`]).
+    pub parts: Vec<u32>,
     /// Numbers; of each column the first `rows` count.
     dense: Block<f32>,
     /// Codes of the category columns; of each the first `rows` count.
@@ -123,6 +128,7 @@ impl Chunk {
             labels: Vec::with_capacity(capacity),
             weights: Vec::new(),
             offsets: Vec::new(),
+            parts: Vec::new(),
             dense: Block::new(shape.dense, capacity),
             slots: Block::new(shape.slots, capacity),
             lists: (0..shape.lists).map(|_| ListColumn::new()).collect(),
@@ -149,7 +155,7 @@ impl Chunk {
         let list = |l: &ListColumn| l.offsets.capacity() + l.codes.capacity() + l.values.capacity();
         let lists: usize = self.lists.iter().map(list).sum();
         let labels = self.labels.capacity() + self.weights.capacity() + self.offsets.capacity();
-        4 * (self.dense.len() + self.slots.len() + lists + labels)
+        4 * (labels + self.parts.capacity() + self.dense.len() + self.slots.len() + lists)
     }
 
     /// Empties the chunk and makes room for at least `capacity` rows.
@@ -158,6 +164,7 @@ impl Chunk {
         self.labels.clear();
         self.weights.clear();
         self.offsets.clear();
+        self.parts.clear();
         if self.capacity() < capacity {
             self.dense = Block::new(self.shape.dense, capacity);
             self.slots = Block::new(self.shape.slots, capacity);
@@ -200,6 +207,13 @@ impl Chunk {
         self.slots.column_mut(column)
     }
 
+    /// The parts that a row belongs to, one of each division.
+    #[inline(always)]
+    pub fn parts_of(&self, row: usize) -> &[u32] {
+        let divisions = self.shape.divisions;
+        &self.parts[row * divisions..][..divisions]
+    }
+
     /// Appends the rows that `rows` names as `(index in from, row)`, in that order.
     pub fn gather(&mut self, from: &[Chunk], rows: &[(u32, u32)]) {
         let start = self.rows;
@@ -210,6 +224,10 @@ impl Chunk {
         }
         if self.shape.offset {
             self.offsets.extend(rows.iter().map(|&(c, r)| from[c as usize].offsets[r as usize]));
+        }
+        if self.shape.divisions > 0 {
+            rows.iter()
+                .for_each(|&(c, r)| self.parts.extend_from_slice(from[c as usize].parts_of(r as usize)));
         }
         // Column by column: of each the rows in question fit into a cache.
         for column in 0..self.shape.dense {
@@ -244,6 +262,8 @@ impl Chunk {
         if self.shape.offset {
             self.offsets.extend_from_slice(&from.offsets[start..end]);
         }
+        let divisions = self.shape.divisions;
+        self.parts.extend_from_slice(&from.parts[divisions * start..divisions * end]);
         for column in 0..self.shape.dense {
             let source = &from.dense(column)[start..end];
             self.dense_mut(column)[at..at + end - start].copy_from_slice(source);
@@ -263,12 +283,14 @@ mod tests {
     use super::*;
 
     fn sample(rows: usize) -> Chunk {
-        let shape = Shape { dense: 2, slots: 1, lists: 2, valued: 2, weighted: true, offset: true };
+        let shape =
+            Shape { dense: 2, slots: 1, lists: 2, valued: 2, weighted: true, offset: true, divisions: 2 };
         let mut chunk = Chunk::new(shape, rows);
         for r in 0..rows {
             chunk.labels.push(r as f32);
             chunk.weights.push(10.0 + r as f32);
             chunk.offsets.push(-0.5 * r as f32);
+            chunk.parts.extend([r as u32 % 3, r as u32 % 5]);
             chunk.dense_mut(0)[r] = 0.5 * r as f32;
             chunk.dense_mut(1)[r] = -(r as f32);
             chunk.slots_mut(0)[r] = r as u32 * 7;

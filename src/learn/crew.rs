@@ -117,7 +117,8 @@ impl Drop for Watch<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        Chunk, HASHED, Iterate, Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape, learner,
+        Chunk, HASHED, Iterate, Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape, Variant,
+        learner,
     };
     use super::*;
 
@@ -135,7 +136,8 @@ mod tests {
 
     #[test]
     fn any_number_of_hands_learns_the_same_bits() {
-        let shape = Shape { dense: 5, slots: 7, lists: 2, valued: 2, weighted: false, offset: false };
+        let shape =
+            Shape { dense: 5, slots: 7, lists: 2, valued: 2, weighted: false, offset: false, divisions: 0 };
         let rows = 3000;
         let mut chunk = Chunk::new(shape, rows);
         let mut random = crate::random::Random::new(1, 2);
@@ -176,8 +178,7 @@ mod tests {
                     form,
                     optimizer,
                     schedule: Schedule { power: 0.25, warm_up: 10 },
-                    rates: rates.clone(),
-                    penalty: Penalty { l1: 1e-5, l2: 1e-4 },
+                    variants: Variant::at_each(rates, Penalty { l1: 1e-5, l2: 1e-4 }),
                     shape,
                     tables: [vec![(1, 4); 7], vec![(4, 0), (1, 4)]].concat(),
                     ..Settings::default()

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Shape};
 use super::crew::{Board, Crew, Job};
 use super::form::{Form, ModelForm};
 use super::linear::{Iterate, Linear, State, Weights};
@@ -10,10 +10,11 @@ use super::loss::Loss;
 use super::optimizer::{Lane, Rule};
 use super::record::Record;
 use super::settings::Settings;
-use super::shard::{Codes, Shard};
+use super::shard::{Codes, Mask, Shard};
 use super::span::Span;
-use super::step::{MODELS, Step};
+use super::step::{Lanes, MODELS, Step};
 use super::table::Table;
+use super::variant::Variant;
 use crate::random::keyed;
 
 /// A learner of any number of models, any form and any optimiser.
@@ -36,11 +37,14 @@ pub trait Learn: Send {
     /// Ends an epoch: gradient descent takes its step now.
     fn end_epoch(&mut self);
 
-    /// The learning rates of the models side by side.
-    fn rates(&self) -> &[f32];
+    /// The models side by side.
+    fn variants(&self) -> &[Variant];
 
-    /// A learner that goes on with model `model` alone.
-    fn only(&self, model: usize) -> Box<dyn Learn>;
+    /// A learner that goes on with some of the models alone, in the order given.
+    ///
+    /// # Panics
+    /// If there are none of them.
+    fn only(&self, models: &[usize]) -> Box<dyn Learn>;
 
     /// Lets all models start from a model's weights and, if given, from what its optimiser kept. The tables
     /// must have been made for as many features as the model has.
@@ -74,6 +78,17 @@ pub enum Column {
     List(usize),
 }
 
+/// A column, by its number among those of all sorts.
+fn column_at(shape: Shape, number: usize) -> Column {
+    if number < shape.dense {
+        Column::Dense(number)
+    } else if number < shape.dense + shape.slots {
+        Column::Slots(number - shape.dense)
+    } else {
+        Column::List(number - shape.dense - shape.slots)
+    }
+}
+
 /// Columns are dealt to this many shards, whatever the number of threads.
 const SHARDS: usize = 8;
 
@@ -82,45 +97,57 @@ pub(crate) struct Learner<R, F, const K: usize> {
     pub(crate) form: F,
     loss: Loss,
     class_weights: Vec<f32>,
-    /// The models' learning rates.
-    pub(crate) rates: Vec<f32>,
-    /// The models' strengths of the squares' penalty.
-    l2s: Vec<f32>,
+    variants: Vec<Variant>,
     step: Step<R, K>,
     max_bytes: usize,
     shards: Vec<Shard<K>>,
     bias: Vec<Record<K>>,
-    /// The weight of the rows since the last deferred step.
-    deferred: f64,
+    /// For each model the weight of the rows since the last deferred step.
+    deferred: Vec<f64>,
     capped: bool,
 }
 
-/// Numbers that models have, for each lane of each model's blocks.
-fn by_lane<const K: usize>(form: &impl Form<K>, numbers: &[f32]) -> [[f32; K]; MODELS] {
-    let mut lanes = [[0.0; K]; MODELS];
-    for (model, &number) in numbers.iter().enumerate() {
-        if form.blocks() == 1 && numbers.len() == K {
-            lanes[0][model] = number;
-        } else {
-            lanes[model] = [number; K];
-        }
+/// What each model has, for its lanes.
+fn by_lane<T: Copy + Default, const K: usize>(form: &impl Form<K>, of: impl Fn(usize) -> T) -> Lanes<T, K> {
+    let mut lanes = [[T::default(); K]; MODELS];
+    for block in 0..form.blocks() {
+        lanes[form.model_of(block)] = std::array::from_fn(|lane| of(form.model_at(block, lane)));
     }
     lanes
 }
 
+/// The strengths of the models' penalties.
+fn penalties<const K: usize>(form: &impl Form<K>, variants: &[Variant]) -> (Lanes<f32, K>, Lanes<f32, K>) {
+    let l1 = by_lane(form, |model| variants[model].penalty.l1);
+    (l1, by_lane(form, |model| variants[model].penalty.l2))
+}
+
+/// Which models have a column.
+fn mask<const K: usize>(form: &impl Form<K>, variants: &[Variant], column: Column) -> Mask<K> {
+    let has = |model: usize| !variants[model].without.contains(&column);
+    let lane = |block, lane| if has(form.model_at(block, lane)) { 1.0 } else { 0.0 };
+    let blocks = (0..form.blocks()).map(|block| std::array::from_fn(|k| lane(block, k)));
+    (0..variants.len()).any(|model| !has(model)).then(|| blocks.collect())
+}
+
 impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
     pub(crate) fn new(settings: &Settings, rule: R, form: F, defer: bool) -> Self {
-        let (shape, rates) = (settings.shape, &settings.rates);
-        let l2s = settings.strengths();
-        let penalty = (settings.penalty.l1, by_lane(&form, &l2s));
-        let step = Step::new(rule, by_lane(&form, rates), settings.schedule, penalty, defer, 0);
+        let (shape, variants) = (settings.shape, &settings.variants);
+        let rates = by_lane(&form, |model| variants[model].rate);
+        let step = Step::new(rule, rates, settings.schedule, penalties(&form, variants), defer, 0);
         let count = SHARDS.min(shape.dense + shape.slots + shape.lists).max(1);
-        let mut shards = vec![Shard { dense: Vec::new(), tables: Vec::new(), part: Vec::new() }; count];
+        let none = Shard { dense: Vec::new(), tables: Vec::new(), masks: Vec::new(), part: Vec::new() };
+        let mut shards = vec![none; count];
         // Each column's records start from random numbers of their own, where they do.
         let fresh = |column: usize, record: usize, block: usize| {
             let mut fresh = form.fresh(block, keyed(settings.seed ^ ((column as u64) << 32), record as u64));
             if R::SQUARES && R::AVERAGES && (shape.dense..shape.dense + shape.slots).contains(&column) {
                 fresh.accumulator.iter_mut().for_each(|sum| *sum += settings.caution);
+            }
+            for k in 0..K {
+                if variants[form.model_at(block, k)].without.contains(&column_at(shape, column)) {
+                    fresh.weight[k] = 0.0;
+                }
             }
             step.start(&mut fresh, form.model_of(block));
             fresh
@@ -138,8 +165,11 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
             });
             shards[count - 1 - i % count].tables.push((codes, table));
         }
+        for shard in &mut shards {
+            shard.masks = shard.columns().map(|column| mask(&form, variants, column)).collect();
+        }
         let mut bias = vec![Record::ZERO; form.blocks()];
-        for model in 0..rates.len() {
+        for model in 0..variants.len() {
             for (lane, &start) in settings.start.iter().enumerate() {
                 let (block, k) = form.place(model, lane);
                 bias[block].weight[k] = start;
@@ -153,41 +183,41 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
             form,
             loss: settings.loss,
             class_weights: settings.class_weights.clone(),
-            rates: rates.clone(),
-            l2s,
+            variants: variants.clone(),
             step,
             max_bytes: settings.max_bytes,
             shards,
             bias,
-            deferred: 0.0,
+            deferred: vec![0.0; variants.len()],
             capped: false,
         }
     }
 
-    /// A learner of model `model` alone: `f` appends the `blocks` that a record becomes.
+    /// A learner of some of the models alone, in the form `form`: `f` appends the blocks that a record becomes.
     pub(crate) fn map<G: Form<L>, const L: usize>(
         &self,
         form: G,
-        model: usize,
-        blocks: usize,
+        models: &[usize],
         f: impl Fn(&[Record<K>], &mut Vec<Record<L>>) + Copy,
     ) -> Learner<R, G, L> {
+        let blocks = form.blocks();
         let mut bias = Vec::with_capacity(blocks);
         f(&self.bias, &mut bias);
-        let (rates, l2s) = (vec![self.rates[model]], vec![self.l2s[model]]);
+        let variants: Vec<_> = models.iter().map(|&model| self.variants[model].clone()).collect();
+        let rates = by_lane(&form, |model| variants[model].rate);
+        let mask = |column| mask(&form, &variants, column);
         Learner {
             model_form: self.model_form,
             form,
             loss: self.loss,
             class_weights: self.class_weights.clone(),
-            step: self.step.with_lanes(by_lane(&form, &rates), by_lane(&form, &l2s)),
-            rates,
-            l2s,
+            step: self.step.with_lanes(rates, penalties(&form, &variants)),
             max_bytes: self.max_bytes,
-            shards: self.shards.iter().map(|shard| shard.map(blocks, f)).collect(),
+            shards: self.shards.iter().map(|shard| shard.map(blocks, mask, f)).collect(),
             bias,
-            deferred: self.deferred,
+            deferred: models.iter().map(|&model| self.deferred[model]).collect(),
             capped: self.capped,
+            variants,
         }
     }
 
@@ -255,6 +285,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         let span = Span {
             loss: self.loss,
             class_weights: &self.class_weights,
+            variants: &self.variants,
             form: self.form,
             step: self.step,
             chunk,
@@ -282,9 +313,11 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         }
         crew.run(jobs);
         if self.step.defer {
-            let weights = chunk.weights.get(rows.clone());
-            let weight = |w: &[f32]| w.iter().map(|&w| f64::from(w)).sum::<f64>();
-            self.deferred += weights.map_or(rows.len() as f64, weight);
+            let weight = |row: usize| chunk.weights.get(row).map_or(1.0, |&weight| f64::from(weight));
+            for (deferred, variant) in self.deferred.iter_mut().zip(&self.variants) {
+                let learned = rows.clone().filter(|&row| variant.learns_from(chunk.parts_of(row)));
+                *deferred += learned.map(weight).sum::<f64>();
+            }
         } else {
             self.step = self.step.after(rows.len().div_ceil(batch) as u64);
         }
@@ -292,7 +325,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
 
     fn grow(&mut self) {
         // Not while gradients are put off: the two halves of a doubled table would share them.
-        if self.deferred > 0.0 {
+        if self.deferred.iter().any(|&weight| weight > 0.0) {
             return;
         }
         let mut room = self.max_bytes.saturating_sub(self.bytes());
@@ -302,25 +335,28 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
     }
 
     fn end_epoch(&mut self) {
-        if self.step.defer && self.deferred > 0.0 {
+        if self.step.defer && self.deferred.iter().any(|&weight| weight > 0.0) {
+            // A model without rows has no gradient either.
+            let weight = |model: usize| if self.deferred[model] > 0.0 { self.deferred[model] } else { 1.0 };
+            let weights = by_lane(&self.form, weight);
             for shard in &mut self.shards {
-                shard.take_deferred(&self.step, &self.form, self.deferred);
+                shard.take_deferred(&self.step, &self.form, &weights);
             }
             for (b, block) in self.bias.iter_mut().enumerate() {
-                self.step.free().take_deferred(block, self.form.model_of(b), self.deferred);
+                self.step.free().take_deferred(block, self.form.model_of(b), &weights);
             }
-            self.deferred = 0.0;
+            self.deferred.fill(0.0);
             self.step = self.step.after(1);
             self.grow();
         }
     }
 
-    fn rates(&self) -> &[f32] {
-        &self.rates
+    fn variants(&self) -> &[Variant] {
+        &self.variants
     }
 
-    fn only(&self, model: usize) -> Box<dyn Learn> {
-        F::only(self, model)
+    fn only(&self, models: &[usize]) -> Box<dyn Learn> {
+        F::only(self, models)
     }
 
     fn start_from(&mut self, linear: &Linear, state: Option<&State>) {
@@ -328,7 +364,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         let Step { rule, schedule, l1, l2, defer, rates, .. } = self.step;
         self.step = Step::new(rule, rates, schedule, (l1, l2), defer, steps);
         let step = self.step;
-        let (form, models) = (self.form, self.rates.len());
+        let (form, models) = (self.form, self.variants.len());
         let (lanes, blocks) = (form.lanes(), form.blocks());
         let fill =
             |record: &mut [Record<K>], feature: usize, of: &dyn Fn(&Weights) -> &[f32], step: &Step<R, K>| {
@@ -394,10 +430,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         let tables = self.shards.iter().flat_map(|s| &s.tables).map(|(codes, table)| {
             let records = table.blocks().chunks_exact(self.form.blocks());
             let heaviest = records.map(size).fold(0.0, f32::max);
-            match codes {
-                Codes::Slots(c) => (heaviest, Column::Slots(*c)),
-                Codes::List(c) => (heaviest, Column::List(*c)),
-            }
+            (heaviest, codes.column())
         });
         let heaviest = dense.chain(tables).max_by(|a, b| a.0.total_cmp(&b.0))?;
         (heaviest.0 >= size(&self.bias)).then_some(heaviest.1)

@@ -26,6 +26,7 @@ mod shard;
 mod span;
 mod step;
 mod table;
+mod variant;
 
 pub use chunk::{Chunk, HASHED, ListColumn, Shape};
 pub use crew::{Alone, Crew, Job};
@@ -38,4 +39,5 @@ pub use objective::{Objective, Value};
 pub use optimizer::Optimizer;
 pub use penalty::Penalty;
 pub use schedule::Schedule;
-pub use settings::{Settings, learner};
+pub use settings::{Settings, learner, most_models};
+pub use variant::{Parts, Variant};

@@ -215,7 +215,8 @@ mod tests {
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss() {
-        let shape = Shape { dense: 2, slots: 1, lists: 1, valued: 1, weighted: true, offset: false };
+        let shape =
+            Shape { dense: 2, slots: 1, lists: 1, valued: 1, weighted: true, offset: false, divisions: 0 };
         let mut random = Random::new(3, 4);
         let mut chunk = Chunk::new(shape, 200);
         for row in 0..200 {

@@ -3,7 +3,7 @@
 
 use super::optimizer::Rule;
 use super::record::Record;
-use super::step::{MODELS, Step};
+use super::step::{Lanes, MODELS, Step};
 use super::table::Places;
 
 /// Records that take their steps together: as many as AVX2 has lanes.
@@ -16,10 +16,8 @@ impl<R: Rule> Octets<R> {
     /// The step `step`, of which only the first lane counts.
     #[inline(always)]
     pub(crate) fn new<const K: usize>(step: &Step<R, K>) -> Self {
-        let mut lanes = ([[0.0; LANES]; MODELS], [[0.0; LANES]; MODELS]);
-        lanes.0[0] = [step.rates[0][0]; LANES];
-        lanes.1[0] = [step.l2[0][0]; LANES];
-        Octets(step.with_lanes(lanes.0, lanes.1))
+        let all = |lanes: &Lanes<f32, K>| [[lanes[0][0]; LANES]; MODELS];
+        Octets(step.with_lanes(all(&step.rates), (all(&step.l1), all(&step.l2))))
     }
 
     /// Takes the steps of the records of `codes` along the gradients that they have gathered. A record may occur

@@ -35,13 +35,13 @@ impl<const K: usize> Record<K> {
         self.gradient[0].to_bits() == 0
     }
 
-    /// The record of lane `lane` alone.
-    pub(crate) fn only(&self, lane: usize) -> Record<1> {
+    /// The record of some of the lanes.
+    pub(crate) fn only<const L: usize>(&self, lanes: [usize; L]) -> Record<L> {
         Record {
-            weight: [self.weight[lane]],
-            accumulator: [self.accumulator[lane]],
-            gradient: [self.gradient[lane]],
-            drift: [self.drift[lane]],
+            weight: lanes.map(|lane| self.weight[lane]),
+            accumulator: lanes.map(|lane| self.accumulator[lane]),
+            gradient: lanes.map(|lane| self.gradient[lane]),
+            drift: lanes.map(|lane| self.drift[lane]),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Settings: what a learner is made from.
 
 use super::chunk::Shape;
-use super::form::{Classes, Factors, Form, ModelForm, Single, WIDE};
+use super::form::{Classes, Factors, Form, MOST_MODELS, ModelForm, Single};
 use super::learner::{Learn, Learner};
 use super::linear::Linear;
 use super::loss::Loss;
 use super::optimizer::{AdaGradRule, FtrlRule, MomentumRule, Optimizer, RmsPropRule, Rule, SgdRule};
-use super::penalty::Penalty;
 use super::schedule::Schedule;
+use super::step::MODELS;
+use super::variant::Variant;
 
 /// What a learner is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,17 +21,13 @@ pub struct Settings {
     pub form: ModelForm,
     /// The optimiser.
     pub optimizer: Optimizer,
-    /// One learning rate for each model side by side: one, or four.
-    pub rates: Vec<f32>,
+    /// The models side by side: at least one, at most [`most_models`].
+    pub variants: Vec<Variant>,
     /// How the rates change with time (but for FTRL).
     pub schedule: Schedule,
     /// AdaGrad: what the accumulators of categories start from (torch's `initial_accumulator_value`), so that
     /// what a category's first rows say is taken with caution.
     pub caution: f32,
-    /// What weights cost, the bias aside.
-    pub penalty: Penalty,
-    /// Each model's own strength of the squares, instead of the penalty's; empty if all have that.
-    pub l2s: Vec<f32>,
     /// Where the bias starts, one number for each margin; empty for zero.
     pub start: Vec<f32>,
     /// Seed of the factors' first values.
@@ -45,11 +42,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Each model's strength of the squares.
-    pub(crate) fn strengths(&self) -> Vec<f32> {
-        if self.l2s.is_empty() { vec![self.penalty.l2; self.rates.len()] } else { self.l2s.clone() }
-    }
-
     /// The same settings with tables as large as a model's, which may have grown.
     #[must_use]
     pub fn sized_for(mut self, linear: &Linear) -> Self {
@@ -69,11 +61,9 @@ impl Default for Settings {
             class_weights: Vec::new(),
             form: ModelForm::Linear,
             optimizer: Optimizer::ADAGRAD,
-            rates: vec![0.2],
+            variants: vec![Variant::at(0.2)],
             schedule: Schedule::CONSTANT,
             caution: 0.0,
-            penalty: Penalty::NONE,
-            l2s: Vec::new(),
             start: Vec::new(),
             seed: 1,
             shape: Shape::default(),
@@ -87,10 +77,18 @@ impl Default for Settings {
 const SPREAD: f32 = 0.05;
 const START: f32 = 1e-4;
 
+/// Most models of a form that a learner has side by side.
+pub fn most_models(form: ModelForm) -> usize {
+    match form {
+        ModelForm::Linear => MOST_MODELS,
+        ModelForm::Classes { .. } | ModelForm::Factors { .. } => MODELS,
+    }
+}
+
 /// Makes a learner.
 ///
 /// # Panics
-/// If there are neither one nor four rates, and for L-BFGS, which does not learn from mini-batches.
+/// If there are no models or too many, and for L-BFGS, which does not learn from mini-batches.
 pub fn learner(settings: &Settings) -> Box<dyn Learn> {
     match settings.optimizer {
         Optimizer::Gd => formed(settings, SgdRule, true),
@@ -112,11 +110,15 @@ fn formed<R: Rule>(settings: &Settings, rule: R, defer: bool) -> Box<dyn Learn> 
     ) -> Box<dyn Learn> {
         Box::new(Learner::<R, F, K>::new(settings, rule, form, defer))
     }
-    let models = settings.rates.len();
-    assert!(models == 1 || models == WIDE, "a learner has one or four models, not {models}");
+    let models = settings.variants.len();
+    let most = most_models(settings.form);
+    assert!((1..=most).contains(&models), "a learner has 1 to {most} models, not {models}");
+    let single = Single::new(models);
     match settings.form {
-        ModelForm::Linear if models == 1 => make::<R, _, 1>(settings, rule, Single, defer),
-        ModelForm::Linear => make::<R, _, WIDE>(settings, rule, Single, defer),
+        ModelForm::Linear if models == 1 => make::<R, _, 1>(settings, rule, single, defer),
+        ModelForm::Linear if models <= 4 => make::<R, _, 4>(settings, rule, single, defer),
+        ModelForm::Linear if models <= 8 => make::<R, _, 8>(settings, rule, single, defer),
+        ModelForm::Linear => make::<R, _, MOST_MODELS>(settings, rule, single, defer),
         ModelForm::Classes { classes } => make(settings, rule, Classes::new(classes, models), defer),
         ModelForm::Factors { factors } => make(
             settings,

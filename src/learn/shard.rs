@@ -9,10 +9,11 @@ use std::ops::Range;
 use super::chunk::Chunk;
 use super::form::Form;
 use super::kernels::{prefetch, prefetch_all};
+use super::learner::Column;
 use super::octets::Octets;
 use super::optimizer::Rule;
 use super::record::Record;
-use super::step::Step;
+use super::step::{Lanes, Step};
 use super::table::Table;
 
 /// Where a table's codes come from.
@@ -23,6 +24,14 @@ pub(crate) enum Codes {
 }
 
 impl Codes {
+    /// The column that they stand in.
+    pub(crate) fn column(self) -> Column {
+        match self {
+            Codes::Slots(column) => Column::Slots(column),
+            Codes::List(column) => Column::List(column),
+        }
+    }
+
     #[inline(always)]
     fn of(self, chunk: &Chunk, rows: Range<usize>) -> &[u32] {
         match self {
@@ -35,6 +44,9 @@ impl Codes {
     }
 }
 
+/// For each lane of each block 1, or 0 where its model does without the column; nothing where all have it.
+pub(crate) type Mask<const K: usize> = Option<Vec<[f32; K]>>;
+
 /// Tables smaller than this stay in the caches by themselves.
 const PREFETCH_BYTES: usize = 256 << 10;
 
@@ -44,6 +56,8 @@ pub(crate) struct Shard<const K: usize> {
     pub(crate) dense: Vec<(usize, Vec<Record<K>>)>,
     /// Category and list columns.
     pub(crate) tables: Vec<(Codes, Table<K>)>,
+    /// Which models have the dense columns, and then the tables.
+    pub(crate) masks: Vec<Mask<K>>,
     /// This shard's part of the sums of the current mini-batch, as many blocks for each row as a record has.
     pub(crate) part: Vec<[f32; K]>,
 }
@@ -146,7 +160,9 @@ impl<const K: usize> Shard<K> {
         octets: &Octets<R>,
     ) {
         let blocks = form.blocks();
+        let (part, mut masks) = (&mut self.part, self.masks.iter());
         for (column, record) in &mut self.dense {
+            let derivatives = masked(derivatives, masks.next(), part);
             let x = &chunk.dense(*column)[rows.clone()];
             for b in 0..blocks {
                 let g = if F::IS_LINEAR && blocks == 1 {
@@ -166,6 +182,7 @@ impl<const K: usize> Shard<K> {
             }
         }
         for (codes, table) in &mut self.tables {
+            let derivatives = masked(derivatives, masks.next(), part);
             let places = table.places();
             let (records, current) = table.blocks_mut();
             // First all gradients are summed, so that a category which occurs several times in the
@@ -227,13 +244,18 @@ impl<const K: usize> Shard<K> {
     }
 
     /// Takes the deferred step of every record.
-    pub(crate) fn take_deferred<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F, weight: f64) {
+    pub(crate) fn take_deferred<R: Rule, F: Form<K>>(
+        &mut self,
+        step: &Step<R, K>,
+        form: &F,
+        weights: &Lanes<f64, K>,
+    ) {
         let dense = self.dense.iter_mut().flat_map(|(_, record)| record.chunks_exact_mut(form.blocks()));
         let tabled =
             self.tables.iter_mut().flat_map(|(_, t)| t.blocks_mut().0.chunks_exact_mut(form.blocks()));
         for record in dense.chain(tabled) {
             for (b, block) in record.iter_mut().enumerate() {
-                step.take_deferred(block, form.model_of(b), weight);
+                step.take_deferred(block, form.model_of(b), weights);
             }
         }
     }
@@ -259,10 +281,11 @@ impl<const K: usize> Shard<K> {
         self.tables.iter().map(|(_, table)| table.bytes()).sum()
     }
 
-    /// The shard with other blocks in each record: see [`Table::map`].
+    /// The shard with other blocks in each record, and other masks: see [`Table::map`].
     pub(crate) fn map<const L: usize>(
         &self,
         blocks: usize,
+        mask: impl Fn(Column) -> Mask<L>,
         f: impl Fn(&[Record<K>], &mut Vec<Record<L>>) + Copy,
     ) -> Shard<L> {
         let dense = self.dense.iter().map(|(column, record)| {
@@ -273,9 +296,33 @@ impl<const K: usize> Shard<K> {
         Shard {
             dense: dense.collect(),
             tables: self.tables.iter().map(|(codes, table)| (*codes, table.map(blocks, f))).collect(),
+            masks: self.columns().map(mask).collect(),
             part: Vec::new(),
         }
     }
+
+    /// The columns, in the order of the masks.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = Column> {
+        let dense = self.dense.iter().map(|&(column, _)| Column::Dense(column));
+        dense.chain(self.tables.iter().map(|&(codes, _)| codes.column()))
+    }
+}
+
+/// The derivatives of the models that have a column, and zero for the others; `buffer` has room for them.
+#[inline(always)]
+fn masked<'a, const K: usize>(
+    derivatives: &'a [[f32; K]],
+    mask: Option<&Mask<K>>,
+    buffer: &'a mut Vec<[f32; K]>,
+) -> &'a [[f32; K]] {
+    let Some(Some(mask)) = mask else { return derivatives };
+    buffer.clear();
+    for blocks in derivatives.chunks_exact(mask.len()) {
+        for (d, has) in blocks.iter().zip(mask) {
+            buffer.push(std::array::from_fn(|k| d[k] * has[k]));
+        }
+    }
+    buffer
 }
 
 /// The blocks of a record, of which there are `blocks`.

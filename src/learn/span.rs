@@ -12,12 +12,14 @@ use super::optimizer::Rule;
 use super::record::Record;
 use super::shard::Shard;
 use super::step::Step;
+use super::variant::Variant;
 
 /// Rows to learn from, and what all hands need to know.
 pub(crate) struct Span<'a, R, F, const K: usize> {
     pub(crate) loss: Loss,
     /// For each class what its rows weigh; empty if all weigh the same.
     pub(crate) class_weights: &'a [f32],
+    pub(crate) variants: &'a [Variant],
     pub(crate) form: F,
     /// The first mini-batch's step.
     pub(crate) step: Step<R, K>,
@@ -65,6 +67,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
         let blocks = self.form.blocks();
         let mut step = self.step;
         let mut sums: Vec<[f32; K]> = Vec::with_capacity(self.batch * blocks);
+        let have_parts = self.variants.iter().any(|variant| variant.left_out.is_some());
+        let mut shares = Vec::new();
         let mut ahead = Ahead::new(mine);
         for (turn, start) in self.rows.clone().step_by(self.batch).enumerate() {
             let rows = start..(start + self.batch).min(self.rows.end);
@@ -94,7 +98,11 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
                 }
             }
             self.form.differentiate(self.loss, &mut sums, &self.chunk.labels[rows.clone()], margins);
-            self.weigh(&mut sums, rows.clone());
+            if have_parts {
+                self.weigh_parts(&mut sums, rows.clone(), &mut shares);
+            } else {
+                self.weigh(&mut sums, rows.clone());
+            }
             self.step_bias(&step, bias, &sums);
             let octets = Octets::new(&step);
             for shard in 0..mine.len() {
@@ -133,9 +141,34 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
             return;
         }
         for (derivatives, row) in derivatives.chunks_exact_mut(self.form.blocks()).zip(rows) {
-            let weight = weights.get(row).copied().unwrap_or(1.0);
-            let class = classes.get(self.chunk.labels[row] as usize).copied().unwrap_or(1.0);
-            derivatives.as_flattened_mut().iter_mut().for_each(|d| *d *= share * weight * class);
+            let weight = self.weight(row);
+            derivatives.as_flattened_mut().iter_mut().for_each(|d| *d *= share * weight);
+        }
+    }
+
+    /// How much more a row counts than others.
+    fn weight(&self, row: usize) -> f32 {
+        let weight = self.chunk.weights.get(row).copied().unwrap_or(1.0);
+        weight * self.class_weights.get(self.chunk.labels[row] as usize).copied().unwrap_or(1.0)
+    }
+
+    /// The same where models leave out rows: each has mini-batches of its own. `shares` is a buffer.
+    fn weigh_parts(&self, derivatives: &mut [[f32; K]], rows: Range<usize>, shares: &mut Vec<f32>) {
+        let parts = |row| self.chunk.parts_of(row);
+        shares.clear();
+        shares.extend(self.variants.iter().map(|variant| {
+            let count = rows.clone().filter(|&row| variant.learns_from(parts(row))).count();
+            if self.step.defer { 1.0 } else { 1.0 / count.max(1) as f32 }
+        }));
+        for (derivatives, row) in derivatives.chunks_exact_mut(self.form.blocks()).zip(rows) {
+            let weight = self.weight(row);
+            for (b, block) in derivatives.iter_mut().enumerate() {
+                for k in 0..K {
+                    let model = self.form.model_at(b, k);
+                    let learns = self.variants[model].learns_from(parts(row));
+                    block[k] = if learns { block[k] * (shares[model] * weight) } else { 0.0 };
+                }
+            }
         }
     }
 

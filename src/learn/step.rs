@@ -5,8 +5,11 @@ use super::penalty::{Penalty, shrink};
 use super::record::Record;
 use super::schedule::Schedule;
 
-/// Most models side by side.
+/// Most models side by side in forms that have blocks of their own for each.
 pub(crate) const MODELS: usize = 4;
+
+/// A number for each lane of each model's blocks.
+pub(crate) type Lanes<T, const K: usize> = [[T; K]; MODELS];
 
 /// A change in an absence by up to this share of the weight fades evenly, as far as the mean is concerned.
 const MILD: f32 = 0.4;
@@ -18,12 +21,14 @@ const UNEVEN: f32 = 5e-4;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step<R, const K: usize> {
     pub(crate) rule: R,
-    /// The learning rates of each lane, for the blocks of each model.
-    pub(crate) rates: [[f32; K]; MODELS],
+    /// The learning rates.
+    pub(crate) rates: Lanes<f32, K>,
     pub(crate) schedule: Schedule,
-    /// Strength of the absolute values' penalty, and of the squares' for the blocks of each model.
-    pub(crate) l1: f32,
-    pub(crate) l2: [[f32; K]; MODELS],
+    /// Strengths of the penalties of absolute values and of squares.
+    pub(crate) l1: Lanes<f32, K>,
+    pub(crate) l2: Lanes<f32, K>,
+    /// Whether absolute values cost something in any lane.
+    shrinks: bool,
     /// Whether absent records change, so that they must be brought up to date before use.
     pub(crate) lazy: bool,
     /// Whether the step is put off to the end of the epoch (gradient descent).
@@ -76,21 +81,23 @@ impl<R: Rule, const K: usize> Step<R, K> {
     /// The step after `number` others, averaging from there on.
     pub(crate) fn new(
         rule: R,
-        rates: [[f32; K]; MODELS],
+        rates: Lanes<f32, K>,
         schedule: Schedule,
-        (l1, l2): (f32, [[f32; K]; MODELS]),
+        (l1, l2): (Lanes<f32, K>, Lanes<f32, K>),
         defer: bool,
         number: u64,
     ) -> Self {
         // FTRL's weights follow from sums at one rate.
         let schedule = if R::AVERAGES { schedule } else { Schedule::CONSTANT };
-        let lazy = !defer && (l1 > 0.0 || l2.as_flattened().iter().any(|&l2| l2 > 0.0) || R::DECAYS);
+        let any = |lanes: Lanes<f32, K>| lanes.as_flattened().iter().any(|&strength| strength > 0.0);
+        let lazy = !defer && (any(l1) || any(l2) || R::DECAYS);
         let step = Step {
             rule,
             rates,
             schedule,
             l1,
             l2,
+            shrinks: any(l1),
             lazy,
             defer,
             number,
@@ -104,15 +111,16 @@ impl<R: Rule, const K: usize> Step<R, K> {
     /// The same step for other lanes.
     pub(crate) fn with_lanes<const L: usize>(
         &self,
-        rates: [[f32; L]; MODELS],
-        l2: [[f32; L]; MODELS],
+        rates: Lanes<f32, L>,
+        (l1, l2): (Lanes<f32, L>, Lanes<f32, L>),
     ) -> Step<R, L> {
         Step {
             rule: self.rule,
             rates,
             schedule: self.schedule,
-            l1: self.l1,
+            l1,
             l2,
+            shrinks: self.shrinks,
             lazy: self.lazy,
             defer: self.defer,
             number: self.number,
@@ -130,12 +138,12 @@ impl<R: Rule, const K: usize> Step<R, K> {
 
     /// What a lane of a block of model `model` costs.
     pub(crate) fn penalty(&self, model: usize, lane: usize) -> Penalty {
-        Penalty { l1: self.l1, l2: self.l2[model][lane] }
+        Penalty { l1: self.l1[model][lane], l2: self.l2[model][lane] }
     }
 
     /// The same step without a penalty, for the bias.
     pub(crate) fn free(self) -> Self {
-        Step { l1: 0.0, l2: [[0.0; K]; MODELS], ..self }
+        Step { l1: [[0.0; K]; MODELS], l2: [[0.0; K]; MODELS], shrinks: false, ..self }
     }
 
     /// Makes up what a new record keeps beside its weights.
@@ -159,7 +167,7 @@ impl<R: Rule, const K: usize> Step<R, K> {
     pub(crate) fn take(&self, record: &mut Record<K>, model: usize, mut g: [f32; K]) {
         let now = Now {
             rates: self.rates[model].map(|rate| rate * self.factor),
-            l1: self.l1,
+            l1: self.l1[model],
             l2: self.l2[model],
             number: self.number,
         };
@@ -175,10 +183,11 @@ impl<R: Rule, const K: usize> Step<R, K> {
         for k in 0..K {
             change[k] = -rates[k] * direction[k];
         }
-        if self.l1 != 0.0 {
+        if self.shrinks {
             for k in 0..K {
-                let moved = shrink(record.weight[k] + change[k], rates[k] * self.l1);
-                change[k] = moved - record.weight[k];
+                let moved = shrink(record.weight[k] + change[k], rates[k] * now.l1[k]);
+                // A lane that has no such penalty moves as it would without the others'.
+                change[k] = if now.l1[k] > 0.0 { moved - record.weight[k] } else { change[k] };
             }
         }
         for k in 0..K {
@@ -193,7 +202,8 @@ impl<R: Rule, const K: usize> Step<R, K> {
     fn put_off(record: &mut Record<K>, g: &[f32; K]) {
         for k in 0..K {
             let y = g[k] - record.drift[k];
-            let sum = record.gradient[k] + y;
+            // No sum is minus zero, which is the mark of a record that no row has touched.
+            let sum = record.gradient[k] + y + 0.0;
             record.drift[k] = (sum - record.gradient[k]) - y;
             record.gradient[k] = sum;
         }
@@ -211,10 +221,13 @@ impl<R: Rule, const K: usize> Step<R, K> {
         }
     }
 
-    /// Takes the deferred step with the mean of the gradients over rows of the weight `weight`.
-    pub(crate) fn take_deferred(&self, record: &mut Record<K>, model: usize, weight: f64) {
+    /// Takes the deferred step with the mean of the gradients over rows of the weights `weights`.
+    pub(crate) fn take_deferred(&self, record: &mut Record<K>, model: usize, weights: &Lanes<f64, K>) {
         let touched = record.gradient[0].to_bits() != (-0.0f32).to_bits();
-        let g = record.gradient.map(|sum| (f64::from(sum) / weight) as f32);
+        let mut g = [0.0; K];
+        for k in 0..K {
+            g[k] = (f64::from(record.gradient[k]) / weights[model][k]) as f32;
+        }
         self.take(record, model, g);
         (record.gradient, record.drift) = ([if touched { 0.0 } else { -0.0 }; K], [0.0; K]);
     }
@@ -239,6 +252,9 @@ impl<R: Rule, const K: usize> Step<R, K> {
                 };
                 let model = model_of(b);
                 let terms = Terms { rate: f64::from(self.rates[model][k]), penalty: self.penalty(model, k) };
+                if !R::DECAYS && terms.penalty.is_none() {
+                    continue;
+                }
                 let lane = self.absent(terms, lane, *current);
                 block.weight[k] = lane.weight;
                 block.accumulator[k] = lane.accumulator;

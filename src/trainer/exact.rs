@@ -7,7 +7,7 @@ use super::run::{Fit, Task};
 use super::train::Notes;
 use crate::error::{Error, Result};
 use crate::learn::{
-    Chunk, Iterate, Lbfgs, ModelForm, Next, Objective, Optimizer, Settings, State, Weights, learner,
+    Chunk, Iterate, Lbfgs, ModelForm, Next, Objective, Optimizer, Settings, State, Variant, Weights, learner,
 };
 use crate::model::Model;
 use crate::pipeline::Stages;
@@ -54,17 +54,18 @@ pub(crate) fn fit(
             .remedy("leave out --learning-rate, or choose another optimiser"));
     }
     // Gradient descent's records are the right ones to start from: all zero but the bias.
-    let mut zero = learner(&Settings { optimizer: Optimizer::Gd, rates: vec![0.0], ..settings.clone() });
+    let mut zero =
+        learner(&Settings { optimizer: Optimizer::Gd, variants: vec![Variant::at(0.0)], ..settings.clone() });
     let capped = zero.bytes() > config.max_model;
     let start = zero.weights(0, Iterate::Last);
     let mut objective =
-        Objective::new(settings.loss, settings.class_weights.clone(), settings.penalty, &start);
+        Objective::new(settings.loss, settings.class_weights.clone(), settings.variants[0].penalty, &start);
     let mut at = objective.vector(&start);
     // Looked at after the zero weights, at which the slope is what it is measured by.
     let mut warm = init.map(|model| objective.vector(&model.linear));
-    let mut search = Lbfgs::new(at.clone(), objective.biases(), f64::from(settings.penalty.l1));
+    let mut search = Lbfgs::new(at.clone(), objective.biases(), f64::from(settings.variants[0].penalty.l1));
     let mut holdout = (!passes.division.is_empty()).then(|| Holdout::new(&passes.division));
-    let mut l2 = f64::from(settings.penalty.l2);
+    let mut l2 = f64::from(settings.variants[0].penalty.l2);
     let (mut stages, mut epochs) = (Stages::default(), 0);
     let most = config.epochs();
     let (rows, skipped) = loop {

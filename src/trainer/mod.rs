@@ -19,6 +19,7 @@ mod recent;
 mod run;
 mod scoring;
 mod summary;
+mod team;
 mod train;
 mod trend;
 mod watch;

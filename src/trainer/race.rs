@@ -1,29 +1,41 @@
-//! The race: several learning rates side by side, compared by their progressive losses.
+//! The race: models that differ in their learning rates, compared by their progressive losses. Where several such
+//! races are held side by side, as for the folds of a cross-validation, each has its own winner.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::feed::Referee;
 use super::scoring::Scoring;
-use crate::learn::metrics::{Metrics, Report};
+use super::team::{Runner, Team};
+use crate::error::{Error, Result};
+use crate::features::Plan;
 
-/// Progressive metrics of the models side by side.
-#[derive(Debug)]
+/// Keeps the marks, ends the race when it has had its rows, and the run when all models have diverged.
 pub(crate) struct Race {
-    runners: Vec<Runner>,
-    /// Margins of each model for a row.
-    outputs: usize,
+    plan: Arc<Plan>,
+    /// The models that take part, by their numbers in the run.
+    entrants: BTreeMap<usize, Entrant>,
     rows: u64,
     next_mark: u64,
-    margins: Vec<f32>,
+    /// Rows after which only winners go on.
+    end: u64,
+    /// Accounts of models that did not go on.
+    dropped: Vec<Runner>,
 }
 
-#[derive(Debug)]
-struct Runner {
-    rate: f32,
-    /// Whether the learner still trains it.
-    running: bool,
-    metrics: Metrics,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entrant {
+    /// The race it takes part in.
+    pub(crate) race: usize,
+    pub(crate) rate: f32,
     /// Sums of loss and weight at the last mark and at the one before.
     marks: [(f64, f64); 2],
-    /// Row of the first loss that was not finite.
-    diverged: Option<u64>,
+}
+
+impl Entrant {
+    pub(crate) fn new(race: usize, rate: f32) -> Self {
+        Entrant { race, rate, marks: [(0.0, 0.0); 2] }
+    }
 }
 
 /// The first mark; the others follow at twice the rows each.
@@ -34,95 +46,100 @@ const FIRST_MARK: u64 = 1024;
 pub(crate) const RACE_ROWS: u64 = 1 << 18;
 
 impl Race {
-    pub(crate) fn new(scoring: Scoring<'_>, rates: &[f32]) -> Self {
-        let runner = |&rate: &f32| Runner {
-            rate,
-            running: true,
-            metrics: scoring.metrics(),
-            marks: [(0.0, 0.0); 2],
-            diverged: None,
-        };
-        Race {
-            runners: rates.iter().map(runner).collect(),
-            outputs: scoring.target.outputs(),
-            rows: 0,
-            next_mark: FIRST_MARK,
-            margins: Vec::new(),
-        }
-    }
-
-    /// Adds rows that were predicted before they were learned from: their margins (for each running model in
-    /// turn those of all outputs), labels and weights.
-    pub(crate) fn add(&mut self, margins: &[f32], labels: &[f32], weights: &[f32]) {
-        let running = self.runners.iter().filter(|r| r.running).count();
-        for (k, runner) in self.runners.iter_mut().filter(|r| r.running).enumerate() {
-            self.margins.resize(labels.len() * self.outputs, 0.0);
-            for output in 0..self.outputs {
-                let own = self.margins[output..].iter_mut().step_by(self.outputs);
-                let all = margins[k * self.outputs + output..].iter().step_by(running * self.outputs);
-                own.zip(all).for_each(|(own, margin)| *own = *margin);
-            }
-            let bad = runner.metrics.add(&self.margins, labels, weights);
-            runner.diverged = runner.diverged.or(bad.map(|row| self.rows + row as u64));
-        }
-        self.rows += labels.len() as u64;
-        if self.rows >= self.next_mark {
-            self.next_mark *= 2;
-            for runner in &mut self.runners {
-                runner.marks = [runner.marks[1], runner.metrics.sums()];
-            }
-        }
-    }
-
-    /// Rows before the next mark: whoever adds rows stops there, so that marks do not depend on how
-    /// rows come in chunks.
-    pub(crate) fn rows_to_mark(&self) -> u64 {
-        self.next_mark - self.rows
+    /// A race among some models of the run, each with its number, which ends after `end` rows.
+    pub(crate) fn new(plan: Arc<Plan>, entrants: BTreeMap<usize, Entrant>, end: u64) -> Self {
+        Race { plan, entrants, rows: 0, next_mark: FIRST_MARK, end, dropped: Vec::new() }
     }
 
     pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// The running model whose loss over the later rows, between a half and three quarters of all, is
-    /// the least: its index among the running ones. `None` if all have diverged.
-    pub(crate) fn leader(&self) -> Option<usize> {
+    /// The sound model of race `race` whose loss over the later rows, between a half and three quarters of all, is
+    /// the least: the team and its place there. `None` if all have diverged.
+    pub(crate) fn winner(&self, race: usize, teams: &[Team]) -> Option<(usize, usize)> {
         let recent = |runner: &Runner| {
             let (loss, weight) = runner.metrics.sums();
-            let (before, weight_before) = runner.marks[0];
+            let (before, weight_before) = self.entrants[&runner.id].marks[0];
             (loss - before) / (weight - weight_before).max(f64::MIN_POSITIVE)
         };
-        let running = self.runners.iter().filter(|r| r.running).enumerate();
-        let sound = running.filter(|(_, r)| r.diverged.is_none());
-        sound.min_by(|a, b| recent(a.1).total_cmp(&recent(b.1))).map(|(k, _)| k)
+        let places =
+            teams.iter().enumerate().flat_map(|(t, team)| (0..).zip(&team.runners).map(move |r| (t, r)));
+        let sound = places.filter(|(_, (_, r))| self.entrants[&r.id].race == race && r.diverged.is_none());
+        let least = sound.min_by(|a, b| recent(a.1.1).total_cmp(&recent(b.1.1)));
+        least.map(|(team, (place, _))| (team, place))
     }
 
-    /// Lets all but one of the running models end here.
-    pub(crate) fn keep(&mut self, model: usize) {
-        for (k, runner) in self.runners.iter_mut().filter(|r| r.running).enumerate() {
-            runner.running = k == model;
+    /// The accounts of all models, in the order of their numbers; those of the teams begin anew.
+    pub(crate) fn finish(self, teams: &mut [Team], scoring: Scoring<'_>) -> Vec<Runner> {
+        let mut runners = self.dropped;
+        runners.extend(teams.iter_mut().flat_map(|team| team.restart(scoring)));
+        runners.sort_by_key(|runner| runner.id);
+        runners
+    }
+
+    fn races(&self) -> usize {
+        self.entrants.values().map(|entrant| entrant.race + 1).max().unwrap_or(0)
+    }
+
+    /// What to say when no model of race `race` is sound any more.
+    fn diverged(&self, race: usize, teams: &[Team]) -> Error {
+        let running = teams.iter().flat_map(|team| team.runners.iter().map(move |r| (team, r)));
+        let running = running.filter(|(_, r)| self.entrants[&r.id].race == race);
+        let (mut row, mut rate, mut column) = (0, f32::INFINITY, None);
+        for (team, runner) in running {
+            row = row.max(runner.diverged.unwrap_or(0));
+            rate = rate.min(self.entrants[&runner.id].rate);
+            column = column.or_else(|| Some(team.learner.heaviest(0)));
         }
+        let column = column.flatten().map_or("the bias".to_string(), |column| {
+            format!("the weight of column `{}`", self.plan.column_name(column))
+        });
+        let message = format!(
+            "the loss was no longer finite at row {row} of the run: {column} has grown beyond all bounds with the \
+             learning rate {rate}"
+        );
+        Error::data(message)
+            .remedy("give a smaller --learning-rate, let numbers be scaled, or ignore the column")
+    }
+}
+
+impl Referee for Race {
+    fn rows_to_look(&self) -> u64 {
+        self.next_mark - self.rows
     }
 
-    /// Row of the first loss that was not finite, of the running model that got farthest.
-    pub(crate) fn diverged_at(&self) -> Option<u64> {
-        self.runners.iter().filter(|r| r.running).filter_map(|r| r.diverged).max()
+    fn look(&mut self, teams: &mut Vec<Team>, rows: u64) -> Result<()> {
+        self.rows += rows;
+        if self.rows >= self.next_mark {
+            self.next_mark *= 2;
+            for runner in teams.iter().flat_map(|team| &team.runners) {
+                if let Some(Entrant { marks, .. }) = self.entrants.get_mut(&runner.id) {
+                    *marks = [marks[1], runner.metrics.sums()];
+                }
+            }
+        }
+        let winners = (0..self.races()).map(|race| {
+            let (team, place) = self.winner(race, teams).ok_or_else(|| self.diverged(race, teams))?;
+            Ok(teams[team].runners[place].id)
+        });
+        let winners = winners.collect::<Result<Vec<usize>>>()?;
+        let running: usize = teams.iter().map(|team| team.runners.len()).sum();
+        if running > winners.len() && self.rows >= self.end {
+            let wins = |runner: &Runner| winners.contains(&runner.id);
+            for mut team in std::mem::take(teams) {
+                if team.runners.iter().any(wins) {
+                    self.dropped.extend(team.keep(wins));
+                    teams.push(team);
+                } else {
+                    self.dropped.extend(team.runners);
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// The progressive metrics of a rate, as far as it ran.
-    pub(crate) fn report_of_rate(&self, rate: f32) -> Option<Report> {
-        self.runners.iter().find(|r| r.rate == rate).map(|r| r.metrics.report())
-    }
-
-    /// Sums of loss and weight of the leader, for progress.
-    pub(crate) fn leader_sums(&self) -> Option<(f64, f64)> {
-        let leader = self.leader()?;
-        self.runners.iter().filter(|r| r.running).nth(leader).map(|r| r.metrics.sums())
-    }
-
-    /// Each rate with its progressive loss; none if it diverged.
-    pub(crate) fn losses(&self) -> Vec<(f32, Option<f64>)> {
-        let loss = |r: &Runner| if r.diverged.is_some() { None } else { r.metrics.report().mean_loss };
-        self.runners.iter().map(|r| (r.rate, loss(r))).collect()
+    fn leader(&self, teams: &[Team]) -> Option<(usize, usize)> {
+        self.winner(0, teams)
     }
 }

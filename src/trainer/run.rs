@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use super::config::TrainConfig;
-use super::feed::Feed;
+use super::feed::{Feed, Referee};
 use super::holdout::{Division, Holdout};
 use super::leak::Keeper;
 use super::pass::{Passes, Sink};
-use super::race::Race;
+use super::race::{Entrant, Race};
 use super::scoring::Scoring;
 use super::summary::RaceEntry;
+use super::team::{Runner, Team};
 use super::train::Notes;
 use super::trend::Trend;
 use crate::error::{Error, Result};
 use crate::features::Plan;
 use crate::learn::metrics::Report;
-use crate::learn::{Chunk, Iterate, Learn, Linear, Loss, Optimizer, Settings, State, learner};
+use crate::learn::{
+    Chunk, Iterate, Learn, Linear, Loss, Optimizer, Penalty, Settings, State, Variant, learner,
+};
 use crate::model::Model;
 use crate::pipeline::{GradientWorkers, Stages};
 
@@ -92,10 +95,11 @@ pub(crate) struct Run<'a> {
     /// The model that learning goes on from.
     init: Option<&'a Model>,
     feed: Feed,
-    /// The strengths of the L2 penalty of the models side by side.
-    l2s: Vec<f32>,
-    /// The progressive account of the first epoch.
-    race: Race,
+    /// The progressive accounts of all models in the first epoch, the one of them that led at its end, and the rows
+    /// learned from.
+    first: Vec<Runner>,
+    leader: usize,
+    rows: u64,
     holdout: Option<Holdout>,
     best: Option<Best>,
     /// The learning rate in the race of the model that all models side by side started from.
@@ -107,23 +111,30 @@ pub(crate) struct Run<'a> {
     epochs_done: u64,
 }
 
-/// Learns from the rows of a pass, and keeps the account of the race.
-struct Lesson<'a> {
-    feed: &'a mut Feed,
-    race: &'a mut Race,
+/// Learns from the rows of a pass.
+pub(crate) struct Lesson<'a, R> {
+    pub(crate) feed: &'a mut Feed,
+    pub(crate) referee: &'a mut R,
 }
 
-impl Sink for Lesson<'_> {
+impl<R: Referee> Lesson<'_, R> {
+    fn leader(&self) -> Option<&Runner> {
+        let (team, place) = self.referee.leader(&self.feed.teams)?;
+        Some(&self.feed.teams[team].runners[place])
+    }
+}
+
+impl<R: Referee> Sink for Lesson<'_, R> {
     fn push(&mut self, chunk: &Chunk, readers_rest: bool) -> Result<()> {
-        self.feed.push(chunk, readers_rest, self.race)
+        self.feed.push(chunk, readers_rest, self.referee)
     }
 
     fn sums(&self) -> Option<(f64, f64)> {
-        self.race.leader_sums()
+        self.leader().map(|runner| runner.metrics.sums())
     }
 
     fn model(&self) -> usize {
-        self.race.leader().unwrap_or(0)
+        self.leader().map_or(0, |runner| runner.id)
     }
 }
 
@@ -134,7 +145,7 @@ impl<'a> Run<'a> {
         init: Option<&'a Model>,
         notes: &mut Notes<'_>,
     ) -> Result<Self> {
-        let Task { config, settings, plan, .. } = task;
+        let Task { config, settings, .. } = task;
         let learner = make_learner(settings, init);
         if learner.bytes() > config.max_model {
             return Err(Error::usage(format!(
@@ -148,13 +159,14 @@ impl<'a> Run<'a> {
             notes.say(note.to_string());
         }
         Ok(Run {
-            feed: Feed::new(learner, plan.clone(), config.batch_size, task.race_rows, task.crew),
-            l2s: settings.strengths(),
-            race: new_race(task, &settings.rates),
+            feed: new_feed(task, learner),
+            first: Vec::new(),
+            leader: 0,
+            rows: 0,
             holdout: (!passes.division.is_empty()).then(|| Holdout::new(&passes.division)),
             best: None,
             descended_from: None,
-            trends: vec![Trend::NEW; settings.rates.len()],
+            trends: vec![Trend::NEW; settings.variants.len()],
             skipped: 0,
             stages: Stages::default(),
             epochs_done: 0,
@@ -181,13 +193,17 @@ impl<'a> Run<'a> {
         Ok(self.finish())
     }
 
+    fn learner(&mut self) -> &mut dyn Learn {
+        self.feed.teams[0].learner.as_mut()
+    }
+
     /// Goes on until the last epoch, or until the hold-out's loss has not improved for some.
     fn epochs_until_worse(&mut self, notes: &mut Notes<'_>) -> Result<()> {
         let (first, last) = (self.epochs_done + 1, self.task.config.epochs());
         let (mut least, mut best) = (f64::INFINITY, first);
         for epoch in first..=last {
             self.epoch(epoch, notes)?;
-            self.feed.learner.end_epoch();
+            self.learner().end_epoch();
             self.epochs_done = epoch;
             if self.holdout.is_some() {
                 let loss = self.look_at_holdout(epoch);
@@ -213,22 +229,16 @@ impl<'a> Run<'a> {
     fn may_race_strengths(&self) -> bool {
         let Task { config, .. } = self.task;
         let averages = !matches!(config.optimizer, Optimizer::Ftrl { .. } | Optimizer::Gd);
-        averages
-            && config.penalty.is_none()
-            && self.race.rows() <= MOST_ROWS
-            && self.epochs_done < config.epochs()
+        averages && config.penalty.is_none() && self.rows <= MOST_ROWS && self.epochs_done < config.epochs()
     }
 
     /// Lets the best model go on with several strengths of the L2 penalty.
     fn race_strengths(&mut self, notes: &mut Notes<'_>) {
         let Some(best) = &self.best else { return };
-        let rows = self.race.rows() as f32;
-        self.l2s = STRENGTHS.map(|strength| strength / rows).to_vec();
-        let settings = Settings {
-            rates: vec![FASTER * best.rate; STRENGTHS.len()],
-            l2s: self.l2s.clone(),
-            ..self.task.settings.clone()
-        };
+        let rows = self.rows as f32;
+        let l2s = STRENGTHS.map(|strength| strength / rows);
+        let variant = |l2| Variant { penalty: Penalty { l1: 0.0, l2 }, ..Variant::at(FASTER * best.rate) };
+        let settings = Settings { variants: l2s.map(variant).to_vec(), ..self.task.settings.clone() };
         let mut learner = learner(&settings.sized_for(&best.linear));
         learner.start_from(&best.linear, None);
         self.feed = new_feed(self.task, learner);
@@ -237,16 +247,17 @@ impl<'a> Run<'a> {
         notes.say(format!(
             "more epochs overfit: from epoch {} on, L2 penalties of {:.1e} to {:.1e} race",
             best.epoch,
-            self.l2s[0],
-            self.l2s[STRENGTHS.len() - 1]
+            l2s[0],
+            l2s[STRENGTHS.len() - 1]
         ));
     }
 
     /// Lets the best model learn from the rows that were held out to choose it, too.
     fn learn_from_all(&mut self, overfits: bool, notes: &mut Notes<'_>) -> Result<()> {
         let Some(best) = &mut self.best else { return Ok(()) };
-        let (rates, l2s) = (vec![best.rate], vec![best.l2]);
-        let settings = Settings { rates, l2s, ..self.task.settings.clone() };
+        let penalty = Penalty { l2: best.l2, ..self.task.settings.variants[0].penalty };
+        let variants = vec![Variant { penalty, ..Variant::at(best.rate) }];
+        let settings = Settings { variants, ..self.task.settings.clone() };
         let (learner, epochs, iterate) = if best.epoch <= FEW_EPOCHS && overfits {
             (make_learner(&settings, self.init), 1..=best.epoch, best.iterate)
         } else {
@@ -259,17 +270,18 @@ impl<'a> Run<'a> {
         let mut feed = new_feed(self.task, learner);
         let last = *epochs.end();
         for epoch in epochs {
-            let mut race = new_race(self.task, feed.learner.rates());
-            let mut lesson = Lesson { feed: &mut feed, race: &mut race };
+            let mut race = new_race(self.task, &feed, u64::MAX);
+            let mut lesson = Lesson { feed: &mut feed, referee: &mut race };
             let (stages, _) =
                 self.passes.run((epoch, last), Division::NONE, None, &mut lesson, notes.watch)?;
-            lesson.feed.flush(lesson.race)?;
-            feed.learner.end_epoch();
+            feed.flush(&mut race)?;
+            feed.teams[0].learner.end_epoch();
             self.stages.add(&stages);
         }
-        let linear = feed.learner.weights(0, iterate);
+        let learner = &mut feed.teams[0].learner;
+        let linear = learner.weights(0, iterate);
         if linear.is_finite() {
-            (best.linear, best.state) = (linear, feed.learner.state(0));
+            (best.linear, best.state) = (linear, learner.state(0));
             notes.say(
                 "at last the model learned from the held-out rows, too: its hold-out figures are from before that"
                     .to_string(),
@@ -279,17 +291,23 @@ impl<'a> Run<'a> {
     }
 
     fn epoch(&mut self, epoch: u64, notes: &mut Notes<'_>) -> Result<()> {
-        // After the first epoch rows are no longer new: their losses are not progressive ones.
-        let mut later = new_race(self.task, self.feed.learner.rates());
-        let race = if epoch == 1 { &mut self.race } else { &mut later };
-        let mut lesson = Lesson { feed: &mut self.feed, race };
+        let mut race = new_race(self.task, &self.feed, self.task.race_rows);
+        let mut lesson = Lesson { feed: &mut self.feed, referee: &mut race };
         let holdout = if epoch == 1 { self.holdout.as_mut() } else { None };
         let epochs = self.task.config.epochs();
         let mut keeper = Keeper::new(&mut lesson, &self.task.plan, epoch);
         let (stages, skipped) =
             self.passes.run((epoch, epochs), self.passes.division, holdout, &mut keeper, notes.watch)?;
         keeper.look(&self.task.plan, notes);
-        lesson.feed.flush(lesson.race)?;
+        self.feed.flush(&mut race)?;
+        // After the first epoch rows are no longer new: their losses are not progressive ones.
+        let teams = &mut self.feed.teams;
+        let (leader, rows) =
+            (race.leader(teams).map_or(0, |(team, place)| teams[team].runners[place].id), race.rows());
+        let runners = race.finish(teams, self.task.scoring());
+        if epoch == 1 {
+            (self.first, self.leader, self.rows) = (runners, leader, rows);
+        }
         self.stages.add(&stages);
         self.skipped = skipped;
         Ok(())
@@ -298,8 +316,8 @@ impl<'a> Run<'a> {
     /// Scores all models on the hold-out and keeps the best seen so far. Returns the least loss of this epoch.
     fn look_at_holdout(&mut self, epoch: u64) -> f64 {
         let Some(holdout) = &mut self.holdout else { return f64::INFINITY };
-        let learner = &mut self.feed.learner;
-        let models = learner.rates().len();
+        let learner = &mut self.feed.teams[0].learner;
+        let models = learner.variants().len();
         if self.trends.len() != models {
             // The race has been won since.
             self.trends = vec![Trend::NEW; models];
@@ -317,9 +335,9 @@ impl<'a> Run<'a> {
                 least = least.min(loss);
                 let limit = self.best.as_ref().map_or(f64::INFINITY, |b| b.loss * (1.0 - IMPROVEMENT));
                 if loss < limit {
-                    let (state, rate) = (learner.state(model), learner.rates()[model]);
-                    let raced = self.descended_from.unwrap_or(rate);
-                    let l2 = self.l2s.get(model).copied().unwrap_or_default();
+                    let state = learner.state(model);
+                    let Variant { rate, penalty, .. } = learner.variants()[model];
+                    let (raced, l2) = (self.descended_from.unwrap_or(rate), penalty.l2);
                     self.best = Some(Best { loss, report, linear, state, rate, raced, l2, iterate, epoch });
                 }
             }
@@ -330,26 +348,27 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self) -> Fit {
-        let leader = self.race.leader().unwrap_or(0);
-        let learner = &mut self.feed.learner;
+        let team = &mut self.feed.teams[0];
+        let leader = team.runners.iter().position(|runner| runner.id == self.leader).unwrap_or(0);
+        let learner = &mut team.learner;
         let (linear, state, rate, raced, l2, holdout) = match self.best {
             Some(best) => (best.linear, best.state, best.rate, best.raced, best.l2, Some(best.report)),
             None => {
                 let fixed = self.task.config.learning_rate.is_some();
                 let iterate = if fixed { Iterate::Last } else { Iterate::Mixed };
                 let (linear, state) = (learner.weights(leader, iterate), learner.state(leader));
-                let rate = learner.rates()[leader];
-                (linear, state, rate, rate, self.task.settings.penalty.l2, None)
+                let Variant { rate, penalty, .. } = learner.variants()[leader];
+                (linear, state, rate, rate, penalty.l2, None)
             }
         };
-        let rates = &self.task.settings.rates;
-        let winner = rates.iter().position(|&r| r == raced);
-        let race = (rates.len() > 1).then(|| {
-            let entries = self.race.losses().into_iter().enumerate();
+        let variants = &self.task.settings.variants;
+        let winner = variants.iter().position(|variant| variant.rate == raced);
+        let race = (variants.len() > 1).then(|| {
+            let entries = self.first.iter().zip(variants).enumerate();
             entries
-                .map(|(i, (learning_rate, progressive_loss))| RaceEntry {
-                    learning_rate,
-                    progressive_loss,
+                .map(|(i, (runner, variant))| RaceEntry {
+                    learning_rate: variant.rate,
+                    progressive_loss: runner.metrics.mean_loss().filter(|_| runner.diverged.is_none()),
                     winner: Some(i) == winner,
                 })
                 .collect()
@@ -359,15 +378,15 @@ impl<'a> Run<'a> {
             state,
             rate,
             l2,
-            progressive: self.race.report_of_rate(raced),
+            progressive: winner.and_then(|winner| self.first.get(winner)).map(|r| r.metrics.report()),
             holdout,
             race,
-            rows_learned: self.race.rows(),
+            rows_learned: self.rows,
             rows_held: self.holdout.as_ref().map_or(0, |h| h.rows().0),
             skipped: self.skipped,
             epochs: self.epochs_done,
             stages: self.stages,
-            capped: self.feed.learner.capped(),
+            capped: self.feed.teams[0].learner.capped(),
         }
     }
 }
@@ -386,13 +405,16 @@ fn make_learner(settings: &Settings, init: Option<&Model>) -> Box<dyn Learn> {
     learner
 }
 
-/// Feeds a learner whose models all go on to the end.
 fn new_feed(task: &Task<'_>, learner: Box<dyn Learn>) -> Feed {
-    Feed::new(learner, task.plan.clone(), task.config.batch_size, u64::MAX, task.crew)
+    let teams = vec![Team::new(learner, 0, task.scoring())];
+    Feed::new(teams, task.plan.shape(), task.config.batch_size, task.crew)
 }
 
-fn new_race(task: &Task<'_>, rates: &[f32]) -> Race {
-    Race::new(task.scoring(), rates)
+/// A race among all models that are fed, which ends after `end` rows.
+fn new_race(task: &Task<'_>, feed: &Feed, end: u64) -> Race {
+    let runners = feed.teams.iter().flat_map(|team| team.runners.iter().zip(team.learner.variants()));
+    let entrants = runners.map(|(runner, variant)| (runner.id, Entrant::new(0, variant.rate))).collect();
+    Race::new(task.plan.clone(), entrants, end)
 }
 
 /// Which iterates may become the model: with a rate of the user's choice the textbook's last one.

@@ -20,7 +20,7 @@ use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::features::{Decided, Encoder, Plan, RowFilter, Target, no_such_column};
 use crate::input::Dataset;
-use crate::learn::{Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape};
+use crate::learn::{Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape, Variant};
 use crate::model::{About, Model};
 use crate::output::AtomicFile;
 use crate::pipeline::{Budget, GradientWorkers};
@@ -77,7 +77,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
             learning_rate: fit.rate,
             schedule: task.settings.schedule,
             caution: task.settings.caution,
-            penalty: Penalty { l2: fit.l2, ..task.settings.penalty },
+            penalty: Penalty { l2: fit.l2, ..task.settings.variants[0].penalty },
             batch_size: config.batch_size,
             epochs: fit.epochs,
             seed: config.plan.seed,
@@ -193,16 +193,15 @@ fn make_task<'a>(
         None => config.optimizer.default_rates(curvature).to_vec(),
     };
     let textbook = config.learning_rate.is_some();
+    let penalty = config.penalty.unwrap_or(Penalty::NONE);
     let settings = Settings {
         loss: loss.in_units_of(plan.target.scale()),
         class_weights: plan.target.class_weights(&config.class_weights)?,
         form,
         optimizer: config.optimizer,
-        rates,
+        variants: Variant::at_each(&rates, penalty),
         schedule: config.schedule.unwrap_or(Schedule::CONSTANT),
         caution: if textbook { 0.0 } else { caution(curvature, config.batch_size) },
-        penalty: config.penalty.unwrap_or(Penalty::NONE),
-        l2s: Vec::new(),
         // The textbook starts from zero; without a rate of the user's own it is the result that counts.
         start: if textbook { Vec::new() } else { plan.target.start(loss) },
         seed: config.plan.seed,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use millstream::learn::{
     Alone, Chunk, HASHED, Iterate, Learn, Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape,
-    Weights,
+    Variant, Weights,
 };
 use serde::Deserialize;
 
@@ -35,11 +35,11 @@ pub(crate) struct Check {
 
 /// The columns that a model is given.
 pub(crate) const DENSE: Shape =
-    Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false, offset: false };
+    Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false, offset: false, divisions: 0 };
 pub(crate) const SPARSE: Shape =
-    Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false, offset: false };
+    Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false, offset: false, divisions: 0 };
 pub(crate) const ALL: Shape =
-    Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: false, offset: false };
+    Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: false, offset: false, divisions: 0 };
 
 /// Known categories, code 0 included, of the category and the list column.
 const KNOWN: [usize; 2] = [201, 41];
@@ -160,15 +160,14 @@ pub(crate) fn combinations() -> impl Iterator<Item = (Settings, String)> {
         SORTS.into_iter().map(move |(form, penalty, schedule)| {
             let loss = if matches!(form, ModelForm::Classes { .. }) { Loss::Softmax } else { Loss::Logistic };
             let name = format!("{optimizer:?} {form:?} {penalty:?} {schedule:?}");
-            let (shape, rates) = (Shape { weighted: true, ..ALL }, rates.to_vec());
+            let shape = Shape { weighted: true, divisions: 2, ..ALL };
             let tables = tables(ALL);
             let of = Settings {
                 loss,
                 form,
                 optimizer,
-                rates,
+                variants: Variant::at_each(&rates, penalty),
                 schedule,
-                penalty,
                 shape,
                 tables,
                 ..Settings::default()
@@ -181,6 +180,7 @@ pub(crate) fn combinations() -> impl Iterator<Item = (Settings, String)> {
 /// All columns, half of the categories unknown to the plan, so that their table grows on the way.
 pub(crate) fn mixed_rows(settings: &Settings) -> Chunk {
     let (mut chunk, _) = rows(settings.shape, settings.loss, false);
+    chunk.parts.extend((0..ROWS as u32).flat_map(|row| [row.wrapping_mul(0x9E37_79B9) >> 30, row / 1600]));
     for code in chunk.slots_mut(0).iter_mut().filter(|code| **code % 2 == 1) {
         *code = HASHED | code.wrapping_mul(0x9E37_79B9);
     }
@@ -190,9 +190,9 @@ pub(crate) fn mixed_rows(settings: &Settings) -> Chunk {
 /// Rows that these tests learn from: enough for the table to grow, and for absences of some length.
 pub(crate) const SOME: usize = 6_400;
 
-/// The same settings at one of the rates.
+/// The same settings for one of the models.
 pub(crate) fn at(settings: &Settings, model: usize) -> Settings {
-    Settings { rates: vec![settings.rates[model]], ..settings.clone() }
+    Settings { variants: vec![settings.variants[model].clone()], ..settings.clone() }
 }
 
 /// Everything that a model learned, to the bit.

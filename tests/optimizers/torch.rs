@@ -1,7 +1,8 @@
 //! Comparison with torch.
 
 use millstream::learn::{
-    Chunk, Iterate, Learn, Linear, Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape, learner,
+    Chunk, Iterate, Learn, Linear, Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape, Variant,
+    learner,
 };
 use serde::Deserialize;
 
@@ -86,9 +87,8 @@ impl Case {
             class_weights: self.class_weights.clone(),
             form: self.form,
             optimizer: self.optimizer,
-            rates: vec![self.rate],
             schedule: Schedule { power: self.schedule.0, warm_up: self.schedule.1 },
-            penalty: Penalty { l1: self.l1, l2: self.l2 },
+            variants: Variant::at_each(&[self.rate], Penalty { l1: self.l1, l2: self.l2 }),
             shape: self.shape(),
             tables: tables(self.shape()),
             ..Settings::default()

@@ -1,11 +1,13 @@
 //! The same steps taken in other ways lead to the same weights.
 
 use millstream::learn::{
-    Alone, Chunk, HASHED, Iterate, Loss, Optimizer, Penalty, Schedule, Settings, Shape, Weights, learner,
+    Alone, Chunk, Column, HASHED, Iterate, Loss, ModelForm, Optimizer, Parts, Penalty, Schedule, Settings,
+    Shape, Variant, Weights, learner, most_models,
 };
 
 use super::data::{
-    BATCH, DENSE, OPTIMIZERS, ROWS, SOME, at, bits, combinations, epoch, mixed_rows, rows, steps, valued,
+    ALL, BATCH, DENSE, OPTIMIZERS, ROWS, SOME, at, bits, combinations, epoch, mixed_rows, rows, steps,
+    tables, valued,
 };
 
 #[test]
@@ -15,12 +17,12 @@ fn models_side_by_side_equal_single_runs() {
         let mut four = learner(&settings);
         let margins = epoch(&mut *four, &chunk, SOME);
         let outputs = settings.form.outputs();
-        for (k, rate) in settings.rates.iter().enumerate() {
+        for (k, variant) in settings.variants.iter().enumerate() {
             let mut one = learner(&at(&settings, k));
             let single = epoch(&mut *one, &chunk, SOME);
             let of_four = margins.chunks_exact(outputs).skip(k).step_by(4).flatten();
-            assert!(of_four.eq(&single), "{name} at {rate}");
-            assert_eq!(bits(&mut *four, k), bits(&mut *one, 0), "{name} at {rate}");
+            assert!(of_four.eq(&single), "{name} at {}", variant.rate);
+            assert_eq!(bits(&mut *four, k), bits(&mut *one, 0), "{name} at {}", variant.rate);
         }
     }
 }
@@ -38,8 +40,8 @@ fn a_model_taken_out_half_way_goes_on_as_if_it_had_stayed() {
             steps(&mut *learner, &chunk, half..half + BATCH, &mut margins);
             let mut model = 2;
             if split {
-                learner = learner.only(model);
-                assert_eq!(learner.rates(), &settings.rates[2..3]);
+                learner = learner.only(&[model]);
+                assert_eq!(learner.variants(), &settings.variants[2..3]);
                 model = 0;
             }
             steps(&mut *learner, &chunk, half + BATCH..SOME, &mut margins);
@@ -47,6 +49,136 @@ fn a_model_taken_out_half_way_goes_on_as_if_it_had_stayed() {
             bits(&mut *learner, model)
         };
         assert_eq!(run(true), run(false), "{name}");
+    }
+}
+
+/// Models that differ in all that models side by side may differ in, around those of the settings.
+fn varied(settings: &Settings, count: usize) -> Settings {
+    let variant = |k: usize| {
+        let Variant { rate, penalty, .. } = settings.variants[k % 4];
+        let parts =
+            [(0, 0..1), (1, 2..u32::MAX), (0, 2..4)].map(|(division, range)| Parts { division, range });
+        let columns = [Column::Dense(1), Column::Slots(0), Column::Dense(5), Column::List(0)];
+        Variant {
+            rate: rate * (1.0 + k as f32 / 16.0),
+            penalty: [penalty, Penalty { l1: 0.0, ..penalty }, Penalty::NONE][k % 3],
+            left_out: parts.get(k % 5).cloned(),
+            without: columns.into_iter().skip(k % 6).take(2).collect(),
+        }
+    };
+    Settings { variants: (0..count).map(variant).collect(), ..settings.clone() }
+}
+
+#[test]
+fn any_number_of_models_of_any_sort_equal_single_runs() {
+    for (settings, name) in combinations() {
+        let chunk = mixed_rows(&settings);
+        let outputs = settings.form.outputs();
+        for count in [3, 8, 11].into_iter().filter(|&count| count <= most_models(settings.form)) {
+            let settings = varied(&settings, count);
+            let mut all = learner(&settings);
+            let margins = epoch(&mut *all, &chunk, SOME);
+            for k in [0, 1, 2, 5, count - 1].into_iter().filter(|&k| k < count) {
+                let mut one = learner(&at(&settings, k));
+                let single = epoch(&mut *one, &chunk, SOME);
+                let of_all = margins.chunks_exact(outputs).skip(k).step_by(count).flatten();
+                assert!(of_all.eq(&single), "{name}, model {k} of {count}");
+                assert_eq!(bits(&mut *all, k), bits(&mut *one, 0), "{name}, model {k} of {count}");
+            }
+        }
+    }
+}
+
+#[test]
+fn models_go_on_among_fewer_as_if_all_had_stayed() {
+    for (settings, name) in combinations() {
+        let chunk = mixed_rows(&settings);
+        let most = most_models(settings.form);
+        for kept in [vec![0, 1], vec![3, 1, 2], vec![0, 2, 5, 9, 10, 15]] {
+            let Some(kept) = kept.iter().all(|&k| k < most).then_some(kept) else { continue };
+            let settings = varied(&settings, most);
+            let run = |split: bool| {
+                let mut learner = learner(&settings);
+                let mut models = kept.clone();
+                steps(&mut *learner, &chunk, 0..SOME / 2, &mut Vec::new());
+                if split {
+                    learner = learner.only(&kept);
+                    models = (0..kept.len()).collect();
+                }
+                steps(&mut *learner, &chunk, SOME / 2..SOME, &mut Vec::new());
+                learner.end_epoch();
+                models.into_iter().map(|model| bits(&mut *learner, model)).collect::<Vec<_>>()
+            };
+            assert_eq!(run(true), run(false), "{name}, {kept:?}");
+        }
+    }
+}
+
+/// What a model leaves out does not reach it: other labels there change nothing, and with rows one by one it is the
+/// model of the other rows alone.
+#[test]
+fn rows_that_are_left_out_leave_no_trace() {
+    for (optimizer, rates) in OPTIMIZERS {
+        let form = ModelForm::Linear;
+        let shape = Shape { divisions: 1, ..ALL };
+        let left_out = Some(Parts { division: 0, range: 1..2 });
+        let settings = |left_out| Settings {
+            optimizer,
+            form,
+            variants: vec![Variant { left_out, ..Variant::at(rates[1]) }],
+            shape,
+            tables: tables(ALL),
+            // Growing looks at all rows.
+            max_bytes: 0,
+            ..Settings::default()
+        };
+        let (mut chunk, _) = rows(shape, Loss::Logistic, false);
+        chunk.parts.extend((0..chunk.rows() as u32).map(|row| u32::from(row % 3 == 1)));
+        let mut others = Chunk::new(shape, SOME);
+        let kept: Vec<_> = (0..SOME as u32).filter(|row| row % 3 != 1).map(|row| (0, row)).collect();
+        others.gather(std::slice::from_ref(&chunk), &kept);
+        let learned = |chunk: &Chunk, rows: usize, left_out: Option<Parts>, batch: usize| {
+            let mut learner = learner(&settings(left_out));
+            learner.learn(chunk, 0..rows, batch, &Alone, &mut Vec::new());
+            learner.end_epoch();
+            learner.weights(0, Iterate::Last)
+        };
+        let all = learned(&chunk, SOME, left_out.clone(), 30);
+        for label in (1..SOME).step_by(3) {
+            chunk.labels[label] = 1.0 - chunk.labels[label];
+        }
+        assert!(all == learned(&chunk, SOME, left_out.clone(), 30), "{optimizer:?}");
+        // Momentum and RMSprop count every mini-batch as a step, with rows or without.
+        if !matches!(optimizer, Optimizer::Sgd { momentum: 0.9.. } | Optimizer::RmsProp { .. }) {
+            assert!(
+                learned(&chunk, SOME, left_out, 3) == learned(&others, kept.len(), None, 2),
+                "{optimizer:?}"
+            );
+        }
+    }
+}
+
+/// A model that does without columns is the model of a table that never had them.
+#[test]
+fn columns_that_are_left_out_leave_no_trace() {
+    let (chunk, _) = rows(ALL, Loss::Logistic, false);
+    let (bare, _) = rows(DENSE, Loss::Logistic, false);
+    for (optimizer, rates) in OPTIMIZERS {
+        let learned = |chunk: &Chunk, tables: Vec<(usize, u32)>, without: Vec<Column>| {
+            let variants = vec![Variant { without, ..Variant::at(rates[1]) }];
+            let settings =
+                Settings { optimizer, variants, shape: chunk.shape(), tables, ..Settings::default() };
+            let mut learner = learner(&settings);
+            let margins = epoch(&mut *learner, chunk, SOME);
+            (margins, learner.weights(0, Iterate::Last).weights)
+        };
+        let (margins, weights) = learned(&chunk, tables(ALL), vec![Column::Slots(0), Column::List(0)]);
+        let (bare_margins, bare_weights) = learned(&bare, Vec::new(), Vec::new());
+        let largest = margins.iter().zip(&bare_margins).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // The order of sums differs by the number of columns.
+        assert!(largest < 1e-4, "{optimizer:?}: {largest}");
+        assert!(weights.tables.iter().flatten().all(|&w| w == 0.0), "{optimizer:?}");
+        assert_eq!(weights.dense.len(), bare_weights.dense.len());
     }
 }
 
@@ -104,8 +236,7 @@ fn gradient_descent_waits_for_the_end_of_the_epoch() {
 fn a_weight_of_three_equals_three_rows() {
     let settings = Settings {
         optimizer: Optimizer::Gd,
-        rates: vec![0.5],
-        penalty: Penalty { l1: 0.001, l2: 0.01 },
+        variants: vec![Variant { penalty: Penalty { l1: 0.001, l2: 0.01 }, ..Variant::at(0.5) }],
         shape: Shape { weighted: true, ..DENSE },
         ..Settings::default()
     };
@@ -139,8 +270,7 @@ fn numbers_in_a_list_have_the_margins_of_dense_columns() {
         for l2 in [0.0, 1e-3] {
             let dense_settings = Settings {
                 optimizer,
-                rates: rates.to_vec(),
-                penalty: Penalty { l1: 0.1 * l2, l2 },
+                variants: Variant::at_each(&rates, Penalty { l1: 0.1 * l2, l2 }),
                 shape: DENSE,
                 ..Settings::default()
             };
@@ -183,7 +313,7 @@ fn of_a_code_that_occurs_twice_the_values_add_up() {
                 tables: vec![(3, 2)],
                 max_bytes: 0,
                 optimizer,
-                rates: rates.to_vec(),
+                variants: Variant::at_each(&rates, Penalty::NONE),
                 shape,
                 ..Settings::default()
             };
@@ -205,7 +335,7 @@ fn tiny_rates_hardly_move_what_weights_start_from() {
     for (settings, name) in combinations() {
         let mut start = vec![0.5; settings.form.outputs()];
         start.iter_mut().step_by(2).for_each(|bias| *bias = -0.25);
-        let settings = Settings { rates: vec![1e-7], start, max_bytes: 0, ..settings };
+        let settings = Settings { variants: vec![Variant::at(1e-7)], start, max_bytes: 0, ..settings };
         let chunk = mixed_rows(&settings);
         let mut learner = learner(&settings);
         let before = learner.weights(0, Iterate::Last).weights;

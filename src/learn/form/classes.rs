@@ -69,10 +69,10 @@ impl Form<WIDE> for Classes {
         derivatives[block].map(|d| x * d)
     }
 
-    fn only<R: Rule>(learner: &Learner<R, Self, WIDE>, model: usize) -> Box<dyn Learn> {
-        let (each, form) = (learner.form.each(), Classes { models: 1, ..learner.form });
-        Box::new(learner.map(form, model, each, |record, out| {
-            out.extend_from_slice(&record[model * each..][..each]);
+    fn only<R: Rule>(learner: &Learner<R, Self, WIDE>, models: &[usize]) -> Box<dyn Learn> {
+        let (each, form) = (learner.form.each(), Classes { models: models.len(), ..learner.form });
+        Box::new(learner.map(form, models, |record, out| {
+            models.iter().for_each(|model| out.extend_from_slice(&record[model * each..][..each]));
         }))
     }
 

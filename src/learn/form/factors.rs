@@ -114,10 +114,10 @@ impl Form<WIDE> for Factors {
         [if first { derivative[0] } else { 0.0 }, 0.0, 0.0, 0.0]
     }
 
-    fn only<R: Rule>(learner: &Learner<R, Self, WIDE>, model: usize) -> Box<dyn Learn> {
-        let (each, form) = (learner.form.each, Factors { models: 1, ..learner.form });
-        Box::new(learner.map(form, model, each, |record, out| {
-            out.extend_from_slice(&record[model * each..][..each]);
+    fn only<R: Rule>(learner: &Learner<R, Self, WIDE>, models: &[usize]) -> Box<dyn Learn> {
+        let (each, form) = (learner.form.each, Factors { models: models.len(), ..learner.form });
+        Box::new(learner.map(form, models, |record, out| {
+            models.iter().for_each(|model| out.extend_from_slice(&record[model * each..][..each]));
         }))
     }
 

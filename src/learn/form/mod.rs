@@ -10,7 +10,7 @@ mod single;
 
 pub(crate) use classes::Classes;
 pub(crate) use factors::Factors;
-pub(crate) use single::Single;
+pub(crate) use single::{MOST_MODELS, Single};
 
 use serde::{Deserialize, Serialize};
 
@@ -83,8 +83,13 @@ pub(crate) trait Form<const K: usize>: Copy + Send + Sync + 'static {
     /// Models side by side.
     fn models(&self) -> usize;
 
-    /// The model that a block belongs to.
+    /// The model that a block belongs to; 0 where all models share one.
     fn model_of(&self, block: usize) -> usize;
+
+    /// The model that a lane of a block belongs to, or that it repeats if it is left over.
+    fn model_at(&self, block: usize, _lane: usize) -> usize {
+        self.model_of(block)
+    }
 
     /// The numbers that a model has for each feature.
     fn lanes(&self) -> usize;
@@ -113,8 +118,8 @@ pub(crate) trait Form<const K: usize>: Copy + Send + Sync + 'static {
         derivative
     }
 
-    /// A learner that goes on with model `model` of `learner` alone.
-    fn only<R: Rule>(learner: &Learner<R, Self, K>, model: usize) -> Box<dyn Learn>;
+    /// A learner that goes on with some of the models of `learner` alone.
+    fn only<R: Rule>(learner: &Learner<R, Self, K>, models: &[usize]) -> Box<dyn Learn>;
 
     /// Appends each row's margins, model after model, to `margins`, and overwrites the rows' sums by the
     /// derivatives of the loss.

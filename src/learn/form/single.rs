@@ -2,8 +2,32 @@
 
 use super::{Form, Learn, Learner, Loss, Record, Rule};
 
+/// Most models side by side: two vectors of AVX2.
+pub(crate) const MOST_MODELS: usize = 16;
+
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Single;
+pub(crate) struct Single {
+    models: usize,
+}
+
+impl Single {
+    /// For up to as many models as there are lanes; lanes left over repeat the last.
+    pub(crate) fn new(models: usize) -> Self {
+        Single { models }
+    }
+
+    /// The lanes of some of the models.
+    fn only<R: Rule, const K: usize, const L: usize>(
+        learner: &Learner<R, Single, K>,
+        models: &[usize],
+    ) -> Box<dyn Learn> {
+        let form = Single { models: models.len() };
+        let lanes: [usize; L] = std::array::from_fn(|k| models[Form::<L>::model_at(&form, 0, k)]);
+        Box::new(learner.map(form, models, |record, out: &mut Vec<Record<L>>| {
+            out.push(record[0].only(lanes));
+        }))
+    }
+}
 
 impl<const K: usize> Form<K> for Single {
     const IS_LINEAR: bool = true;
@@ -14,12 +38,17 @@ impl<const K: usize> Form<K> for Single {
     }
 
     fn models(&self) -> usize {
-        K
+        self.models
     }
 
     #[inline(always)]
     fn model_of(&self, _block: usize) -> usize {
         0
+    }
+
+    #[inline(always)]
+    fn model_at(&self, _block: usize, lane: usize) -> usize {
+        lane.min(self.models - 1)
     }
 
     fn lanes(&self) -> usize {
@@ -42,25 +71,30 @@ impl<const K: usize> Form<K> for Single {
         derivatives[0].map(|d| x * d)
     }
 
-    fn only<R: Rule>(learner: &Learner<R, Self, K>, model: usize) -> Box<dyn Learn> {
-        Box::new(learner.map::<_, 1>(Single, model, 1, |record, out| {
-            out.push(record[0].only(model));
-        }))
+    fn only<R: Rule>(learner: &Learner<R, Self, K>, models: &[usize]) -> Box<dyn Learn> {
+        match models.len() {
+            1 => Single::only::<R, K, 1>(learner, models),
+            2..=4 => Single::only::<R, K, 4>(learner, models),
+            5..=8 => Single::only::<R, K, 8>(learner, models),
+            _ => Single::only::<R, K, MOST_MODELS>(learner, models),
+        }
     }
 
     #[inline(always)]
     fn differentiate(&self, loss: Loss, sums: &mut [[f32; K]], labels: &[f32], margins: &mut Vec<f32>) {
-        let start = margins.len();
-        margins.extend_from_slice(sums.as_flattened());
+        if self.models == K {
+            margins.extend_from_slice(sums.as_flattened());
+        } else {
+            sums.iter().for_each(|sums| margins.extend_from_slice(&sums[..self.models]));
+        }
         if K == 1 {
             loss.gradient(sums.as_flattened_mut(), labels);
             return;
         }
-        // The margins' place serves for the labels of each model, until they are needed again.
+        // The margins' place serves for the labels of each lane, until it is needed again.
         let end = margins.len();
         margins.extend(labels.iter().flat_map(|&label| [label; K]));
         loss.gradient(sums.as_flattened_mut(), &margins[end..]);
         margins.truncate(end);
-        debug_assert_eq!(end - start, K * labels.len());
     }
 }

@@ -109,9 +109,12 @@ pub fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: SSE is part of the x86-64 baseline, and a prefetch reads nothing that the program
-        // could see; the address comes from a reference anyway.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
+        for offset in (0..size_of::<T>()).step_by(LINE) {
+            let line = std::ptr::from_ref(value).cast::<i8>().wrapping_add(offset);
+            // SAFETY: SSE is part of the x86-64 baseline, and a prefetch reads nothing that the program
+            // could see; the address lies in the value anyway.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;

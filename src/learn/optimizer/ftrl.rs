@@ -39,7 +39,7 @@ impl Rule for FtrlRule {
             record.accumulator[k] = n;
             let sigma = (n.sqrt() - before.sqrt()) / now.rates[k];
             record.drift[k] += g[k] - sigma * record.weight[k];
-            let penalty = Penalty { l1: now.l1, l2: now.l2[k] };
+            let penalty = Penalty { l1: now.l1[k], l2: now.l2[k] };
             record.weight[k] = self.weight(now.rates[k], penalty, steps, n, record.drift[k]);
         }
         Move { rates: now.rates, direction: g }

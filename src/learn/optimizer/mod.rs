@@ -89,8 +89,8 @@ impl Optimizer {
 pub(crate) struct Now<const K: usize> {
     /// Each lane's learning rate.
     pub(crate) rates: [f32; K],
-    /// Strength of the absolute values' penalty, and each lane's of the squares'.
-    pub(crate) l1: f32,
+    /// Each lane's strengths of the penalties of absolute values and of squares.
+    pub(crate) l1: [f32; K],
     pub(crate) l2: [f32; K],
     /// Steps taken before this one.
     pub(crate) number: u64,

@@ -13,7 +13,8 @@ fn stepped<R: Rule>(rule: R, penalty: Penalty, steps: u64, start: Lane) -> Lane 
     };
     for number in 10..10 + steps {
         let g = [if R::AVERAGES { penalty.l2 * record.weight[0] } else { 0.0 }];
-        let step = rule.step(&Now { rates: [0.1], l1: penalty.l1, l2: [penalty.l2], number }, &mut record, g);
+        let step =
+            rule.step(&Now { rates: [0.1], l1: [penalty.l1], l2: [penalty.l2], number }, &mut record, g);
         if R::AVERAGES {
             let moved = record.weight[0] - step.rates[0] * step.direction[0];
             record.weight[0] = shrink(moved, step.rates[0] * penalty.l1);

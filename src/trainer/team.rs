@@ -1,0 +1,112 @@
+//! A team: models side by side in one learner, with a progressive account of each.
+
+use std::ops::Range;
+
+use super::scoring::Scoring;
+use crate::learn::metrics::Metrics;
+use crate::learn::{Chunk, Crew, Learn, Variant};
+
+/// A learner, and an account of each of its models.
+pub(crate) struct Team {
+    pub(crate) learner: Box<dyn Learn>,
+    /// In the order of the learner's models.
+    pub(crate) runners: Vec<Runner>,
+    /// Margins of each model for a row.
+    outputs: usize,
+    margins: Vec<f32>,
+    own: Own,
+}
+
+/// What a model made of rows before it learned from them.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    /// Which of all models of the run it is.
+    pub(crate) id: usize,
+    pub(crate) metrics: Metrics,
+    /// The row of the run whose loss was the first that was not finite.
+    pub(crate) diverged: Option<u64>,
+}
+
+/// Buffers: one model's margins, and the rows that it learns from.
+#[derive(Default)]
+struct Own {
+    margins: Vec<f32>,
+    labels: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+impl Team {
+    /// A team of models of which the first is number `first` of the run.
+    pub(crate) fn new(learner: Box<dyn Learn>, first: usize, scoring: Scoring<'_>) -> Self {
+        let runner = |id| Runner { id, metrics: scoring.metrics(), diverged: None };
+        Team {
+            runners: (first..).take(learner.variants().len()).map(runner).collect(),
+            learner,
+            outputs: scoring.target.outputs(),
+            margins: Vec::new(),
+            own: Own::default(),
+        }
+    }
+
+    /// Lets all models learn from `rows` of `chunk`, the first of which is row `number` of the run, in mini-batches
+    /// of `batch` rows, and accounts for the rows from which each learned.
+    pub(crate) fn learn(
+        &mut self,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        number: u64,
+        batch: usize,
+        crew: &dyn Crew,
+    ) {
+        self.margins.clear();
+        self.learner.learn(chunk, rows.clone(), batch, crew, &mut self.margins);
+        let all = (&chunk.labels[rows.clone()], chunk.weights.get(rows.clone()).unwrap_or_default());
+        let (outputs, width) = (self.outputs, self.outputs * self.runners.len());
+        for (k, (runner, variant)) in self.runners.iter_mut().zip(self.learner.variants()).enumerate() {
+            self.own.margins.clear();
+            for row in self.margins.chunks_exact(width) {
+                self.own.margins.extend_from_slice(&row[k * outputs..][..outputs]);
+            }
+            if variant.left_out.is_some() {
+                self.own.select(variant, chunk, rows.clone(), outputs);
+            }
+            let Own { margins, labels, weights } = &self.own;
+            let (labels, weights) =
+                if variant.left_out.is_some() { (&labels[..], &weights[..]) } else { all };
+            let bad = runner.metrics.add(margins, labels, weights);
+            runner.diverged = runner.diverged.or(bad.map(|row| number + row as u64));
+        }
+    }
+
+    /// Begins all accounts anew, and returns the old ones.
+    pub(crate) fn restart(&mut self, scoring: Scoring<'_>) -> Vec<Runner> {
+        let fresh = |runner: &Runner| Runner { id: runner.id, metrics: scoring.metrics(), diverged: None };
+        let fresh = self.runners.iter().map(fresh).collect();
+        std::mem::replace(&mut self.runners, fresh)
+    }
+
+    /// Lets only those models go on that `stays` names, at least one; returns the accounts of the others.
+    pub(crate) fn keep(&mut self, stays: impl Fn(&Runner) -> bool) -> Vec<Runner> {
+        let models: Vec<usize> = (0..self.runners.len()).filter(|&k| stays(&self.runners[k])).collect();
+        self.learner = self.learner.only(&models);
+        let (kept, dropped) = std::mem::take(&mut self.runners).into_iter().partition(stays);
+        self.runners = kept;
+        dropped
+    }
+}
+
+impl Own {
+    /// Leaves margins, labels and weights of the rows that a model learns from.
+    fn select(&mut self, variant: &Variant, chunk: &Chunk, rows: Range<usize>, outputs: usize) {
+        self.labels.clear();
+        self.weights.clear();
+        let first = rows.start;
+        for row in rows.filter(|&row| variant.learns_from(chunk.parts_of(row))) {
+            let from = (row - first) * outputs;
+            self.margins.copy_within(from..from + outputs, self.labels.len() * outputs);
+            self.labels.push(chunk.labels[row]);
+            self.weights.extend(chunk.weights.get(row));
+        }
+        self.margins.truncate(self.labels.len() * outputs);
+    }
+}
