@@ -8,6 +8,7 @@
 mod block;
 mod chunk;
 mod crew;
+mod fade;
 mod form;
 pub mod kernels;
 mod lbfgs;

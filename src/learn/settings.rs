@@ -117,7 +117,6 @@ fn formed<R: Rule>(settings: &Settings, rule: R, defer: bool) -> Box<dyn Learn> 
     match settings.form {
         ModelForm::Linear if models == 1 => make::<R, _, 1>(settings, rule, single, defer),
         ModelForm::Linear if models <= 4 => make::<R, _, 4>(settings, rule, single, defer),
-        ModelForm::Linear if models <= 8 => make::<R, _, 8>(settings, rule, single, defer),
         ModelForm::Linear => make::<R, _, MOST_MODELS>(settings, rule, single, defer),
         ModelForm::Classes { classes } => make(settings, rule, Classes::new(classes, models), defer),
         ModelForm::Factors { factors } => make(

@@ -73,8 +73,13 @@ impl<const K: usize> Shard<K> {
     pub(crate) fn bring_near(&self, table: usize, chunk: &Chunk, rows: Range<usize>, blocks: usize) {
         let (codes, table) = &self.tables[table];
         let (places, records) = (table.places(), table.blocks());
+        let current = table.current();
         for &code in codes.of(chunk, rows) {
-            record(records, places.of(code), blocks).iter().for_each(prefetch);
+            let place = places.of(code);
+            record(records, place, blocks).iter().for_each(prefetch);
+            if let Some(current) = current.get(place) {
+                prefetch(current);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ pub(crate) const MODELS: usize = 4;
 pub(crate) type Lanes<T, const K: usize> = [[T; K]; MODELS];
 
 /// A change in an absence by up to this share of the weight fades evenly, as far as the mean is concerned.
-const MILD: f32 = 0.4;
+pub(crate) const MILD: f32 = 0.4;
 
 /// By which share of itself, times that by which the schedule changes the rate meanwhile, a weight may change in
 /// a part of an absence that is taken at the mean rate.
@@ -162,15 +162,21 @@ impl<R: Rule, const K: usize> Step<R, K> {
         averages.then(|| 1.0 / self.clock)
     }
 
-    /// Steps a block of model `model` along the loss's gradient `g`, penalty added.
+    /// What holds for the blocks of model `model` at this step.
     #[inline(always)]
-    pub(crate) fn take(&self, record: &mut Record<K>, model: usize, mut g: [f32; K]) {
-        let now = Now {
+    pub(crate) fn now(&self, model: usize) -> Now<K> {
+        Now {
             rates: self.rates[model].map(|rate| rate * self.factor),
             l1: self.l1[model],
             l2: self.l2[model],
             number: self.number,
-        };
+        }
+    }
+
+    /// Steps a block of model `model` along the loss's gradient `g`, penalty added.
+    #[inline(always)]
+    pub(crate) fn take(&self, record: &mut Record<K>, model: usize, mut g: [f32; K]) {
+        let now = self.now(model);
         if !R::AVERAGES {
             self.rule.step(&now, record, g);
             return;
@@ -233,7 +239,7 @@ impl<R: Rule, const K: usize> Step<R, K> {
     }
 
     /// Catches up on the steps that an absent feature's blocks missed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn catch_up(
         &self,
         record: &mut [Record<K>],
@@ -244,7 +250,8 @@ impl<R: Rule, const K: usize> Step<R, K> {
             return;
         }
         for (b, block) in record.iter_mut().enumerate() {
-            for k in 0..K {
+            let left = self.fade(block, model_of(b), *current, self.number - *current);
+            for k in (0..K).filter(|&k| left[k]) {
                 let lane = Lane {
                     weight: block.weight[k],
                     accumulator: block.accumulator[k],

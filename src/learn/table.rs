@@ -77,6 +77,11 @@ impl<const K: usize> Table<K> {
         &self.records
     }
 
+    /// The step up to which each record is current, if that is kept.
+    pub(crate) fn current(&self) -> &[u64] {
+        &self.current
+    }
+
     /// All blocks, and the step up to which each record is current, if that is kept.
     pub(crate) fn blocks_mut(&mut self) -> (&mut [Record<K>], &mut [u64]) {
         (&mut self.records, &mut self.current)

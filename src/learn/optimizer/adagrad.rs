@@ -1,7 +1,10 @@
 //! AdaGrad: the accumulator is the sum of the squared gradients.
 
 use super::super::penalty::{Penalty, shrunk};
-use super::{Absence, Lane, Move, Now, Record, Rule};
+use super::{Absence, Lane, Move, Now, Pace, Record, Rule};
+
+/// Up to a gain of this share of the accumulator what it does to the pace may be taken to be proportional.
+const STILL: f32 = 1.0 / 16384.0;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdaGradRule {
@@ -21,6 +24,29 @@ impl Rule for AdaGradRule {
             step.rates[k] = now.rates[k] / (sum.sqrt() + self.epsilon);
         }
         step
+    }
+
+    #[inline(always)]
+    fn pace<const K: usize>(&self, now: &Now<K>, record: &Record<K>, steps: f32) -> Option<Pace<K>> {
+        let mut pace = Pace { factors: [0.0; K], accumulators: [0.0; K], holds: [false; K] };
+        for k in 0..K {
+            let (sum, size) = (record.accumulator[k], record.weight[k].abs());
+            let root = sum.sqrt();
+            let factor = 1.0 / (root + self.epsilon);
+            let square = (now.l2[k] * size) * (now.l2[k] * size);
+            // By which share of itself the weight shrinks until the last step: the squares shrink by twice that.
+            let shrinks = now.l2[k] + now.l1[k] / size.max(f32::MIN_POSITIVE);
+            let y = -(steps - 1.0) * now.rates[k] * factor * shrinks;
+            let gain = square * steps * (1.0 + y * (1.0 + y * (2.0 / 3.0 + y * (1.0 / 3.0))));
+            // A step finds its own gain in the sum, so that of n gains (n + 1) / 2 are there on average.
+            let mean = 0.5 * square * (steps + 1.0) * (1.0 + 5.0 / 6.0 * y);
+            let holds = gain <= STILL * sum;
+            let slower = if holds { 0.5 * (mean / sum) * (root * factor) } else { 0.0 };
+            pace.factors[k] = factor - factor * slower;
+            pace.accumulators[k] = sum + gain;
+            pace.holds[k] = holds;
+        }
+        Some(pace)
     }
 
     fn idle(&self, absence: &Absence, lane: &mut Lane) {
@@ -98,8 +124,14 @@ impl Run {
         let mut left = steps;
         while left > 0 && w > 0.0 {
             let first = (self.l2 * w) * (self.l2 * w);
-            // Not so far that the weight loses more than a quarter.
             let rate = self.rate / (sum.sqrt() + self.epsilon);
+            if first * left as f64 <= 1e-7 * sum {
+                let shrunk = shrunk(w, (rate * self.l2).min(1.0 - 1e-12), rate * self.l1, left as f64);
+                // As if squares shrank evenly: of what is so little, a third more or less does not matter.
+                sum += self.l2 * self.l2 * left as f64 * (w * w + w * shrunk + shrunk * shrunk) / 3.0;
+                return (shrunk, sum);
+            }
+            // Not so far that the weight loses more than a quarter.
             let lost = rate * (self.l1 + self.l2 * w) / w;
             let run = ((GROWTH * sum / first).min(0.25 / lost) as u64).clamp(1, left);
             let n = run as f64;

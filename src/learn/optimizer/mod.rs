@@ -103,6 +103,16 @@ pub(crate) struct Move<const K: usize> {
     pub(crate) direction: [f32; K],
 }
 
+/// What the learning rates of a block are multiplied by while its weights shrink.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace<const K: usize> {
+    pub(crate) factors: [f32; K],
+    /// The accumulators at the end.
+    pub(crate) accumulators: [f32; K],
+    /// Whether this is exact enough.
+    pub(crate) holds: [bool; K],
+}
+
 /// Steps in which a feature does not occur.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Absence {
@@ -142,6 +152,12 @@ pub(crate) trait Rule: Copy + Send + Sync + 'static {
     /// Brings what the record keeps up to date with the gradient `g`, and says how its weights are to
     /// move. (A rule that sees to the weights itself moves them here.)
     fn step<const K: usize>(&self, now: &Now<K>, record: &mut Record<K>, g: [f32; K]) -> Move<K>;
+
+    /// The paces at which weights shrink in `steps` steps in which there is no gradient but their penalty's, if that is
+    /// all that happens and the paces hardly change meanwhile.
+    fn pace<const K: usize>(&self, _now: &Now<K>, _record: &Record<K>, _steps: f32) -> Option<Pace<K>> {
+        None
+    }
 
     /// Takes the steps of one lane in which the loss has no gradient: equal to as many calls of `step`.
     fn idle(&self, absence: &Absence, lane: &mut Lane);

@@ -1,7 +1,7 @@
 //! SGD, and GD, whose step is the same on another gradient.
 
 use super::super::penalty::shrunk;
-use super::{Absence, Lane, Move, Now, Record, Rule};
+use super::{Absence, Lane, Move, Now, Pace, Record, Rule};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SgdRule;
@@ -14,6 +14,11 @@ impl Rule for SgdRule {
     #[inline(always)]
     fn step<const K: usize>(&self, now: &Now<K>, _record: &mut Record<K>, g: [f32; K]) -> Move<K> {
         Move { rates: now.rates, direction: g }
+    }
+
+    #[inline(always)]
+    fn pace<const K: usize>(&self, _now: &Now<K>, record: &Record<K>, _steps: f32) -> Option<Pace<K>> {
+        Some(Pace { factors: [1.0; K], accumulators: record.accumulator, holds: [true; K] })
     }
 
     fn idle(&self, absence: &Absence, lane: &mut Lane) {
