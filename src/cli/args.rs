@@ -10,7 +10,7 @@ use super::learning::LearningArgs;
 use super::target::TargetArgs;
 use super::{ReadArgs, size};
 use crate::error::Result;
-use crate::trainer::{ApplyConfig, PlanConfig, PredictConfig, TrainConfig};
+use crate::trainer::{ApplyConfig, CvConfig, DivideBy, PlanConfig, PredictConfig, TrainConfig};
 
 /// Trains linear models on tables larger than memory, in one pass.
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ use crate::trainer::{ApplyConfig, PlanConfig, PredictConfig, TrainConfig};
 pub enum Command {
     /// Train a model.
     Train(Box<TrainArgs>),
+    /// Cross-validate: all folds' models learn side by side, in one pass.
+    Cv(Box<CvArgs>),
     /// Show what would become of each column, and why.
     Plan(Box<PlanArgs>),
     /// Score a model on data that has the target.
@@ -73,31 +75,64 @@ impl MachineArgs {
     }
 }
 
-/// `millstream train`
+/// What all commands that learn share.
 #[derive(Debug, Args)]
-pub struct TrainArgs {
+pub(super) struct FitArgs {
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
     learning: LearningArgs,
-    /// Share of the rows to hold out [default: 0.1 with several epochs and learning rates, else 0].
-    #[arg(long, help_heading = EVALUATION, value_name = "FRACTION", value_parser = parse_fraction)]
-    holdout: Option<f64>,
     /// What to do with rows whose target, weight or offset can't be used.
     #[arg(long, help_heading = DATA, value_enum, default_value_t = OnErrorArg::Fail)]
     on_error: OnErrorArg,
-    /// Most memory that the tables of categories may take.
+    /// Most memory that the tables of categories may take, for each model.
     #[arg(long, help_heading = MACHINE, value_name = "SIZE", default_value = "1GB", value_parser = size::parse)]
     max_model: usize,
-    /// Where the model goes.
-    #[arg(short = 'o', long = "model", help_heading = OUTPUT, value_name = "FILE")]
-    model: PathBuf,
     /// Write a summary as JSON (`-` for standard output).
     #[arg(long, help_heading = OUTPUT, value_name = "FILE.json")]
     pub(super) summary: Option<PathBuf>,
     /// Say nothing but errors.
     #[arg(long, help_heading = OUTPUT)]
     pub(super) quiet: bool,
+}
+
+/// `millstream train`
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    pub(super) fit: FitArgs,
+    /// A model to go on from, with its plan and weights.
+    #[arg(long, help_heading = LEARNING, value_name = "MODEL")]
+    init: Option<PathBuf>,
+    /// Share of the rows to hold out [default: 0.1 with several epochs and learning rates, else 0].
+    #[arg(long, help_heading = EVALUATION, value_name = "FRACTION", value_parser = parse_fraction)]
+    holdout: Option<f64>,
+    /// Where the model goes.
+    #[arg(short = 'o', long = "model", help_heading = OUTPUT, value_name = "FILE")]
+    model: PathBuf,
+}
+
+/// `millstream cv`
+#[derive(Debug, Args)]
+pub struct CvArgs {
+    #[command(flatten)]
+    pub(super) fit: FitArgs,
+    /// Folds. With --time as many blocks are tested on.
+    #[arg(long, help_heading = EVALUATION, default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=100))]
+    folds: u32,
+    /// Divide the rows into folds so many times.
+    #[arg(long, help_heading = EVALUATION, value_name = "TIMES", default_value_t = 1, conflicts_with = "time",
+        value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeat: u32,
+    /// Keep rows with the same value of a column in one fold.
+    #[arg(long, help_heading = EVALUATION, value_name = "COLUMN", conflicts_with = "time")]
+    group_by: Option<String>,
+    /// Learn from the past and test on the next block, by a column of numbers, dates or timestamps.
+    #[arg(long, help_heading = EVALUATION, value_name = "COLUMN")]
+    time: Option<String>,
+    /// Where a model goes that learns from all rows in the same pass [default: there is none].
+    #[arg(short = 'o', long = "model", help_heading = OUTPUT, value_name = "FILE")]
+    model: Option<PathBuf>,
 }
 
 /// `millstream plan`
@@ -217,11 +252,11 @@ impl PlanArgs {
     }
 }
 
-impl TrainArgs {
-    pub(super) fn validate(self) -> Result<TrainConfig> {
+impl FitArgs {
+    fn validate(self) -> Result<TrainConfig> {
         self.learning.check()?;
         let penalty = self.learning.penalty();
-        let LearningArgs { init, batch_size, epochs, factors, .. } = self.learning.clone();
+        let LearningArgs { batch_size, epochs, factors, .. } = self.learning.clone();
         Ok(TrainConfig {
             optimizer: self.learning.optimizer(),
             learning_rate: self.learning.rate(),
@@ -232,13 +267,32 @@ impl TrainArgs {
             epochs,
             penalty,
             factors: factors.map(usize::from),
-            init,
+            init: None,
             plan: self.data.validate()?,
-            holdout: self.holdout,
+            holdout: None,
             skip_bad_rows: matches!(self.on_error, OnErrorArg::Skip),
             max_model: self.max_model,
-            model: self.model,
+            model: None,
         })
+    }
+}
+
+impl TrainArgs {
+    pub(super) fn validate(self) -> Result<TrainConfig> {
+        let (init, holdout, model) = (self.init, self.holdout, Some(self.model));
+        Ok(TrainConfig { init, holdout, model, ..self.fit.validate()? })
+    }
+}
+
+impl CvArgs {
+    pub(super) fn validate(self) -> Result<CvConfig> {
+        let by = match (self.group_by, self.time) {
+            (_, Some(column)) => DivideBy::Time(column),
+            (Some(column), None) => DivideBy::Group(column),
+            (None, None) => DivideBy::Row,
+        };
+        let train = TrainConfig { model: self.model, ..self.fit.validate()? };
+        Ok(CvConfig { train, folds: self.folds, repeats: self.repeat, by })
     }
 }
 

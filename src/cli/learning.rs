@@ -1,7 +1,5 @@
 //! Arguments that say how a model is learned.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 
 use super::headings::LEARNING;
@@ -15,9 +13,6 @@ use crate::trainer::ShuffleMode;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = LEARNING)]
 pub(super) struct LearningArgs {
-    /// A model to go on from, with its plan and weights.
-    #[arg(long, value_name = "MODEL")]
-    pub(super) init: Option<PathBuf>,
     /// The optimiser.
     #[arg(long, value_enum, default_value_t = OptimizerArg::Adagrad)]
     optimizer: OptimizerArg,

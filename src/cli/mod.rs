@@ -37,15 +37,29 @@ pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Train(args) => {
             watch_for_interrupts(&stop);
-            let (quiet, summary_to) = (args.quiet, SummaryTo::new(args.summary.clone())?);
+            let (quiet, summary_to) = (args.fit.quiet, SummaryTo::new(args.fit.summary.clone())?);
             let config = args.validate()?;
             let mut screen = Screen::new(quiet);
             let result = trainer::train(&config, &stop, &mut screen);
             screen.finish();
             let summary = result?;
             if !quiet {
-                say(show::outcome(&summary, Some(&config.model)).trim_end());
+                say(show::outcome(&summary, config.model.as_deref()).trim_end());
             }
+            summary_to.write(&summary)
+        }
+        Command::Cv(args) => {
+            watch_for_interrupts(&stop);
+            let (quiet, summary_to) = (args.fit.quiet, SummaryTo::new(args.fit.summary.clone())?);
+            let config = args.validate()?;
+            let mut screen = Screen::new(quiet);
+            let result = trainer::cross_validate(&config, &stop, &mut screen);
+            screen.finish();
+            let summary = result?;
+            if !quiet {
+                say(show::outcome(&summary, config.train.model.as_deref()).trim_end());
+            }
+            show_result(quiet, &summary_to, &show::folds(&summary))?;
             summary_to.write(&summary)
         }
         Command::Plan(args) => {
@@ -63,12 +77,7 @@ pub fn run(command: Command) -> Result<()> {
             let result = trainer::evaluate(&config, &stop, &mut screen);
             screen.finish();
             let summary = result?;
-            match (quiet, &summary_to) {
-                (true, _) => {}
-                // Standard output then holds the JSON alone, for programs to read.
-                (false, SummaryTo::Stdout) => say(show::metrics(&summary).trim_end()),
-                (false, _) => print(&show::metrics(&summary))?,
-            }
+            show_result(quiet, &summary_to, &show::metrics(&summary))?;
             summary_to.write(&summary)
         }
         Command::Predict(args) => {
@@ -89,6 +98,18 @@ pub fn run(command: Command) -> Result<()> {
             summary_to.write(&summary)
         }
         Command::Inspect(args) => inspect(&args),
+    }
+}
+
+/// Shows what a command is for on standard output, unless that holds the summary alone, for programs to read.
+fn show_result(quiet: bool, summary_to: &SummaryTo, text: &str) -> Result<()> {
+    match (quiet, summary_to) {
+        (true, _) => Ok(()),
+        (false, SummaryTo::Stdout) => {
+            say(text.trim_end());
+            Ok(())
+        }
+        (false, _) => print(text),
     }
 }
 

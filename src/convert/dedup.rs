@@ -12,9 +12,9 @@ use std::sync::{Mutex, PoisonError};
 use arrow::array::BooleanArray;
 
 use super::buckets::remove_folder;
-use super::hash::hash_rows;
 use super::lots::{Lots, Reader};
 use crate::error::{Error, Result};
+use crate::input::hash_rows;
 use crate::pipeline::in_order;
 
 /// The rows to leave out, as bits, lot by lot.

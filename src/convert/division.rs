@@ -4,9 +4,9 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 
 use super::config::Division;
-use super::hash::{hash_rows, hash_values};
 use super::shape::Prepared;
 use crate::error::{Error, Result};
+use crate::input::{hash_rows, hash_values};
 use crate::random::keyed;
 
 /// Deals rows to parts.

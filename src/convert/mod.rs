@@ -18,7 +18,6 @@ mod division;
 mod filter;
 mod folder;
 mod grammar;
-mod hash;
 mod lots;
 mod rejects;
 mod report;

@@ -10,6 +10,7 @@ mod csv;
 mod dataset;
 mod detect;
 mod guard;
+mod hash;
 mod ipc;
 mod json;
 mod libsvm;
@@ -26,6 +27,7 @@ mod vw;
 
 pub use dataset::{Dataset, UNFINISHED};
 pub use guard::guarded;
+pub(crate) use hash::{hash_rows, hash_values};
 pub use meter::take_read;
 pub use mmap::{remove_unfinished, set_unfinished};
 pub use options::{ColumnType, ReadOptions, TextFormat};

@@ -60,8 +60,11 @@ pub trait Learn: Send {
     /// is not finite: where a divergence shows. `None` for the bias.
     fn heaviest(&self, model: usize) -> Option<Column>;
 
-    /// Bytes of all records.
+    /// Bytes of the records of all models.
     fn bytes(&self) -> usize;
+
+    /// Bytes of the records of one model, as [`super::Settings::max_bytes`] counts them.
+    fn bytes_each(&self) -> usize;
 
     /// Whether a table would have grown, had `max_bytes` allowed it.
     fn capped(&self) -> bool;
@@ -261,6 +264,12 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         weights
     }
 
+    /// Bytes of a model's share of a record: as if it were alone, and one of those that keep most, whatever stands
+    /// beside it.
+    fn record_each(&self) -> usize {
+        self.form.width() * size_of::<Record<1>>() + size_of::<u64>()
+    }
+
     fn settle(&mut self) {
         if self.step.lazy {
             for shard in &mut self.shards {
@@ -328,7 +337,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         if self.deferred.iter().any(|&weight| weight > 0.0) {
             return;
         }
-        let mut room = self.max_bytes.saturating_sub(self.bytes());
+        let mut room = self.max_bytes.saturating_sub(self.bytes_each()) / self.record_each();
         for shard in &mut self.shards {
             self.capped |= shard.grow(&mut room);
         }
@@ -438,6 +447,10 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
 
     fn bytes(&self) -> usize {
         self.shards.iter().map(Shard::bytes).sum()
+    }
+
+    fn bytes_each(&self) -> usize {
+        self.record_each() * self.shards.iter().map(Shard::records).sum::<usize>()
     }
 
     fn capped(&self) -> bool {

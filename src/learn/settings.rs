@@ -37,7 +37,7 @@ pub struct Settings {
     /// For each category column, then each list column: known categories, and log2 of the records
     /// that the others share at the start.
     pub tables: Vec<(usize, u32)>,
-    /// Most bytes that all tables together may grow to.
+    /// Most bytes that all tables together may grow to, for each model.
     pub max_bytes: usize,
 }
 

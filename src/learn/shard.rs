@@ -265,7 +265,7 @@ impl<const K: usize> Shard<K> {
         }
     }
 
-    /// Doubles the tables that are too full, as long as `room` bytes suffice. Returns true if one had to
+    /// Doubles the tables that are too full, as long as there is room for `room` more records. Returns true if one had to
     /// stay as it is.
     pub(crate) fn grow(&mut self, room: &mut usize) -> bool {
         let mut capped = false;
@@ -280,6 +280,11 @@ impl<const K: usize> Shard<K> {
             }
         }
         capped
+    }
+
+    /// Records of all tables.
+    pub(crate) fn records(&self) -> usize {
+        self.tables.iter().map(|(_, table)| table.len()).sum()
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -95,10 +95,14 @@ impl<const K: usize> Table<K> {
         self.records.len() * size_of::<Record<K>>() + self.current.len() * size_of::<u64>()
     }
 
-    /// Bytes that doubling would add.
+    /// Records.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len() / self.blocks
+    }
+
+    /// Records that doubling would add.
     pub(crate) fn growth(&self) -> usize {
-        let current = if self.current.is_empty() { 0 } else { size_of::<u64>() };
-        (self.mask as usize + 1) * (self.blocks * size_of::<Record<K>>() + current)
+        self.mask as usize + 1
     }
 
     /// Counts records touched, repeats included.

@@ -80,8 +80,32 @@ pub struct TrainConfig {
     pub max_model: usize,
     /// A model to go on from.
     pub init: Option<PathBuf>,
-    /// Where the model goes.
-    pub model: PathBuf,
+    /// Where the model goes; nowhere if it is not wanted.
+    pub model: Option<PathBuf>,
+}
+
+/// What `cv` needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CvConfig {
+    /// What is learned, and how. With a model to write, one is learned from all rows in the same pass.
+    pub train: TrainConfig,
+    /// Folds, or with time blocks that have a past.
+    pub folds: u32,
+    /// How often the rows are divided anew.
+    pub repeats: u32,
+    /// How they are divided.
+    pub by: DivideBy,
+}
+
+/// What decides to which fold a row belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DivideBy {
+    /// Chance.
+    Row,
+    /// The value of a column: rows of one value stay together.
+    Group(String),
+    /// A column of numbers or points in time, by whose blocks models learn from the past and are scored on the next.
+    Time(String),
 }
 
 /// Passes that an exact fit takes at the most.

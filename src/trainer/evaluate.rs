@@ -55,7 +55,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     let encoder = Encoder::new(plan.clone(), filter);
     let request = request(&encoder, &[]);
     let flow = flow_in_order(config, &dataset, &encoder, &request, 0, stop)?;
-    let spares = Spares::new(&encoder, 64);
+    let spares = Spares::new(plan.shape(), 64);
     let mut metrics = Scoring { loss: model.about.loss, target: &plan.target, class_weights: &[] }.metrics();
     let (mut rows, mut skipped) = (0, 0);
     let scoring = Instant::now();
@@ -105,25 +105,19 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     Ok(Summary {
         command: "evaluate",
         rows: rows + skipped,
-        epochs: None,
         seconds: start.elapsed().as_secs_f64(),
         rows_per_second: rows as f64 / scoring.elapsed().as_secs_f64().max(1e-9),
         bytes_read: stages.bytes_read,
         peak_memory_bytes: peak_memory(),
         threads: config.threads,
-        seed: None,
         loss: model.about.loss.name(),
         target: serde_json::to_value(&plan.target).unwrap_or_default(),
-        progressive: None,
-        holdout: None,
         metrics: Some(metrics.report()),
-        race: None,
         plan: plan_lines(&plan),
         stages,
-        model: None,
         skipped: left_out,
-        model_sha256: None,
         notes: dataset.notes().to_vec(),
+        ..Summary::default()
     })
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn fit(
     // Gradient descent's records are the right ones to start from: all zero but the bias.
     let mut zero =
         learner(&Settings { optimizer: Optimizer::Gd, variants: vec![Variant::at(0.0)], ..settings.clone() });
-    let capped = zero.bytes() > config.max_model;
+    let capped = zero.bytes_each() > config.max_model;
     let start = zero.weights(0, Iterate::Last);
     let mut objective =
         Objective::new(settings.loss, settings.class_weights.clone(), settings.variants[0].penalty, &start);

@@ -1,8 +1,11 @@
-//! The hold-out: rows that are never learned from, kept encoded in bounded memory.
+//! The hold-out: rows that are never learned from, or not by the models that they score, kept encoded in bounded memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::scoring::Scoring;
 use crate::learn::metrics::Report;
-use crate::learn::{Chunk, Linear};
+use crate::learn::{Chunk, Linear, Parts};
 use crate::random::keyed;
 
 /// Most bytes of held rows. When they are full, every second row goes, by hash.
@@ -14,15 +17,26 @@ pub(crate) struct Division {
     seed: u64,
     /// Keys below this are held out.
     below: u64,
+    /// Whether held rows are learned from all the same: by models that leave others out.
+    pub(crate) are_learned: bool,
 }
 
 impl Division {
     pub(crate) fn new(fraction: f64, seed: u64) -> Self {
-        Division { seed: seed ^ 0x686f_6c64_6f75_7421, below: (fraction * u64::MAX as f64) as u64 }
+        Division {
+            seed: seed ^ 0x686f_6c64_6f75_7421,
+            below: (fraction * u64::MAX as f64) as u64,
+            are_learned: false,
+        }
+    }
+
+    /// Holds all rows, as far as there is room, and lets models learn from them.
+    pub(crate) fn sample(seed: u64) -> Self {
+        Division { are_learned: true, ..Division::new(1.0, seed) }
     }
 
     /// Holds nothing out.
-    pub(crate) const NONE: Division = Division { seed: 0, below: 0 };
+    pub(crate) const NONE: Division = Division { seed: 0, below: 0, are_learned: false };
 
     pub(crate) fn is_empty(&self) -> bool {
         self.below == 0
@@ -49,6 +63,8 @@ pub(crate) struct Holdout {
     bytes: usize,
     /// Only rows with keys below this are kept.
     below: u64,
+    /// The same for whoever sets rows aside: others need not come.
+    limit: Arc<AtomicU64>,
     /// Rows set aside, kept or not.
     rows: u64,
     margins: Vec<f32>,
@@ -56,17 +72,29 @@ pub(crate) struct Holdout {
 
 impl Holdout {
     pub(crate) fn new(division: &Division) -> Self {
-        Holdout { held: Vec::new(), bytes: 0, below: division.below, rows: 0, margins: Vec::new() }
+        let below = division.below;
+        let limit = Arc::new(AtomicU64::new(below));
+        Holdout { held: Vec::new(), bytes: 0, below, limit, rows: 0, margins: Vec::new() }
+    }
+
+    /// What keys have to be below. It falls while rows come in.
+    pub(crate) fn limit(&self) -> Arc<AtomicU64> {
+        self.limit.clone()
     }
 
     pub(crate) fn push(&mut self, held: Held) {
         self.rows += held.chunk.rows() as u64;
         let held = thin(held, self.below);
+        if held.keys.is_empty() {
+            return;
+        }
         self.bytes += held.chunk.bytes() + 8 * held.keys.len();
         self.held.push(held);
         while self.bytes > HOLDOUT_BYTES {
             self.below /= 2;
-            self.held = std::mem::take(&mut self.held).into_iter().map(|h| thin(h, self.below)).collect();
+            self.limit.store(self.below, Ordering::Relaxed);
+            let thinned = std::mem::take(&mut self.held).into_iter().map(|h| thin(h, self.below));
+            self.held = thinned.filter(|held| !held.keys.is_empty()).collect();
             self.bytes = self.held.iter().map(|h| h.chunk.bytes() + 8 * h.keys.len()).sum();
         }
     }
@@ -84,6 +112,21 @@ impl Holdout {
             metrics.add(&self.margins, &held.chunk.labels, &held.chunk.weights);
         }
         metrics.report()
+    }
+
+    /// The rows that are kept of some parts of a division.
+    pub(crate) fn of(&self, parts: &Parts) -> Chunk {
+        let of = |chunk: &Chunk| {
+            let rows = 0..chunk.rows();
+            rows.filter(|&row| parts.contain(chunk.parts_of(row))).map(|row| (0, row as u32)).collect()
+        };
+        let rows: Vec<Vec<(u32, u32)>> = self.held.iter().map(|held| of(&held.chunk)).collect();
+        let shape = self.held.first().map_or_else(Default::default, |held| held.chunk.shape());
+        let mut chunk = Chunk::new(shape, rows.iter().map(Vec::len).sum());
+        for (held, rows) in self.held.iter().zip(&rows) {
+            chunk.gather(std::slice::from_ref(&held.chunk), rows);
+        }
+        chunk
     }
 }
 

@@ -4,9 +4,11 @@
 mod account;
 mod census;
 mod config;
+mod cv;
 mod evaluate;
 mod exact;
 mod feed;
+mod folds;
 mod holdout;
 mod leak;
 mod outputs;
@@ -24,7 +26,8 @@ mod train;
 mod trend;
 mod watch;
 
-pub use config::{ApplyConfig, PlanConfig, PredictConfig, ShuffleMode, TrainConfig};
+pub use config::{ApplyConfig, CvConfig, DivideBy, PlanConfig, PredictConfig, ShuffleMode, TrainConfig};
+pub use cv::cross_validate;
 pub use evaluate::evaluate;
 pub use plan::plan;
 pub(crate) use plan::{Look, survey};

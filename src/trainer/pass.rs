@@ -1,18 +1,19 @@
 //! A pass over the data: splits are read and encoded on all threads, rows divided into those to learn from and
 //! those held out, shuffled if need be, and handed on in an order that data and seed alone determine.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 
 use super::account::Account;
+use super::folds::Folds;
 use super::holdout::{Division, HOLDOUT_BYTES, Held, Holdout};
 use super::reading::{LIST_LENGTH, Spares, item_bytes};
 use super::watch::Watch;
 use crate::error::Result;
 use crate::features::{Encoder, SplitCache};
 use crate::input::{Dataset, Request};
-use crate::learn::Chunk;
+use crate::learn::{Chunk, Shape};
 use crate::pipeline::{Budget, Flow, Needs, Order, Shuffle, SplitState, Stages, Weigh, stream};
 
 /// Bytes and rows of the buffer in which rows are shuffled; part of what determines the model, so no
@@ -59,6 +60,8 @@ pub(crate) struct Passes<'a> {
     /// Rows of the dataset, where they are known.
     pub(crate) rows: Option<u64>,
     pub(crate) division: Division,
+    /// How rows are divided among models.
+    pub(crate) folds: Option<Folds>,
     /// The number of each split's first row.
     pub(crate) starts: Vec<u64>,
     pub(crate) budget: Budget,
@@ -71,13 +74,8 @@ struct Piece {
     chunk: Chunk,
     held: Option<Held>,
     skipped: u64,
-}
-
-impl Piece {
     /// Rows that it was made from.
-    fn rows(&self) -> u64 {
-        self.chunk.rows() as u64 + self.skipped + self.held.as_ref().map_or(0, |h| h.keys.len() as u64)
-    }
+    rows: u64,
 }
 
 impl Weigh for Piece {
@@ -101,7 +99,7 @@ impl Passes<'_> {
         watch: &mut dyn Watch,
     ) -> Result<(Stages, u64)> {
         let splits = self.dataset.splits().len();
-        let shape = self.encoder.plan().shape();
+        let shape = self.shape();
         let row_bytes = shape.row_bytes(LIST_LENGTH);
         let shuffle_rows = (SHUFFLE_BYTES / row_bytes).clamp(FEWEST_SHUFFLED, SHUFFLE_ROWS);
         // Rows that are permuted all together need no other order before that; and so it does not matter
@@ -130,7 +128,8 @@ impl Passes<'_> {
             rows_of_each: u64::MAX,
             stop: self.stop,
         };
-        let spares = Spares::new(&self.encoder, 64);
+        let spares = Spares::new(shape, 64);
+        let limit = holdout.as_ref().map(|holdout| holdout.limit());
         let mut shuffle = self.shuffled.then(|| Shuffle::new(shuffle_rows, self.seed, epoch));
         let mut out = Chunk::new(shape, request.batch_rows);
         let mut account = Account::new(self.dataset, epoch, epochs);
@@ -140,11 +139,11 @@ impl Passes<'_> {
             &order,
             flow,
             |batch: &RecordBatch, split: &mut SplitState<SplitCache>| {
-                self.encode(division, &spares, batch, split)
+                self.encode((division, limit.as_deref()), &spares, batch, split)
             },
             |item| {
                 let piece = item.value;
-                account.add(item.split, piece.rows());
+                account.add(item.split, piece.rows);
                 skipped += piece.skipped;
                 if let (Some(holdout), Some(held)) = (holdout.as_mut(), piece.held) {
                     holdout.push(held);
@@ -172,10 +171,16 @@ impl Passes<'_> {
         Ok((stages, skipped))
     }
 
-    /// Encodes a batch and parts its rows.
+    /// The shape of the chunks.
+    pub(crate) fn shape(&self) -> Shape {
+        let divisions = self.folds.as_ref().map_or(0, Folds::divisions);
+        Shape { divisions, ..self.encoder.plan().shape() }
+    }
+
+    /// Encodes a batch and parts its rows; those to be held have keys below a limit, if there is one.
     fn encode(
         &self,
-        division: Division,
+        (division, limit): (Division, Option<&AtomicU64>),
         spares: &Spares,
         batch: &RecordBatch,
         split: &mut SplitState<SplitCache>,
@@ -183,21 +188,28 @@ impl Passes<'_> {
         let mut chunk = spares.take(batch.num_rows());
         let encoded = self.encoder.encode(batch, &mut split.state, &mut chunk)?;
         let skipped = encoded.skipped.len() as u64;
-        if division.is_empty() && skipped == 0 {
-            return Ok(Piece { chunk, held: None, skipped });
+        let (first, rows) = (self.starts[split.split] + split.first_row, chunk.rows() as u64);
+        if let Some(folds) = &self.folds {
+            folds.assign(first, batch, self.encoder.columns().len(), &mut chunk.parts)?;
         }
+        if division.is_empty() && skipped == 0 {
+            return Ok(Piece { chunk, held: None, skipped, rows });
+        }
+        let limit = limit.map_or(u64::MAX, |limit| limit.load(Ordering::Relaxed));
         let (mut learn, mut hold, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         let mut bad = encoded.skipped.into_iter().peekable();
         for row in 0..chunk.rows() as u32 {
             if bad.next_if_eq(&row).is_some() {
                 continue;
             }
-            match division.key(self.starts[split.split] + split.first_row + u64::from(row)) {
-                None => learn.push((0, row)),
-                Some(key) => {
-                    hold.push((0, row));
-                    keys.push(key);
-                }
+            let key = division.key(first + u64::from(row));
+            if key.is_none() || division.are_learned {
+                learn.push((0, row));
+            }
+            // Rows that nobody learns from are counted, whether they are kept or not.
+            if let Some(key) = key.filter(|&key| key < limit || !division.are_learned) {
+                hold.push((0, row));
+                keys.push(key);
             }
         }
         let take = |rows: &[(u32, u32)], mut part: Chunk| {
@@ -205,10 +217,13 @@ impl Passes<'_> {
             part.gather(std::slice::from_ref(&chunk), rows);
             part
         };
-        let part = take(&learn, spares.take(learn.len()));
         let held = (!hold.is_empty())
             .then(|| Held { chunk: take(&hold, Chunk::new(chunk.shape(), hold.len())), keys });
+        if learn.len() == chunk.rows() {
+            return Ok(Piece { chunk, held, skipped, rows });
+        }
+        let part = take(&learn, spares.take(learn.len()));
         spares.give(chunk);
-        Ok(Piece { chunk: part, held, skipped })
+        Ok(Piece { chunk: part, held, skipped, rows })
     }
 }

@@ -211,21 +211,35 @@ pub(super) fn label_hint(field: &Field, overrides: &Overrides) -> ReadHint {
     if field.data_type().is_numeric() { ReadHint::Text } else { overrides.read_hint(field) }
 }
 
+/// Where a sample's rows come from.
+pub(super) struct Spread {
+    pub(super) splits: Vec<usize>,
+    /// The first rows of each of these splits; all if there is no end to them.
+    pub(super) rows_of_each: u64,
+}
+
+/// A sample spread over the whole dataset: all of it where it is small.
+pub(super) fn spread(dataset: &Dataset) -> Spread {
+    let all = dataset.splits().len();
+    let small = dataset.rows().map_or(dataset.bytes() <= WHOLE_BYTES, |rows| rows <= WHOLE_ROWS);
+    let splits: Vec<usize> = if small || all <= SAMPLE_SPLITS {
+        (0..all).collect()
+    } else {
+        // Evenly spread, the first and the last split among them.
+        (0..SAMPLE_SPLITS).map(|i| i * (all - 1) / (SAMPLE_SPLITS - 1)).collect()
+    };
+    let rows_of_each = if small { u64::MAX } else { SAMPLE_ROWS.div_ceil(splits.len().max(1) as u64) };
+    Spread { splits, rows_of_each }
+}
+
 /// Looks at a sample spread over the whole dataset, at all of it where it is small.
 ///
 /// # Errors
 /// Those of the files; and if there are no rows.
 pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Result<Surveyed> {
     let mut survey = Survey::new(dataset.schema(), look.target, look.overrides);
-    let all = dataset.splits().len();
-    let small = dataset.rows().map_or(dataset.bytes() <= WHOLE_BYTES, |rows| rows <= WHOLE_ROWS);
-    let chosen: Vec<usize> = if small || all <= SAMPLE_SPLITS {
-        (0..all).collect()
-    } else {
-        // Evenly spread, the first and the last split among them.
-        (0..SAMPLE_SPLITS).map(|i| i * (all - 1) / (SAMPLE_SPLITS - 1)).collect()
-    };
-    let rows_of_each = if small { u64::MAX } else { SAMPLE_ROWS.div_ceil(chosen.len().max(1) as u64) };
+    let Spread { splits: chosen, rows_of_each } = spread(dataset);
+    let small = rows_of_each == u64::MAX;
     let hint = |field: &Field| {
         let name = field.name().as_str();
         let is_label = look.target == Some(name) || look.amounts.contains(&name);
@@ -263,7 +277,7 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         rows_of_each,
         stop,
     };
-    let mut rows_seen = vec![0; all];
+    let mut rows_seen = vec![0; dataset.splits().len()];
     let stages = stream(
         dataset,
         &Order::in_place(chosen.iter().copied()),

@@ -12,7 +12,7 @@ use super::config::{ApplyConfig, PredictConfig};
 use super::evaluate::{check_columns, check_offset, progress};
 use super::outputs::Outputs;
 use super::reading::{Spares, check_output, flow_in_order, request};
-use super::summary::{Skipped, Summary, peak_memory, plan_lines};
+use super::summary::{Summary, peak_memory, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::features::{Encoder, RowFilter, SplitCache, no_such_column};
@@ -66,7 +66,7 @@ pub fn predict(
         None => TableWriter::stdout(),
     };
     let flow = flow_in_order(config, &dataset, &encoder, &request, outputs.row_bytes(), stop)?;
-    let spares = Spares::new(&encoder, 64);
+    let spares = Spares::new(plan.shape(), 64);
     let first_kept = encoder.columns().len();
     let mut rows = 0;
     let scoring = Instant::now();
@@ -104,25 +104,17 @@ pub fn predict(
     Ok(Summary {
         command: "predict",
         rows,
-        epochs: None,
         seconds: start.elapsed().as_secs_f64(),
         rows_per_second: rows as f64 / scoring.elapsed().as_secs_f64().max(1e-9),
         bytes_read: stages.bytes_read,
         peak_memory_bytes: peak_memory(),
         threads: config.threads,
-        seed: None,
         loss: model.about.loss.name(),
         target: serde_json::to_value(&plan.target).unwrap_or_default(),
-        progressive: None,
-        holdout: None,
-        metrics: None,
-        race: None,
         plan: plan_lines(&plan),
         stages,
-        model: None,
-        skipped: Skipped::default(),
-        model_sha256: None,
         notes: dataset.notes().to_vec(),
+        ..Summary::default()
     })
 }
 

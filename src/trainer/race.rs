@@ -78,6 +78,37 @@ impl Race {
         runners
     }
 
+    /// Lets only winners go on.
+    ///
+    /// # Errors
+    /// If all models of a race have diverged.
+    pub(crate) fn end(&mut self, teams: &mut Vec<Team>) -> Result<()> {
+        let winners = self.winners(teams)?;
+        self.keep(&winners, teams);
+        Ok(())
+    }
+
+    /// The numbers of the winners of all races.
+    fn winners(&self, teams: &[Team]) -> Result<Vec<usize>> {
+        let winners = (0..self.races()).map(|race| {
+            let (team, place) = self.winner(race, teams).ok_or_else(|| self.diverged(race, teams))?;
+            Ok(teams[team].runners[place].id)
+        });
+        winners.collect()
+    }
+
+    fn keep(&mut self, winners: &[usize], teams: &mut Vec<Team>) {
+        let wins = |runner: &Runner| winners.contains(&runner.id);
+        for mut team in std::mem::take(teams) {
+            if team.runners.iter().any(wins) {
+                self.dropped.extend(team.keep(wins));
+                teams.push(team);
+            } else {
+                self.dropped.extend(team.runners);
+            }
+        }
+    }
+
     fn races(&self) -> usize {
         self.entrants.values().map(|entrant| entrant.race + 1).max().unwrap_or(0)
     }
@@ -119,22 +150,10 @@ impl Referee for Race {
                 }
             }
         }
-        let winners = (0..self.races()).map(|race| {
-            let (team, place) = self.winner(race, teams).ok_or_else(|| self.diverged(race, teams))?;
-            Ok(teams[team].runners[place].id)
-        });
-        let winners = winners.collect::<Result<Vec<usize>>>()?;
+        let winners = self.winners(teams)?;
         let running: usize = teams.iter().map(|team| team.runners.len()).sum();
         if running > winners.len() && self.rows >= self.end {
-            let wins = |runner: &Runner| winners.contains(&runner.id);
-            for mut team in std::mem::take(teams) {
-                if team.runners.iter().any(wins) {
-                    self.dropped.extend(team.keep(wins));
-                    teams.push(team);
-                } else {
-                    self.dropped.extend(team.runners);
-                }
-            }
+            self.keep(&winners, teams);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::config::ApplyConfig;
 use crate::error::{Error, Result};
 use crate::features::{Encoder, Plan, ReadHint};
 use crate::input::{Dataset, ReadAs, Request};
-use crate::learn::Chunk;
+use crate::learn::{Chunk, Shape};
 use crate::pipeline::{Budget, Flow, Needs, Weigh};
 
 /// Most bytes that a chunk of encoded rows should have, and most and fewest rows. It depends on the
@@ -97,13 +97,14 @@ pub(crate) fn flow_in_order<'a>(
 pub(crate) struct Spares {
     give: Sender<Chunk>,
     take: Receiver<Chunk>,
-    shape: crate::learn::Shape,
+    shape: Shape,
 }
 
 impl Spares {
-    pub(crate) fn new(encoder: &Encoder, most: usize) -> Self {
+    /// At most `most` of them, of one shape.
+    pub(crate) fn new(shape: Shape, most: usize) -> Self {
         let (give, take) = bounded(most);
-        Spares { give, take, shape: encoder.plan().shape() }
+        Spares { give, take, shape }
     }
 
     pub(crate) fn take(&self, rows: usize) -> Chunk {

@@ -23,8 +23,8 @@ use crate::model::Model;
 use crate::pipeline::{GradientWorkers, Stages};
 
 /// Training stops when so many epochs in a row have not lowered the hold-out's loss by this share.
-const PATIENCE: u64 = 3;
-const IMPROVEMENT: f64 = 1e-4;
+pub(super) const PATIENCE: u64 = 3;
+pub(super) const IMPROVEMENT: f64 = 1e-4;
 /// Where more epochs overfit, a model that was best after so few is trained anew on all rows; others learn from
 /// the held-out rows in a few more epochs over all rows, one for every four and at most three.
 const FEW_EPOCHS: u64 = 2;
@@ -73,6 +73,13 @@ pub(crate) struct Fit {
     pub(crate) epochs: u64,
     pub(crate) stages: Stages,
     pub(crate) capped: bool,
+}
+
+impl Fit {
+    /// Rows of the data.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows_learned + self.rows_held + self.skipped
+    }
 }
 
 /// The best model so far, by the hold-out.
@@ -147,10 +154,10 @@ impl<'a> Run<'a> {
     ) -> Result<Self> {
         let Task { config, settings, .. } = task;
         let learner = make_learner(settings, init);
-        if learner.bytes() > config.max_model {
+        if learner.bytes_each() > config.max_model {
             return Err(Error::usage(format!(
                 "the categories need at least {} MB of tables, more than --max-model allows",
-                learner.bytes().div_ceil(1 << 20)
+                learner.bytes_each().div_ceil(1 << 20)
             ))
             .remedy("raise --max-model, or --ignore columns with many values"));
         }
@@ -354,8 +361,7 @@ impl<'a> Run<'a> {
         let (linear, state, rate, raced, l2, holdout) = match self.best {
             Some(best) => (best.linear, best.state, best.rate, best.raced, best.l2, Some(best.report)),
             None => {
-                let fixed = self.task.config.learning_rate.is_some();
-                let iterate = if fixed { Iterate::Last } else { Iterate::Mixed };
+                let iterate = unchosen(self.task.config);
                 let (linear, state) = (learner.weights(leader, iterate), learner.state(leader));
                 let Variant { rate, penalty, .. } = learner.variants()[leader];
                 (linear, state, rate, rate, penalty.l2, None)
@@ -415,6 +421,11 @@ fn new_race(task: &Task<'_>, feed: &Feed, end: u64) -> Race {
     let runners = feed.teams.iter().flat_map(|team| team.runners.iter().zip(team.learner.variants()));
     let entrants = runners.map(|(runner, variant)| (runner.id, Entrant::new(0, variant.rate))).collect();
     Race::new(task.plan.clone(), entrants, end)
+}
+
+/// The iterate that becomes the model where no hold-out chooses.
+pub(super) fn unchosen(config: &TrainConfig) -> Iterate {
+    if config.learning_rate.is_some() { Iterate::Last } else { Iterate::Mixed }
 }
 
 /// Which iterates may become the model: with a rate of the user's choice the textbook's last one.

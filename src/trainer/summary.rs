@@ -10,9 +10,9 @@ use crate::learn::metrics::Report;
 use crate::pipeline::Stages;
 
 /// What a run did.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// `train`, `evaluate` or `predict`.
+    /// `train`, `cv`, `evaluate` or `predict`.
     pub command: &'static str,
     /// Rows of the data: learned from, held out and skipped (an epoch's, not the sum over epochs).
     pub rows: u64,
@@ -45,6 +45,9 @@ pub struct Summary {
     /// Rows that were evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Report>,
+    /// What cross-validation found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cv: Option<CrossValidation>,
     /// The learning rates that raced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub race: Option<Vec<RaceEntry>>,
@@ -73,6 +76,42 @@ pub struct RaceEntry {
     pub progressive_loss: Option<f64>,
     /// Whether it won.
     pub winner: bool,
+}
+
+/// What cross-validation found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CrossValidation {
+    /// Rows on which models were scored: all, or as many as there was room for.
+    pub rows_scored: u64,
+    /// The epoch after which models were scored: the best.
+    pub epoch: u64,
+    /// Each fold.
+    pub folds: Vec<FoldScore>,
+    /// Each figure over all folds.
+    pub metrics: BTreeMap<String, Estimate>,
+}
+
+/// How well a model did on the fold that it did not learn from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FoldScore {
+    /// The repetition, from 1.
+    pub repeat: u32,
+    /// The fold, from 1.
+    pub fold: u32,
+    /// The learning rate that the model was trained with.
+    pub learning_rate: f32,
+    /// Its figures.
+    pub metrics: Report,
+}
+
+/// A figure over folds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The mean over all folds.
+    pub mean: f64,
+    /// Its standard error: the folds' standard deviation over the root of their number in one division. Other
+    /// divisions of the same rows make it no smaller.
+    pub standard_error: f64,
 }
 
 /// The size of a model.

@@ -14,7 +14,7 @@ use super::pass::Passes;
 use super::plan::{Planned, make_plan};
 use super::race::RACE_ROWS;
 use super::reading::{check_output, request};
-use super::run::{Run, Task};
+use super::run::{Fit, Run, Task};
 use super::summary::{ModelSummary, Skipped, Summary, peak_memory, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
@@ -34,12 +34,8 @@ const AUTO_HOLDOUT: f64 = 0.1;
 /// Those of the data and of the configuration; nothing is written then.
 pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> Result<Summary> {
     let start = Instant::now();
-    // Before anything is read: a model that can't be written is not worth training.
-    let file = AtomicFile::create(&config.model)?;
-    let dataset = Dataset::open(&config.plan.inputs, &config.plan.read)?;
-    check_output(&config.model, &dataset)?;
-    let mut notes = Notes { watch, notes: Vec::new() };
-    dataset.notes().iter().for_each(|note| notes.say(note.clone()));
+    let mut notes = Notes::new(watch);
+    let (file, dataset) = open(config, &mut notes)?;
     let mut init = config.init.as_deref().map(Model::load).transpose()?;
     if let Some(model) = &mut init {
         check_init(model, &config.plan, &dataset, notes.watch)?;
@@ -55,75 +51,111 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let task = make_task(config, &planned, init.as_ref(), &mut notes)?;
     let passes = make_passes(config, &dataset, &planned, stop, &mut notes);
     let learning = Instant::now();
-    let (optimizer, mut fit) = match config.optimizer {
-        Optimizer::Lbfgs => (Optimizer::Lbfgs, exact::fit(&task, &passes, init.as_ref(), &mut notes)?),
-        optimizer => (optimizer, Run::new(&task, &passes, init.as_ref(), &mut notes)?.fit(&mut notes)?),
+    let mut fit = match config.optimizer {
+        Optimizer::Lbfgs => exact::fit(&task, &passes, init.as_ref(), &mut notes)?,
+        _ => Run::new(&task, &passes, init.as_ref(), &mut notes)?.fit(&mut notes)?,
     };
     let learning_seconds = learning.elapsed().as_secs_f64();
-    let rows = fit.rows_learned + fit.rows_held + fit.skipped;
     if fit.rows_learned == 0 {
         return Err(Error::data("no row was left to learn from").remedy("hold out or skip fewer rows"));
     }
     fit.stages.add(&planned.stages);
-    let plan = &planned.plan;
-    let weights = fit.linear.len();
-    let non_zero = fit.linear.non_zero();
+    let mut summary = Summary {
+        command: "train",
+        progressive: fit.progressive.take(),
+        holdout: fit.holdout.take(),
+        race: fit.race.take(),
+        ..summary(&task, &fit, learning_seconds)
+    };
+    if let Some(file) = file {
+        let (model, sha256) = save(&task, &dataset, fit, file)?;
+        (summary.model, summary.model_sha256) = (Some(model), Some(sha256));
+    }
+    Ok(Summary {
+        seconds: start.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory(),
+        notes: notes.notes,
+        ..summary
+    })
+}
+
+/// Opens the data, and the model's file, if one is wanted: before anything is read, since a model that can't be written
+/// is not worth training.
+pub(super) fn open(config: &TrainConfig, notes: &mut Notes<'_>) -> Result<(Option<AtomicFile>, Dataset)> {
+    let file = config.model.as_deref().map(AtomicFile::create).transpose()?;
+    let dataset = Dataset::open(&config.plan.inputs, &config.plan.read)?;
+    config.model.as_deref().map_or(Ok(()), |model| check_output(model, &dataset))?;
+    dataset.notes().iter().for_each(|note| notes.say(note.clone()));
+    Ok((file, dataset))
+}
+
+/// Writes the model; returns what to say of it, and the file's SHA-256.
+pub(super) fn save(
+    task: &Task<'_>,
+    dataset: &Dataset,
+    fit: Fit,
+    file: AtomicFile,
+) -> Result<(ModelSummary, String)> {
+    let config = task.config;
+    let (weights, non_zero) = (fit.linear.len(), fit.linear.non_zero());
+    let (learning_rate, capped) = (fit.rate, fit.capped);
     let model = Model {
         about: About {
-            plan: Plan::clone(plan),
+            plan: Plan::clone(&task.plan),
             loss: task.loss,
             form: task.settings.form,
-            optimizer,
-            learning_rate: fit.rate,
+            optimizer: config.optimizer,
+            learning_rate,
             schedule: task.settings.schedule,
             caution: task.settings.caution,
             penalty: Penalty { l2: fit.l2, ..task.settings.variants[0].penalty },
             batch_size: config.batch_size,
             epochs: fit.epochs,
             seed: config.plan.seed,
-            data: fingerprint(dataset.schema(), rows),
+            data: fingerprint(dataset.schema(), fit.rows()),
             rows: fit.rows_learned,
         },
         linear: fit.linear,
         state: fit.state,
     };
     let (bytes, sha256) = model.save(file)?;
+    Ok((ModelSummary { bytes, weights, non_zero, learning_rate, capped }, sha256))
+}
+
+/// What all runs that learn say.
+pub(super) fn summary(task: &Task<'_>, fit: &Fit, learning_seconds: f64) -> Summary {
+    let (config, rows) = (&task.config.plan, fit.rows());
     let mut skipped = Skipped { rows: fit.skipped, ..Skipped::default() };
     if fit.skipped > 0 {
         skipped.reasons.insert("target, weight or offset not usable".to_string(), fit.skipped);
     }
-    Ok(Summary {
-        command: "train",
+    Summary {
         rows,
         epochs: Some(fit.epochs),
-        seconds: start.elapsed().as_secs_f64(),
         rows_per_second: rows as f64 * fit.epochs as f64 / learning_seconds.max(1e-9),
         bytes_read: fit.stages.bytes_read,
-        peak_memory_bytes: peak_memory(),
-        threads: config.plan.threads,
-        seed: Some(config.plan.seed),
+        threads: config.threads,
+        seed: Some(config.seed),
         loss: task.loss.name(),
-        target: serde_json::to_value(&plan.target).unwrap_or_default(),
-        progressive: fit.progressive,
-        holdout: fit.holdout,
-        metrics: None,
-        race: fit.race,
-        plan: plan_lines(plan),
+        target: serde_json::to_value(&task.plan.target).unwrap_or_default(),
+        plan: plan_lines(&task.plan),
         stages: fit.stages,
-        model: Some(ModelSummary { bytes, weights, non_zero, learning_rate: fit.rate, capped: fit.capped }),
         skipped,
-        model_sha256: Some(sha256),
-        notes: notes.notes,
-    })
+        ..Summary::default()
+    }
 }
 
 /// Tells the watcher and remembers for the summary.
 pub(crate) struct Notes<'a> {
     pub(crate) watch: &'a mut dyn Watch,
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
-impl Notes<'_> {
+impl<'a> Notes<'a> {
+    pub(super) fn new(watch: &'a mut dyn Watch) -> Self {
+        Notes { watch, notes: Vec::new() }
+    }
+
     pub(crate) fn say(&mut self, text: String) {
         self.watch.note(&text);
         self.notes.push(text);
@@ -159,7 +191,7 @@ fn told(form: ModelForm) -> String {
 }
 
 /// What is to be learned, and how.
-fn make_task<'a>(
+pub(super) fn make_task<'a>(
     config: &'a TrainConfig,
     planned: &Planned,
     init: Option<&Model>,
@@ -232,7 +264,7 @@ fn caution(curvature: f32, batch_size: usize) -> f32 {
 }
 
 /// How the rows come.
-fn make_passes<'a>(
+pub(super) fn make_passes<'a>(
     config: &TrainConfig,
     dataset: &'a Dataset,
     planned: &Planned,
@@ -268,6 +300,7 @@ fn make_passes<'a>(
         shuffled,
         rows: planned.rows,
         division: Division::new(fraction, config.plan.seed),
+        folds: None,
         starts: planned.starts.clone(),
         budget: config.plan.memory.map_or_else(Budget::from_machine, |total| Budget { total }),
         least_memory: planned.least_memory,

@@ -50,6 +50,13 @@ pub(in crate::cli) fn metrics(summary: &Summary) -> String {
 
 /// The figures that matter most, for one line.
 pub(super) fn headline(report: &Report) -> String {
+    let names = main_figures(report);
+    let figures = figures(report).into_iter().filter(|(name, _)| names.contains(name));
+    figures.map(|(name, x)| format!("{name} {x:.5}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The names of the figures that matter most.
+pub(super) fn main_figures(report: &Report) -> Vec<&'static str> {
     let names: &[&str] = if report.pinball.is_some() {
         &["pinball", "coverage"]
     } else if report.poisson_deviance.is_some() {
@@ -57,12 +64,11 @@ pub(super) fn headline(report: &Report) -> String {
     } else {
         &["log_loss", "auc", "accuracy", "macro_f1", "rmse", "mae", "r2"]
     };
-    let figures = figures(report).into_iter().filter(|(name, _)| names.contains(name));
-    figures.map(|(name, x)| format!("{name} {x:.5}")).collect::<Vec<_>>().join(", ")
+    figures(report).into_iter().map(|(name, _)| name).filter(|name| names.contains(name)).collect()
 }
 
 /// All single figures that are there.
-fn figures(report: &Report) -> Vec<(&'static str, f64)> {
+pub(super) fn figures(report: &Report) -> Vec<(&'static str, f64)> {
     let all = [
         ("log_loss", report.log_loss),
         ("auc", report.auc),
@@ -110,7 +116,7 @@ fn cut(name: &str) -> String {
 }
 
 /// A table without lines, its numbers to the right, which are all columns but `texts`.
-fn table(header: impl IntoIterator<Item = String>, rows: Vec<Vec<String>>, texts: usize) -> Table {
+pub(super) fn table(header: impl IntoIterator<Item = String>, rows: Vec<Vec<String>>, texts: usize) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(header.into_iter().collect::<Vec<_>>());

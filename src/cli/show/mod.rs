@@ -1,5 +1,6 @@
 //! Texts for people: plans, outcomes, metrics, features.
 
+mod folds;
 mod learned;
 mod metrics;
 
@@ -8,6 +9,7 @@ use std::path::Path;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
+pub(super) use folds::folds;
 use indicatif::{BinaryBytes, HumanCount};
 pub(super) use learned::{learned, learned_json};
 pub(super) use metrics::metrics;
@@ -85,7 +87,8 @@ pub(super) fn outcome(summary: &Summary, output: Option<&Path>) -> String {
         BinaryBytes(summary.peak_memory_bytes)
     );
     let bound = summary.stages.bound(summary.threads);
-    let last = if summary.command == "train" { "learning" } else { "scoring and writing" };
+    let learns = matches!(summary.command, "train" | "cv");
+    let last = if learns { "learning" } else { "scoring and writing" };
     let _ = writeln!(
         text,
         "bound by {} ({:.0}% busy); readers waited {:.0}% on the disk",

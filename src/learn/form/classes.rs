@@ -41,6 +41,10 @@ impl Form<WIDE> for Classes {
         self.classes
     }
 
+    fn width(&self) -> usize {
+        self.each() * WIDE
+    }
+
     fn outputs(&self) -> usize {
         self.classes
     }

@@ -62,6 +62,10 @@ impl Form<WIDE> for Factors {
         1 + self.factors
     }
 
+    fn width(&self) -> usize {
+        self.each * WIDE
+    }
+
     fn place(&self, model: usize, lane: usize) -> (usize, usize) {
         (model * self.each + lane / WIDE, lane % WIDE)
     }

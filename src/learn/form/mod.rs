@@ -94,6 +94,9 @@ pub(crate) trait Form<const K: usize>: Copy + Send + Sync + 'static {
     /// The numbers that a model has for each feature.
     fn lanes(&self) -> usize;
 
+    /// The lanes of its blocks that a model takes up, those left over among them.
+    fn width(&self) -> usize;
+
     /// Margins that a model has for each row: its first lanes.
     fn outputs(&self) -> usize {
         1

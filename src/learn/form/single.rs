@@ -55,6 +55,10 @@ impl<const K: usize> Form<K> for Single {
         1
     }
 
+    fn width(&self) -> usize {
+        1
+    }
+
     fn place(&self, model: usize, _lane: usize) -> (usize, usize) {
         (0, model)
     }

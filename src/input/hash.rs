@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 const NULL: u128 = 0x9ae1_6a3b_2f90_404f_c3a5_c85c_97cb_3127;
 
 /// The hash of each row over all columns.
-pub(super) fn hash_rows(batch: &RecordBatch) -> Result<Vec<u128>> {
+pub(crate) fn hash_rows(batch: &RecordBatch) -> Result<Vec<u128>> {
     let mut hashes = vec![0; batch.num_rows()];
     for (column, field) in batch.columns().iter().zip(batch.schema_ref().fields()) {
         hash_column(column, &mut hashes).map_err(|e| e.in_column(field.name()))?;
@@ -20,7 +20,7 @@ pub(super) fn hash_rows(batch: &RecordBatch) -> Result<Vec<u128>> {
 }
 
 /// The hash of each value of one column.
-pub(super) fn hash_values(column: &ArrayRef) -> Result<Vec<u128>> {
+pub(crate) fn hash_values(column: &ArrayRef) -> Result<Vec<u128>> {
     let mut hashes = vec![0; column.len()];
     hash_column(column, &mut hashes)?;
     Ok(hashes)
