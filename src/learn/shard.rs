@@ -192,26 +192,24 @@ impl<const K: usize> Shard<K> {
             let (records, current) = table.blocks_mut();
             // First all gradients are summed, so that a category which occurs several times in the
             // mini-batch takes one step with their sum, as the textbook has it.
-            let mut gather = |code: u32, x: f32, d: &[[f32; K]]| {
-                for (b, block) in record_mut(records, places.of(code), blocks).iter_mut().enumerate() {
-                    let g = form.gradient(b, x, d, block);
-                    step.gather(block, &g);
-                }
-            };
             let derivatives = derivatives.chunks_exact(blocks);
             match codes {
                 Codes::Slots(column) => {
                     for (d, &code) in derivatives.zip(&chunk.slots(*column)[rows.clone()]) {
-                        gather(code, 1.0, d);
+                        gather(step, form, record_mut(records, places.of(code), blocks), 1.0, d);
                     }
                 }
                 Codes::List(column) => {
                     let list = &chunk.lists[*column];
                     for (d, row) in derivatives.zip(rows.clone()) {
                         if list.values.is_empty() {
-                            list.row(row).iter().for_each(|&code| gather(code, 1.0, d));
+                            for &code in list.row(row) {
+                                gather(step, form, record_mut(records, places.of(code), blocks), 1.0, d);
+                            }
                         } else {
-                            list.valued(row).for_each(|(code, x)| gather(code, x, d));
+                            for (code, x) in list.valued(row) {
+                                gather(step, form, record_mut(records, places.of(code), blocks), x, d);
+                            }
                         }
                     }
                 }
@@ -344,6 +342,21 @@ fn record<const K: usize>(records: &[Record<K>], place: usize, blocks: usize) ->
 #[inline(always)]
 fn record_mut<const K: usize>(records: &mut [Record<K>], place: usize, blocks: usize) -> &mut [Record<K>] {
     &mut records[place * blocks..][..blocks]
+}
+
+/// Adds what a row's derivatives make of a feature of value `x` to its record's gradient.
+#[inline(always)]
+fn gather<R: Rule, F: Form<K>, const K: usize>(
+    step: &Step<R, K>,
+    form: &F,
+    record: &mut [Record<K>],
+    x: f32,
+    derivatives: &[[f32; K]],
+) {
+    for (b, block) in record.iter_mut().enumerate() {
+        let g = form.gradient(b, x, derivatives, block);
+        step.gather(block, &g);
+    }
 }
 
 /// Takes a record's step along the gradient that it has gathered.

@@ -133,6 +133,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
 
     /// Makes the derivatives those of the mini-batch's mean loss, rows weighed (of the sum, for a deferred
     /// step, which divides by all rows in the end).
+    #[inline(always)]
     fn weigh(&self, derivatives: &mut [[f32; K]], rows: Range<usize>) {
         let share = if self.step.defer { 1.0 } else { 1.0 / rows.len() as f32 };
         let (weights, classes) = (&self.chunk.weights, self.class_weights);
@@ -153,6 +154,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
     }
 
     /// The same where models leave out rows: each has mini-batches of its own. `shares` is a buffer.
+    #[inline(always)]
     fn weigh_parts(&self, derivatives: &mut [[f32; K]], rows: Range<usize>, shares: &mut Vec<f32>) {
         let parts = |row| self.chunk.parts_of(row);
         shares.clear();
@@ -173,6 +175,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
     }
 
     /// Steps the bias, a weight without penalty whose feature is always 1.
+    #[inline(always)]
     fn step_bias(&self, step: &Step<R, K>, bias: &mut [Record<K>], derivatives: &[[f32; K]]) {
         let blocks = self.form.blocks();
         let step = step.free();

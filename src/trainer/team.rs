@@ -88,6 +88,9 @@ impl Team {
     /// Lets only those models go on that `stays` names, at least one; returns the accounts of the others.
     pub(crate) fn keep(&mut self, stays: impl Fn(&Runner) -> bool) -> Vec<Runner> {
         let models: Vec<usize> = (0..self.runners.len()).filter(|&k| stays(&self.runners[k])).collect();
+        if models.len() == self.runners.len() {
+            return Vec::new();
+        }
         self.learner = self.learner.only(&models);
         let (kept, dropped) = std::mem::take(&mut self.runners).into_iter().partition(stays);
         self.runners = kept;
