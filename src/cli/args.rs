@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
+use super::cv::CvArgs;
 use super::features::FeatureArgs;
 use super::headings::{DATA, EVALUATION, FEATURES, LEARNING, MACHINE, OUTPUT};
 use super::learning::LearningArgs;
+use super::search::SearchArgs;
 use super::target::TargetArgs;
 use super::{ReadArgs, size};
 use crate::error::Result;
-use crate::trainer::{ApplyConfig, CvConfig, DivideBy, PlanConfig, PredictConfig, TrainConfig};
+use crate::trainer::{ApplyConfig, PlanConfig, PredictConfig, TrainConfig};
 
 /// Trains linear models on tables larger than memory, in one pass.
 #[derive(Debug, Parser)]
@@ -20,6 +22,8 @@ pub enum Command {
     Train(Box<TrainArgs>),
     /// Cross-validate: all folds' models learn side by side, in one pass.
     Cv(Box<CvArgs>),
+    /// Search for the best configuration: many learn side by side, in one pass.
+    Search(Box<SearchArgs>),
     /// Show what would become of each column, and why.
     Plan(Box<PlanArgs>),
     /// Score a model on data that has the target.
@@ -110,29 +114,6 @@ pub struct TrainArgs {
     /// Where the model goes.
     #[arg(short = 'o', long = "model", help_heading = OUTPUT, value_name = "FILE")]
     model: PathBuf,
-}
-
-/// `millstream cv`
-#[derive(Debug, Args)]
-pub struct CvArgs {
-    #[command(flatten)]
-    pub(super) fit: FitArgs,
-    /// Folds. With --time as many blocks are tested on.
-    #[arg(long, help_heading = EVALUATION, default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=100))]
-    folds: u32,
-    /// Divide the rows into folds so many times.
-    #[arg(long, help_heading = EVALUATION, value_name = "TIMES", default_value_t = 1, conflicts_with = "time",
-        value_parser = clap::value_parser!(u32).range(1..=100))]
-    repeat: u32,
-    /// Keep rows with the same value of a column in one fold.
-    #[arg(long, help_heading = EVALUATION, value_name = "COLUMN", conflicts_with = "time")]
-    group_by: Option<String>,
-    /// Learn from the past and test on the next block, by a column of numbers, dates or timestamps.
-    #[arg(long, help_heading = EVALUATION, value_name = "COLUMN")]
-    time: Option<String>,
-    /// Where a model goes that learns from all rows in the same pass [default: there is none].
-    #[arg(short = 'o', long = "model", help_heading = OUTPUT, value_name = "FILE")]
-    model: Option<PathBuf>,
 }
 
 /// `millstream plan`
@@ -253,13 +234,19 @@ impl PlanArgs {
 }
 
 impl FitArgs {
-    fn validate(self) -> Result<TrainConfig> {
+    /// Whether an option fixes a parameter of that name.
+    pub(super) fn fixes(&self, parameter: &str) -> bool {
+        self.learning.fixes(parameter) || self.data.target.fixes(parameter)
+    }
+
+    pub(super) fn validate(self) -> Result<TrainConfig> {
         self.learning.check()?;
         let penalty = self.learning.penalty();
         let LearningArgs { batch_size, epochs, factors, .. } = self.learning.clone();
         Ok(TrainConfig {
             optimizer: self.learning.optimizer(),
             learning_rate: self.learning.rate(),
+            refine: self.learning.refine,
             schedule: self.learning.schedule(),
             shuffle: self.learning.shuffle(),
             class_weights: self.learning.class_weight,
@@ -281,18 +268,6 @@ impl TrainArgs {
     pub(super) fn validate(self) -> Result<TrainConfig> {
         let (init, holdout, model) = (self.init, self.holdout, Some(self.model));
         Ok(TrainConfig { init, holdout, model, ..self.fit.validate()? })
-    }
-}
-
-impl CvArgs {
-    pub(super) fn validate(self) -> Result<CvConfig> {
-        let by = match (self.group_by, self.time) {
-            (_, Some(column)) => DivideBy::Time(column),
-            (Some(column), None) => DivideBy::Group(column),
-            (None, None) => DivideBy::Row,
-        };
-        let train = TrainConfig { model: self.model, ..self.fit.validate()? };
-        Ok(CvConfig { train, folds: self.folds, repeats: self.repeat, by })
     }
 }
 

@@ -19,6 +19,10 @@ pub(super) struct LearningArgs {
     /// A number, or `auto`: several race, and the best becomes the model [default: auto].
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     learning_rate: Option<Rate>,
+    /// With a learning rate of your own: start from the target's mean, be cautious with rare categories
+    /// and average the weights, as is done without one. Else the optimiser is the textbook's.
+    #[arg(long)]
+    pub(super) refine: bool,
     /// Rows of a mini-batch.
     #[arg(long, value_name = "ROWS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub(super) batch_size: u32,
@@ -60,7 +64,7 @@ pub(super) struct LearningArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum OptimizerArg {
+pub(super) enum OptimizerArg {
     Gd,
     Sgd,
     Adagrad,
@@ -86,6 +90,20 @@ enum ShuffleArg {
 enum Rate {
     Auto,
     Fixed(f32),
+}
+
+impl OptimizerArg {
+    /// The optimiser, with a momentum if it is SGD.
+    pub(super) fn with(self, momentum: f32) -> Optimizer {
+        match self {
+            OptimizerArg::Gd => Optimizer::Gd,
+            OptimizerArg::Sgd => Optimizer::Sgd { momentum },
+            OptimizerArg::Adagrad => Optimizer::ADAGRAD,
+            OptimizerArg::Rmsprop => Optimizer::RMSPROP,
+            OptimizerArg::Ftrl => Optimizer::FTRL,
+            OptimizerArg::Lbfgs => Optimizer::Lbfgs,
+        }
+    }
 }
 
 fn parse_rate(text: &str) -> Result<Rate, String> {
@@ -135,6 +153,11 @@ impl LearningArgs {
             let message = "--optimizer lbfgs finds its steps by itself".to_string();
             return refuse(message, "leave out --learning-rate, or choose another optimiser");
         }
+        if self.refine && self.rate().is_none() {
+            let message =
+                "--refine is for a --learning-rate of your own: without one it is done anyway".to_string();
+            return refuse(message, "leave --refine out");
+        }
         if self.optimizer == OptimizerArg::Lbfgs && self.factors.is_some() {
             let message = "--optimizer lbfgs does not fit factors".to_string();
             return refuse(message, "leave out --factors, or choose another optimiser");
@@ -153,13 +176,20 @@ impl LearningArgs {
     }
 
     pub(super) fn optimizer(&self) -> Optimizer {
-        match self.optimizer {
-            OptimizerArg::Gd => Optimizer::Gd,
-            OptimizerArg::Sgd => Optimizer::Sgd { momentum: self.momentum.unwrap_or(0.0) },
-            OptimizerArg::Adagrad => Optimizer::ADAGRAD,
-            OptimizerArg::Rmsprop => Optimizer::RMSPROP,
-            OptimizerArg::Ftrl => Optimizer::FTRL,
-            OptimizerArg::Lbfgs => Optimizer::Lbfgs,
+        self.optimizer.with(self.momentum.unwrap_or(0.0))
+    }
+
+    /// Whether an option fixes a parameter of that name.
+    pub(super) fn fixes(&self, parameter: &str) -> bool {
+        match parameter {
+            "learning-rate" => self.rate().is_some(),
+            "l1" => self.l1.is_some(),
+            "l2" => self.l2.is_some(),
+            "momentum" => self.momentum.is_some(),
+            "power-t" => self.power_t.is_some(),
+            "optimizer" => self.optimizer != OptimizerArg::Adagrad,
+            "class-weight" => self.class_weight != ClassWeights::None,
+            _ => false,
         }
     }
 

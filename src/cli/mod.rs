@@ -1,13 +1,16 @@
 //! The command line: arguments become configurations, configurations become runs.
 
 mod args;
+mod cv;
 mod features;
 mod headings;
 mod learning;
 mod read;
 mod screen;
+mod search;
 mod show;
 mod size;
+mod space;
 mod target;
 
 use std::io::Write;
@@ -60,6 +63,20 @@ pub fn run(command: Command) -> Result<()> {
                 say(show::outcome(&summary, config.train.model.as_deref()).trim_end());
             }
             show_result(quiet, &summary_to, &show::folds(&summary))?;
+            summary_to.write(&summary)
+        }
+        Command::Search(args) => {
+            watch_for_interrupts(&stop);
+            let (quiet, summary_to) = (args.fit.quiet, SummaryTo::new(args.fit.summary.clone())?);
+            let config = args.validate()?;
+            let mut screen = Screen::new(quiet);
+            let result = trainer::search(&config, &stop, &mut screen);
+            screen.finish();
+            let summary = result?;
+            if !quiet {
+                say(show::outcome(&summary, config.train.model.as_deref()).trim_end());
+            }
+            show_result(quiet, &summary_to, &show::search(&summary))?;
             summary_to.write(&summary)
         }
         Command::Plan(args) => {

@@ -8,7 +8,7 @@ use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, Prog
 
 use super::show;
 use crate::features::Plan;
-use crate::trainer::{Progress, Watch};
+use crate::trainer::{Leader, Progress, Watch};
 
 /// Columns of a plan that are shown before training.
 const SHOWN_COLUMNS: usize = 60;
@@ -22,6 +22,8 @@ pub struct Screen {
     plan: bool,
     lines: bool,
     next_line: Instant,
+    /// The leaders of a search, below the bar.
+    leaders: String,
 }
 
 impl Screen {
@@ -33,12 +35,20 @@ impl Screen {
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         let lines = !quiet && bar.is_none();
-        Screen { bar, notes: !quiet, plan: !quiet, lines, next_line: Instant::now() + EVERY }
+        Screen {
+            bar,
+            notes: !quiet,
+            plan: !quiet,
+            lines,
+            next_line: Instant::now() + EVERY,
+            leaders: String::new(),
+        }
     }
 
     /// A screen for commands that print their result at once.
     pub(super) fn notes_only() -> Self {
-        Screen { bar: None, notes: true, plan: false, lines: false, next_line: Instant::now() }
+        let leaders = String::new();
+        Screen { bar: None, notes: true, plan: false, lines: false, next_line: Instant::now(), leaders }
     }
 
     /// Takes the bar away.
@@ -79,11 +89,15 @@ impl Watch for Screen {
     fn progress(&mut self, progress: Progress) {
         if let Some(bar) = &self.bar {
             bar.set_position((progress.share * 1000.0) as u64);
-            bar.set_message(describe(&progress));
+            bar.set_message(describe(&progress) + &self.leaders);
         } else if self.lines && Instant::now() >= self.next_line {
             self.next_line = Instant::now() + EVERY;
             say(&format!("{:3.0}%  {}", 100.0 * progress.share, describe(&progress)));
         }
+    }
+
+    fn leaders(&mut self, leaders: &[Leader]) {
+        self.leaders = show::leaders(leaders);
     }
 }
 

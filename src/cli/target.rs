@@ -104,6 +104,16 @@ pub(super) fn parse_class_weights(text: &str) -> Result<ClassWeights, String> {
 }
 
 impl TargetArgs {
+    /// Whether an option fixes a parameter of that name.
+    pub(super) fn fixes(&self, parameter: &str) -> bool {
+        match parameter {
+            "huber-delta" => self.huber_delta.is_some(),
+            "quantile" => self.quantile.is_some(),
+            "epsilon" => self.epsilon.is_some(),
+            _ => false,
+        }
+    }
+
     /// The columns that can't be features, each with what it is.
     fn labels(&self) -> impl Iterator<Item = (&String, &'static str)> {
         [(Some(&self.target), "target"), (self.weight.as_ref(), "weight")]

@@ -315,6 +315,27 @@ impl Plan {
         }
     }
 
+    /// The chunk's columns that would be missing without some of the table's: theirs, and those of crosses with them.
+    pub fn columns_from(&self, names: &[String]) -> Vec<Column> {
+        let (mut columns, mut at) = (Vec::new(), Shape::default());
+        for column in &self.columns {
+            let shape = column.used.shape();
+            let is_from = match &column.used {
+                Use::Cross { parents, .. } => parents.iter().any(|parent| names.contains(&parent.column)),
+                _ => names.contains(&column.name),
+            };
+            if is_from {
+                columns.extend((at.dense..at.dense + shape.dense).map(Column::Dense));
+                columns.extend((at.slots..at.slots + shape.slots).map(Column::Slots));
+                columns.extend((at.lists..at.lists + shape.lists).map(Column::List));
+            }
+            at.dense += shape.dense;
+            at.slots += shape.slots;
+            at.lists += shape.lists;
+        }
+        columns
+    }
+
     /// The table's columns that are used, alone or in crosses, target and weight aside.
     pub fn inputs(&self) -> Vec<&str> {
         let mut inputs: Vec<&str> = Vec::new();

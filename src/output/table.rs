@@ -1,4 +1,4 @@
-//! A table on its way out: Parquet, CSV or Arrow, to a file or to standard output.
+//! A table on its way out: Parquet, CSV, Arrow or JSON, to a file or to standard output.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
+use arrow::json::{ArrayWriter, LineDelimitedWriter};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -26,6 +27,10 @@ pub enum Format {
     Tsv,
     /// An Arrow IPC file.
     Arrow,
+    /// A JSON array of objects.
+    Json,
+    /// A JSON object on each line.
+    JsonLines,
 }
 
 impl Format {
@@ -39,8 +44,10 @@ impl Format {
             Some("csv") => Ok(Format::Csv),
             Some("tsv") => Ok(Format::Tsv),
             Some("arrow" | "feather" | "ipc") => Ok(Format::Arrow),
+            Some("json") => Ok(Format::Json),
+            Some("jsonl" | "ndjson") => Ok(Format::JsonLines),
             _ => Err(Error::usage(format!("can't tell the format of {} from its name", path.display()))
-                .remedy("end it in .parquet, .csv, .tsv or .arrow")),
+                .remedy("end it in .parquet, .csv, .tsv, .arrow, .json or .jsonl")),
         }
     }
 }
@@ -54,6 +61,8 @@ enum Encoder {
     Parquet(Box<ArrowWriter<AtomicFile>>),
     Csv(arrow::csv::Writer<AtomicFile>),
     Arrow(Box<FileWriter<AtomicFile>>),
+    Json(Box<ArrayWriter<BufWriter<AtomicFile>>>),
+    JsonLines(Box<LineDelimitedWriter<BufWriter<AtomicFile>>>),
     Stdout(arrow::csv::Writer<BufWriter<io::Stdout>>),
 }
 
@@ -78,6 +87,8 @@ impl TableWriter {
             Format::Arrow => {
                 Encoder::Arrow(Box::new(FileWriter::try_new(file, &schema).map_err(arrow_fault)?))
             }
+            Format::Json => Encoder::Json(Box::new(ArrayWriter::new(BufWriter::new(file)))),
+            Format::JsonLines => Encoder::JsonLines(Box::new(LineDelimitedWriter::new(BufWriter::new(file)))),
         };
         Ok(TableWriter { encoder })
     }
@@ -99,6 +110,8 @@ impl TableWriter {
             Encoder::Parquet(writer) => writer.write(batch).map_err(parquet_fault),
             Encoder::Csv(writer) => writer.write(batch).map_err(arrow_fault),
             Encoder::Arrow(writer) => writer.write(batch).map_err(arrow_fault),
+            Encoder::Json(writer) => writer.write(batch).map_err(arrow_fault),
+            Encoder::JsonLines(writer) => writer.write(batch).map_err(arrow_fault),
             Encoder::Stdout(writer) => writer.write(batch).map_err(arrow_fault),
         }
     }
@@ -112,12 +125,24 @@ impl TableWriter {
             Encoder::Parquet(writer) => writer.into_inner().map_err(parquet_fault)?.commit(),
             Encoder::Csv(writer) => writer.into_inner().commit(),
             Encoder::Arrow(writer) => writer.into_inner().map_err(arrow_fault)?.commit(),
+            Encoder::Json(mut writer) => {
+                writer.finish().map_err(arrow_fault)?;
+                unbuffered(writer.into_inner())?.commit()
+            }
+            Encoder::JsonLines(mut writer) => {
+                writer.finish().map_err(arrow_fault)?;
+                unbuffered(writer.into_inner())?.commit()
+            }
             Encoder::Stdout(writer) => {
                 let mut out = writer.into_inner();
                 out.flush().map_err(|e| io_fault(&e))
             }
         }
     }
+}
+
+fn unbuffered(writer: BufWriter<AtomicFile>) -> Result<AtomicFile> {
+    writer.into_inner().map_err(|e| io_fault(e.error()))
 }
 
 fn io_fault(error: &io::Error) -> Error {

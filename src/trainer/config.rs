@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::search::{Axis, Method};
 use crate::features::{ClassWeights, LossChoice, Offset, Overrides};
 use crate::input::ReadOptions;
 use crate::learn::{Optimizer, Penalty, Schedule};
@@ -55,6 +56,8 @@ pub struct TrainConfig {
     pub optimizer: Optimizer,
     /// The learning rate; `None` lets several race.
     pub learning_rate: Option<f32>,
+    /// Whether the result is what counts even with a learning rate of the user's: see [`TrainConfig::is_textbook`].
+    pub refine: bool,
     /// Rows of a mini-batch.
     pub batch_size: usize,
     /// Epochs, at the most where there is a hold-out to stop early by; `None` for one, or for as many passes
@@ -97,6 +100,53 @@ pub struct CvConfig {
     pub by: DivideBy,
 }
 
+/// What `search` needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchConfig {
+    /// What all configurations have in common. More epochs than one are for refitting alone.
+    pub train: TrainConfig,
+    /// What varies.
+    pub axes: Vec<Axis>,
+    /// How configurations are found.
+    pub method: Method,
+    /// Whether all configurations learn from all rows, instead of half of them being dropped again and again.
+    pub full: bool,
+    /// Configurations side by side, at the most.
+    pub places: usize,
+    /// Folds by which configurations are scored that came to the end, and how rows are divided.
+    pub folds: Option<(u32, DivideBy)>,
+    /// Whether, and of which columns or groups of columns, it is measured what they are worth.
+    pub ablate: Option<Ablation>,
+    /// What configurations are compared by.
+    pub score: Option<Score>,
+    /// Whether the winner is trained anew, with all of `train`'s epochs.
+    pub refit: bool,
+    /// Where a table of all configurations and their losses goes.
+    pub table: Option<PathBuf>,
+}
+
+/// Which columns are left out, one model for each group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ablation {
+    /// Each by itself.
+    Each,
+    /// Groups of columns.
+    Groups(Vec<Vec<String>>),
+}
+
+/// What configurations are compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Score {
+    /// The loss that all of them minimise.
+    Loss,
+    /// The absolute error.
+    Absolute,
+    /// Half of the squared error.
+    Squared,
+    /// The loss, with all classes counting alike.
+    Balanced,
+}
+
 /// What decides to which fold a row belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DivideBy {
@@ -121,7 +171,14 @@ impl TrainConfig {
     /// Whether rows are held out without the user's asking, to choose among rates, iterates and epochs.
     pub fn chooses(&self) -> bool {
         let exact = self.optimizer == Optimizer::Lbfgs;
-        self.epochs() > 1 && self.learning_rate.is_none() && self.holdout.is_none() && !exact
+        self.epochs() > 1 && !self.is_textbook() && self.holdout.is_none() && !exact
+    }
+
+    /// Whether the optimiser is the textbook's: it starts from zero, takes its steps and leaves the last weights, as
+    /// with a learning rate of the user's. Otherwise it is the result that counts: models start from the target's mean,
+    /// take what rare categories say with caution, and leave means of their weights.
+    pub fn is_textbook(&self) -> bool {
+        self.learning_rate.is_some() && !self.refine
     }
 }
 

@@ -16,15 +16,16 @@ use super::pass::Passes;
 use super::plan::{make_plan, spread};
 use super::race::{Entrant, RACE_ROWS, Race};
 use super::run::{Fit, IMPROVEMENT, Lesson, PATIENCE, Task, unchosen};
+use super::scoring::Scoring;
 use super::summary::{CrossValidation, Estimate, FoldScore, Summary, peak_memory};
-use super::team::Team;
+use super::team::{Team, form_teams};
 use super::train::{Notes, make_passes, make_task, open, save, summary};
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::features::no_such_column;
 use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::metrics::Report;
-use crate::learn::{Chunk, Linear, Optimizer, Settings, State, Variant, learner, most_models};
+use crate::learn::{Chunk, Linear, Optimizer, State, Variant};
 use crate::pipeline::{Budget, Flow, Needs, Order, SplitState, Stages, Weigh, stream};
 
 /// Cross-validates a model, and writes one of all rows if that is wanted.
@@ -112,14 +113,10 @@ fn learn(
             left_out: fold.map(|fold| folds.left_out(fold)),
             ..variant.clone()
         };
-        let variants: Vec<Variant> = contenders.iter().map(of).collect();
-        let first = entrants.len();
-        entrants.extend((0..variants.len()).map(|race| (first + race, Entrant::new(race, variant.rate))));
-        for (variants, place) in variants.chunks(most_models(task.settings.form)).zip(0..) {
-            let settings = Settings { variants: variants.to_vec(), ..task.settings.clone() };
-            let first = first + place * most_models(task.settings.form);
-            teams.push(Team::new(learner(&settings), first, scoring));
-        }
+        let models: Vec<_> = (entrants.len()..).zip(contenders.iter().map(of)).collect();
+        let races = models.iter().enumerate();
+        entrants.extend(races.map(|(race, (id, variant))| (*id, Entrant::new(race, variant.rate))));
+        teams.extend(form_teams(&task.settings, models, scoring)?);
     }
     notes.say(format!(
         "{} models learn side by side; their tables start with {} MB",
@@ -213,11 +210,7 @@ fn look(
             continue;
         };
         let rows = held.of(&folds.scored((repeat, fold)));
-        if rows.rows() == 0 {
-            let message = format!("fold {} has no rows to be scored on", fold + 1);
-            return Err(Error::data(message).remedy("give fewer --folds, or divide rows by another column"));
-        }
-        let metrics = score(&linear, &rows, task);
+        let metrics = score(&linear, &rows, task.scoring(), fold)?;
         look.loss += metrics.mean_loss.unwrap_or(f64::NAN);
         let score = FoldScore { repeat: repeat + 1, fold: fold + 1, learning_rate: variant.rate, metrics };
         look.scores.push(score);
@@ -225,15 +218,23 @@ fn look(
     Ok(look)
 }
 
-fn score(linear: &Linear, rows: &Chunk, task: &Task<'_>) -> Report {
-    let (mut metrics, mut margins) = (task.scoring().metrics(), Vec::new());
+/// Scores a model on the rows of fold `fold`, from 0.
+///
+/// # Errors
+/// If there are none.
+pub(super) fn score(linear: &Linear, rows: &Chunk, scoring: Scoring<'_>, fold: u32) -> Result<Report> {
+    if rows.rows() == 0 {
+        let message = format!("fold {} has no rows to be scored on", fold + 1);
+        return Err(Error::data(message).remedy("give fewer --folds, or divide rows by another column"));
+    }
+    let (mut metrics, mut margins) = (scoring.metrics(), Vec::new());
     linear.margins(rows, &mut margins);
     metrics.add(&margins, &rows.labels, &rows.weights);
-    metrics.report()
+    Ok(metrics.report())
 }
 
 /// The mean of each figure over all folds.
-fn estimates(scores: &[FoldScore]) -> BTreeMap<String, Estimate> {
+pub(super) fn estimates(scores: &[FoldScore]) -> BTreeMap<String, Estimate> {
     let mut figures: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for score in scores {
         if let Ok(Value::Object(report)) = serde_json::to_value(&score.metrics) {
@@ -257,7 +258,7 @@ fn estimates(scores: &[FoldScore]) -> BTreeMap<String, Estimate> {
 
 impl Passes<'_> {
     /// Has rows divided into folds, and as many of them kept as there is room for, to score models on.
-    fn divide(&mut self, folds: Folds) {
+    pub(super) fn divide(&mut self, folds: Folds) {
         if let Some(column) = folds.column() {
             self.request.columns.push((column.to_string(), ReadAs::Native));
         }
@@ -267,7 +268,7 @@ impl Passes<'_> {
 }
 
 /// How rows are divided, the user's column known to be there.
-fn divide_by(
+pub(super) fn divide_by(
     by: &DivideBy,
     folds: u32,
     dataset: &Dataset,

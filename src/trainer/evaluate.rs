@@ -56,7 +56,9 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     let request = request(&encoder, &[]);
     let flow = flow_in_order(config, &dataset, &encoder, &request, 0, stop)?;
     let spares = Spares::new(plan.shape(), 64);
-    let mut metrics = Scoring { loss: model.about.loss, target: &plan.target, class_weights: &[] }.metrics();
+    let mut metrics =
+        Scoring { loss: model.about.loss, target: &plan.target, class_weights: &[], losses_alone: false }
+            .metrics();
     let (mut rows, mut skipped) = (0, 0);
     let scoring = Instant::now();
     let stages = stream(

@@ -111,6 +111,9 @@ fn learn(teams: &mut [Team], chunk: &Chunk, rows: Range<usize>, number: u64, bat
         team.learn(chunk, rows, number, batch, crew);
         return;
     }
+    if teams.is_empty() {
+        return;
+    }
     let hands = crew.hands().min(teams.len());
     let (next, teams) = (AtomicUsize::new(0), teams.iter_mut().map(Mutex::new).collect::<Vec<_>>());
     let job = || -> Job<'_> {

@@ -36,7 +36,7 @@ pub(crate) enum FoldBy {
 }
 
 /// A purpose of the seed.
-const PURPOSE: u64 = 0x666f_6c64_73;
+const PURPOSE: u64 = 0x0066_6f6c_6473;
 
 impl Folds {
     pub(crate) fn new(by: FoldBy, folds: u32, repeats: u32, seed: u64) -> Self {

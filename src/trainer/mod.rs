@@ -20,20 +20,25 @@ mod reading;
 mod recent;
 mod run;
 mod scoring;
+mod search;
 mod summary;
 mod team;
 mod train;
 mod trend;
 mod watch;
 
-pub use config::{ApplyConfig, CvConfig, DivideBy, PlanConfig, PredictConfig, ShuffleMode, TrainConfig};
+pub use config::{
+    Ablation, ApplyConfig, CvConfig, DivideBy, PlanConfig, PredictConfig, Score, SearchConfig, ShuffleMode,
+    TrainConfig,
+};
 pub use cv::cross_validate;
 pub use evaluate::evaluate;
 pub use plan::plan;
 pub(crate) use plan::{Look, survey};
 pub use predict::predict;
 pub use reading::request;
+pub use search::{Axis, Importance, Meaning, Method, Parameter, SearchOutcome, Trial, Value, Values, search};
 pub(crate) use summary::peak_memory;
 pub use summary::{ModelSummary, RaceEntry, Skipped, Summary};
 pub use train::train;
-pub use watch::{Progress, Silent, Watch};
+pub use watch::{Leader, Progress, Silent, Watch};

@@ -9,7 +9,7 @@ use super::account::Account;
 use super::folds::Folds;
 use super::holdout::{Division, HOLDOUT_BYTES, Held, Holdout};
 use super::reading::{LIST_LENGTH, Spares, item_bytes};
-use super::watch::Watch;
+use super::watch::{Leader, Watch};
 use crate::error::Result;
 use crate::features::{Encoder, SplitCache};
 use crate::input::{Dataset, Request};
@@ -39,6 +39,11 @@ pub(crate) trait Sink {
     /// Which of several models these sums are of.
     fn model(&self) -> usize {
         0
+    }
+
+    /// The best configurations of a search, if that has changed.
+    fn leaders(&mut self) -> Option<Vec<Leader>> {
+        None
     }
 
     /// Bytes of rows that it keeps, at the most.
@@ -161,6 +166,9 @@ impl Passes<'_> {
                     }
                 }
                 watch.progress(account.progress(sink.model(), sink.sums()));
+                if let Some(leaders) = sink.leaders() {
+                    watch.leaders(&leaders);
+                }
                 Ok(())
             },
         )?;

@@ -10,10 +10,10 @@ use super::pass::{Passes, Sink};
 use super::race::{Entrant, Race};
 use super::scoring::Scoring;
 use super::summary::RaceEntry;
-use super::team::{Runner, Team};
+use super::team::{Runner, Team, check_size};
 use super::train::Notes;
 use super::trend::Trend;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::features::Plan;
 use crate::learn::metrics::Report;
 use crate::learn::{
@@ -52,7 +52,12 @@ pub(crate) struct Task<'a> {
 
 impl Task<'_> {
     pub(crate) fn scoring(&self) -> Scoring<'_> {
-        Scoring { loss: self.loss, target: &self.plan.target, class_weights: &self.settings.class_weights }
+        Scoring {
+            loss: self.loss,
+            target: &self.plan.target,
+            class_weights: &self.settings.class_weights,
+            losses_alone: false,
+        }
     }
 }
 
@@ -154,13 +159,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self> {
         let Task { config, settings, .. } = task;
         let learner = make_learner(settings, init);
-        if learner.bytes_each() > config.max_model {
-            return Err(Error::usage(format!(
-                "the categories need at least {} MB of tables, more than --max-model allows",
-                learner.bytes_each().div_ceil(1 << 20)
-            ))
-            .remedy("raise --max-model, or --ignore columns with many values"));
-        }
+        check_size(learner.as_ref(), config.max_model)?;
         if init.is_some_and(|model| !goes_on(settings, model)) {
             let note = "the model to start from comes from another optimiser: its steps are not known";
             notes.say(note.to_string());
@@ -412,7 +411,8 @@ fn make_learner(settings: &Settings, init: Option<&Model>) -> Box<dyn Learn> {
 }
 
 fn new_feed(task: &Task<'_>, learner: Box<dyn Learn>) -> Feed {
-    let teams = vec![Team::new(learner, 0, task.scoring())];
+    let models = 0..learner.variants().len();
+    let teams = vec![Team::new(learner, models, task.scoring())];
     Feed::new(teams, task.plan.shape(), task.config.batch_size, task.crew)
 }
 
@@ -425,13 +425,10 @@ fn new_race(task: &Task<'_>, feed: &Feed, end: u64) -> Race {
 
 /// The iterate that becomes the model where no hold-out chooses.
 pub(super) fn unchosen(config: &TrainConfig) -> Iterate {
-    if config.learning_rate.is_some() { Iterate::Last } else { Iterate::Mixed }
+    if config.is_textbook() { Iterate::Last } else { Iterate::Mixed }
 }
 
-/// Which iterates may become the model: with a rate of the user's choice the textbook's last one.
+/// Which iterates may become the model.
 fn iterates(config: &TrainConfig) -> &'static [Iterate] {
-    match config.learning_rate {
-        Some(_) => &[Iterate::Last],
-        None => &[Iterate::Mixed, Iterate::Mean, Iterate::Last],
-    }
+    if config.is_textbook() { &[Iterate::Last] } else { &[Iterate::Mixed, Iterate::Mean, Iterate::Last] }
 }

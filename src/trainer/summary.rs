@@ -5,6 +5,7 @@ use std::fs;
 
 use serde::Serialize;
 
+use super::search::SearchOutcome;
 use crate::features::{Plan, Use};
 use crate::learn::metrics::Report;
 use crate::pipeline::Stages;
@@ -12,7 +13,7 @@ use crate::pipeline::Stages;
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// `train`, `cv`, `evaluate` or `predict`.
+    /// `train`, `cv`, `search`, `evaluate` or `predict`.
     pub command: &'static str,
     /// Rows of the data: learned from, held out and skipped (an epoch's, not the sum over epochs).
     pub rows: u64,
@@ -48,6 +49,9 @@ pub struct Summary {
     /// What cross-validation found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cv: Option<CrossValidation>,
+    /// What a search found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchOutcome>,
     /// The learning rates that raced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub race: Option<Vec<RaceEntry>>,

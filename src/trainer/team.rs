@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::scoring::Scoring;
+use crate::error::{Error, Result};
 use crate::learn::metrics::Metrics;
-use crate::learn::{Chunk, Crew, Learn, Variant};
+use crate::learn::{Chunk, Crew, Learn, Settings, Variant, learner, most_models};
 
 /// A learner, and an account of each of its models.
 pub(crate) struct Team {
@@ -35,17 +36,51 @@ struct Own {
     weights: Vec<f32>,
 }
 
+/// Forms teams of any number of models, each with its number in the run: as few as learners allow, of about the same
+/// size. (More and smaller ones, to have one for each thread, gained nothing.)
+pub(crate) fn form_teams(
+    settings: &Settings,
+    models: Vec<(usize, Variant)>,
+    scoring: Scoring<'_>,
+) -> Result<Vec<Team>> {
+    let count = models.len();
+    let size = count.div_ceil(count.div_ceil(most_models(settings.form)).max(1)).max(1);
+    let team = |models: &[(usize, Variant)]| {
+        let variants = models.iter().map(|(_, variant)| variant.clone()).collect();
+        let settings = Settings { variants, ..settings.clone() };
+        let learner = learner(&settings);
+        check_size(learner.as_ref(), settings.max_bytes)?;
+        Ok(Team::new(learner, models.iter().map(|(id, _)| *id), scoring))
+    };
+    models.chunks(size).map(team).collect()
+}
+
+/// Refuses a learner whose models are larger from the start than the user allows.
+pub(crate) fn check_size(learner: &dyn Learn, most: usize) -> Result<()> {
+    if learner.bytes_each() <= most {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "the categories need at least {} MB of tables, more than --max-model allows",
+        learner.bytes_each().div_ceil(1 << 20)
+    ))
+    .remedy("raise --max-model, or --ignore columns with many values"))
+}
+
 impl Team {
-    /// A team of models of which the first is number `first` of the run.
-    pub(crate) fn new(learner: Box<dyn Learn>, first: usize, scoring: Scoring<'_>) -> Self {
+    /// A team of a learner's models, given the numbers that they have in the run.
+    ///
+    /// # Panics
+    /// If there are not as many numbers as models.
+    pub(crate) fn new(
+        learner: Box<dyn Learn>,
+        ids: impl IntoIterator<Item = usize>,
+        scoring: Scoring<'_>,
+    ) -> Self {
         let runner = |id| Runner { id, metrics: scoring.metrics(), diverged: None };
-        Team {
-            runners: (first..).take(learner.variants().len()).map(runner).collect(),
-            learner,
-            outputs: scoring.target.outputs(),
-            margins: Vec::new(),
-            own: Own::default(),
-        }
+        let runners: Vec<_> = ids.into_iter().map(runner).collect();
+        assert_eq!(runners.len(), learner.variants().len());
+        Team { runners, learner, outputs: scoring.target.outputs(), margins: Vec::new(), own: Own::default() }
     }
 
     /// Lets all models learn from `rows` of `chunk`, the first of which is row `number` of the run, in mini-batches

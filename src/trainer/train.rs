@@ -199,6 +199,28 @@ pub(super) fn make_task<'a>(
 ) -> Result<Task<'a>> {
     let plan = planned.plan.clone();
     let loss = planned.loss;
+    let settings = make_settings(config, &plan, loss)?;
+    if let Some(Model { about, .. }) = init
+        && about.form != settings.form
+    {
+        let [before, now] = [about.form, settings.form].map(told);
+        return Err(Error::usage(format!("the model to start from is {before}, not {now}"))
+            .remedy("give the same --factors as before, or train anew without --init"));
+    }
+    let (weighted, offset) = (plan.weight.is_some(), plan.offset.is_some());
+    if plan.shape() == (Shape { weighted, offset, ..Shape::default() }) {
+        notes.say("no column is used: the model will know only the target's mean".to_string());
+    }
+    let settings = match init {
+        Some(model) => settings.sized_for(&model.linear),
+        None => settings,
+    };
+    let crew = GradientWorkers::of(config.plan.threads);
+    Ok(Task { config, loss, settings, plan, race_rows: RACE_ROWS, crew })
+}
+
+/// What learners of a configuration are made from.
+pub(super) fn make_settings(config: &TrainConfig, plan: &Plan, loss: Loss) -> Result<Settings> {
     let form = match (config.factors, plan.target.outputs()) {
         (None, 1) => ModelForm::Linear,
         (None, classes) => ModelForm::Classes { classes },
@@ -208,25 +230,14 @@ pub(super) fn make_task<'a>(
                 .remedy("leave out --factors, or learn one class against the others: --positive CLASS"));
         }
     };
-    if let Some(Model { about, .. }) = init
-        && about.form != form
-    {
-        let [before, now] = [about.form, form].map(told);
-        return Err(Error::usage(format!("the model to start from is {before}, not {now}"))
-            .remedy("give the same --factors as before, or train anew without --init"));
-    }
-    let (weighted, offset) = (plan.weight.is_some(), plan.offset.is_some());
-    if plan.shape() == (Shape { weighted, offset, ..Shape::default() }) {
-        notes.say("no column is used: the model will know only the target's mean".to_string());
-    }
     let curvature = curvature(loss, &plan.target);
     let rates = match config.learning_rate {
         Some(rate) => vec![rate],
         None => config.optimizer.default_rates(curvature).to_vec(),
     };
-    let textbook = config.learning_rate.is_some();
     let penalty = config.penalty.unwrap_or(Penalty::NONE);
-    let settings = Settings {
+    let textbook = config.is_textbook();
+    Ok(Settings {
         loss: loss.in_units_of(plan.target.scale()),
         class_weights: plan.target.class_weights(&config.class_weights)?,
         form,
@@ -240,13 +251,7 @@ pub(super) fn make_task<'a>(
         shape: plan.shape(),
         tables: plan.tables(),
         max_bytes: config.max_model,
-    };
-    let settings = match init {
-        Some(model) => settings.sized_for(&model.linear),
-        None => settings,
-    };
-    let crew = GradientWorkers::of(config.plan.threads);
-    Ok(Task { config, loss, settings, plan, race_rows: RACE_ROWS, crew })
+    })
 }
 
 /// The mean curvature of the loss near a good fit, which is the mean square of its derivative, too: about one in the

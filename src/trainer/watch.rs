@@ -21,6 +21,19 @@ pub struct Progress {
     pub loss: Option<(f64, f64)>,
 }
 
+/// One of the best configurations of a search so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Leader {
+    /// The configuration, as options.
+    pub configuration: String,
+    /// Rows that it learned from.
+    pub rows: u64,
+    /// Its loss over the later half of them.
+    pub loss: f64,
+    /// Whether it goes on.
+    pub learns: bool,
+}
+
 /// Someone who watches a run. Every method may do nothing.
 pub trait Watch {
     /// The plan, with the number of rows in the sample.
@@ -31,6 +44,9 @@ pub trait Watch {
 
     /// Progress, reported for every chunk.
     fn progress(&mut self, _progress: Progress) {}
+
+    /// The best configurations of a search, the best first, whenever that has changed.
+    fn leaders(&mut self, _leaders: &[Leader]) {}
 }
 
 /// Someone who does not care.

@@ -3,6 +3,7 @@
 mod folds;
 mod learned;
 mod metrics;
+mod search;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -13,6 +14,7 @@ pub(super) use folds::folds;
 use indicatif::{BinaryBytes, HumanCount};
 pub(super) use learned::{learned, learned_json};
 pub(super) use metrics::metrics;
+pub(super) use search::{leaders, search};
 
 use crate::features::{Plan, Target};
 use crate::trainer::Summary;
@@ -87,7 +89,7 @@ pub(super) fn outcome(summary: &Summary, output: Option<&Path>) -> String {
         BinaryBytes(summary.peak_memory_bytes)
     );
     let bound = summary.stages.bound(summary.threads);
-    let learns = matches!(summary.command, "train" | "cv");
+    let learns = matches!(summary.command, "train" | "cv" | "search");
     let last = if learns { "learning" } else { "scoring and writing" };
     let _ = writeln!(
         text,

@@ -45,6 +45,8 @@ enum Figures {
     Binary(Binary),
     Classes(Classes),
     Numbers(Numbers),
+    /// The loss is all that is wanted.
+    Losses,
 }
 
 impl Metrics {
@@ -58,6 +60,11 @@ impl Metrics {
             Task::Classes => Figures::Classes(Classes::new(outputs)),
             Task::Number | Task::Count => Figures::Numbers(Numbers::new(loss, scale)),
         };
+        Metrics { figures, ..Metrics::losses(loss, scale, outputs) }
+    }
+
+    /// Metrics that hold nothing but the loss: they are small, and cheap for many models.
+    pub fn losses(loss: Loss, scale: f64, outputs: usize) -> Self {
         Metrics {
             loss: loss.in_units_of(scale),
             unit: loss.unit(scale),
@@ -67,7 +74,7 @@ impl Metrics {
             loss_sum: 0.0,
             class_weights: Vec::new(),
             minimised: (0.0, 0.0),
-            figures,
+            figures: Figures::Losses,
             losses: Vec::new(),
             predictions: Vec::new(),
         }
@@ -105,7 +112,9 @@ impl Metrics {
         let (losses, predictions) = (&mut self.losses, &mut self.predictions);
         losses.resize(labels.len(), 0.0);
         predictions.clear();
-        predictions.extend_from_slice(margins);
+        if self.loss == Loss::Softmax || !matches!(self.figures, Figures::Losses) {
+            predictions.extend_from_slice(margins);
+        }
         match &mut self.figures {
             Figures::Binary(binary) => {
                 self.loss.losses(margins, labels, losses);
@@ -122,6 +131,10 @@ impl Metrics {
                 self.loss.losses(margins, labels, losses);
                 numbers.add(margins, predictions, labels, weights.clone());
             }
+            Figures::Losses if self.loss == Loss::Softmax => {
+                kernels::softmax_loss(predictions, labels, losses);
+            }
+            Figures::Losses => self.loss.losses(margins, labels, losses),
         }
         self.rows += labels.len() as u64;
         for (&loss, w) in losses.iter().zip(weights.clone()) {
@@ -166,6 +179,7 @@ impl Metrics {
             Figures::Binary(binary) => binary.report(&mut report),
             Figures::Classes(classes) => classes.report(&mut report),
             Figures::Numbers(numbers) => numbers.report(&mut report),
+            Figures::Losses => {}
         }
         report
     }

@@ -1,0 +1,82 @@
+//! A candidate: a configuration under trial, and what a search makes of it.
+
+use std::collections::BTreeMap;
+
+use super::super::config::TrainConfig;
+use super::super::train::make_settings;
+use super::parameter::{Parameter, Value};
+use super::space::Point;
+use crate::error::Result;
+use crate::features::Plan;
+use crate::learn::{Column, Loss, Settings, Variant};
+
+/// A configuration under trial.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    /// What it has of the space.
+    pub(super) point: Point,
+    /// The columns that it does without, as the user calls them; empty if it has all.
+    pub(super) without: Vec<String>,
+    pub(super) config: TrainConfig,
+    pub(super) loss: Loss,
+    /// What its learner is made from, with itself as the only model.
+    pub(super) settings: Settings,
+}
+
+impl Candidate {
+    /// The candidate of a point, given what all have in common.
+    ///
+    /// # Errors
+    /// If a value does not go with the rest.
+    pub(super) fn new(point: Point, base: &TrainConfig, plan: &Plan, mut loss: Loss) -> Result<Self> {
+        let mut config = TrainConfig { refine: true, ..base.clone() };
+        let mut ordered: Vec<_> = point.iter().collect();
+        ordered.sort_by_key(|(parameter, _)| *parameter);
+        for (parameter, value) in ordered {
+            parameter.apply(value, &mut config, &mut loss)?;
+        }
+        let settings = make_settings(&config, plan, loss)?;
+        Ok(Candidate { point, without: Vec::new(), config, loss, settings })
+    }
+
+    /// The same without some columns.
+    pub(super) fn without(&self, names: &[String], columns: &[Column]) -> Self {
+        let mut settings = self.settings.clone();
+        settings.variants[0].without = columns.to_vec();
+        Candidate { without: names.to_vec(), settings, ..self.clone() }
+    }
+
+    pub(super) fn variant(&self) -> &Variant {
+        &self.settings.variants[0]
+    }
+
+    /// Whether it learns just what another one does.
+    pub(super) fn equals(&self, other: &Candidate) -> bool {
+        self.settings == other.settings
+    }
+
+    /// Whether its models can be in one learner with another's. Penalties make all of a learner's steps dearer, so
+    /// those with and those without keep apart.
+    pub(super) fn goes_with(&self, other: &Candidate) -> bool {
+        let shared = |of: &Candidate| Settings { variants: Vec::new(), ..of.settings.clone() };
+        self.variant().penalty.is_none() == other.variant().penalty.is_none() && shared(self) == shared(other)
+    }
+
+    /// Its values by the parameters' names.
+    pub(super) fn options(&self) -> BTreeMap<Parameter, Value> {
+        self.point.iter().cloned().collect()
+    }
+}
+
+impl std::fmt::Display for Candidate {
+    /// As options of `train`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, (parameter, value)) in self.point.iter().enumerate() {
+            write!(f, "{}--{} {value}", if i > 0 { " " } else { "" }, parameter.name())?;
+        }
+        if !self.without.is_empty() {
+            write!(f, " without {}", self.without.join("+"))?;
+        }
+        Ok(())
+    }
+}

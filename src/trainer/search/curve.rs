@@ -1,0 +1,79 @@
+//! A learning curve: how a model's progressive loss goes over the rows.
+
+/// Marks that a curve has at the most; when there are more, every second one goes.
+const MOST_MARKS: usize = 512;
+
+/// Sums of loss and weight so far, at marks along the rows.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Curve {
+    /// Only rows that this divides have marks.
+    step: u64,
+    marks: Vec<Mark>,
+}
+
+/// Sums of loss and weight up to a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Mark {
+    pub(super) rows: u64,
+    pub(super) sums: (f64, f64),
+}
+
+impl Curve {
+    /// A curve of marks at multiples of `step` rows, at first.
+    pub(super) fn new(step: u64) -> Self {
+        Curve { step, marks: Vec::new() }
+    }
+
+    /// Adds a mark, with the sums of loss and weight after so many rows.
+    pub(super) fn mark(&mut self, rows: u64, sums: (f64, f64)) {
+        if !rows.is_multiple_of(self.step) {
+            return;
+        }
+        self.marks.push(Mark { rows, sums });
+        if self.marks.len() >= MOST_MARKS {
+            self.step *= 2;
+            self.marks.retain(|mark| mark.rows.is_multiple_of(self.step));
+        }
+    }
+
+    /// The rows of the last mark.
+    pub(super) fn rows(&self) -> u64 {
+        self.marks.last().map_or(0, |mark| mark.rows)
+    }
+
+    /// Sums of loss and weight up to the last mark within `rows` rows.
+    pub(super) fn at(&self, rows: u64) -> (f64, f64) {
+        match self.marks.partition_point(|mark| mark.rows <= rows) {
+            0 => (0.0, 0.0),
+            after => self.marks[after - 1].sums,
+        }
+    }
+
+    /// All marks, each with the sums since the one before.
+    pub(super) fn marks(&self) -> impl Iterator<Item = (Mark, (f64, f64))> {
+        let before = std::iter::once((0.0, 0.0)).chain(self.marks.iter().map(|mark| mark.sums));
+        self.marks.iter().zip(before).map(|(mark, before)| {
+            let (loss, weight) = mark.sums;
+            (*mark, (loss - before.0, weight - before.1))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_grow_rarer_and_sums_stay() {
+        let mut curve = Curve::new(10);
+        let rows = (1..=16).chain((20..1300).step_by(4)).chain(1300..=2000).map(|mark: u64| 10 * mark);
+        for rows in rows.clone() {
+            curve.mark(rows, (rows as f64 / 10.0, rows as f64));
+        }
+        assert!(curve.marks.len() < MOST_MARKS && curve.step > 10);
+        assert_eq!(curve.at(12_800), (1280.0, 12_800.0));
+        assert_eq!((curve.at(9), curve.at(99_999)), ((0.0, 0.0), (2000.0, 20_000.0)));
+        let sum = curve.marks().fold(0.0, |sum, (_, (loss, _))| sum + loss);
+        assert_eq!((sum, curve.rows()), (2000.0, 20_000));
+    }
+}

@@ -1,0 +1,319 @@
+//! The run of a search: its passes, and what they find.
+
+use std::collections::BTreeMap;
+
+use super::super::config::Ablation;
+use super::super::cv::{estimates, score};
+use super::super::holdout::{Division, Holdout};
+use super::super::pass::Passes;
+use super::super::run::Fit;
+use super::super::summary::{Estimate, FoldScore};
+use super::super::train::Notes;
+use super::candidate::Candidate;
+use super::halving::Standing;
+use super::importance::{ablated, importance};
+use super::outcome::{Importance, SearchOutcome, Trial};
+use super::propose::Proposer;
+use super::setup::Setup;
+use super::tournament::{Tournament, Trained};
+use crate::error::{Error, Result};
+use crate::learn::learner;
+use crate::pipeline::Stages;
+
+/// Most rows that are kept for configurations that don't find a place at once, and most bytes. What determines the
+/// winner does not depend on the memory that there is.
+const WINDOW_ROWS: u64 = 1 << 18;
+const WINDOW_BYTES: usize = 64 << 20;
+const FEWEST_ROWS: u64 = 1 << 10;
+/// Rows before the first halving, at the least, where there are eight times as many.
+const FEW_ROWS: u64 = 1 << 12;
+/// The rows of data that does not tell them, for want of something better.
+const SOME_ROWS: u64 = 1 << 22;
+
+/// What a search found.
+pub(super) struct Found {
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) standings: Vec<Standing>,
+    /// The numbers of all candidates, the best first.
+    pub(super) order: Vec<usize>,
+    pub(super) best: usize,
+    /// The best one's model.
+    pub(super) fit: Fit,
+    pub(super) outcome: SearchOutcome,
+}
+
+/// The best model so far.
+struct Best {
+    number: usize,
+    loss: f64,
+    model: Trained,
+}
+
+/// Runs a search.
+///
+/// # Errors
+/// Those of the data and of the configuration; and if all configurations diverge.
+pub(super) fn run(setup: &Setup<'_>, passes: &Passes<'_>, notes: &mut Notes<'_>) -> Result<Found> {
+    let config = setup.config;
+    let mut proposer = Proposer::new(config.axes.clone(), config.method, config.train.plan.seed)?;
+    let count = proposer.left();
+    let halves = !config.full && count > 1;
+    let window = if halves { window_rows(setup) } else { 0 };
+    let first = halves.then(|| first_halving(count, passes.rows, window, config.train.batch_size));
+    // A configuration by itself learns in the same pass as those that do without columns of it.
+    let alone = match &config.ablate {
+        Some(ablation) if count == 1 => {
+            let base = setup.candidate(proposer.next(1, &[]).swap_remove(0))?;
+            let others = ablated(&base, ablation, &setup.plan)?;
+            Some([vec![base], others].concat())
+        }
+        _ => None,
+    };
+    let is_alone = alone.is_some();
+    let mut tournament = Tournament::new(setup, proposer, first, window);
+    tournament.add(alone.into_iter().flatten());
+    tell(setup, count.max(tournament.waiting()), first, notes)?;
+    let mut search = Search::new(setup, passes);
+    search.run(&mut tournament, |number| !is_alone || number == 0, notes)?;
+    let best = search.best.take().ok_or_else(|| {
+        Error::data("all configurations have diverged: their losses are no longer finite")
+            .remedy("search smaller learning rates, let numbers be scaled, or ignore columns")
+    })?;
+    let Tournament { candidates, halving, .. } = tournament;
+    let importance = match &config.ablate {
+        None => Vec::new(),
+        Some(_) if is_alone => {
+            importances(&halving.standings[0], &candidates[1..], &halving.standings[1..], setup)
+        }
+        Some(ablation) => {
+            search.ablate(&candidates[best.number], &halving.standings[best.number], ablation, notes)?
+        }
+    };
+    let order = halving.order();
+    let trials = order.iter().filter(|&&number| candidates[number].without.is_empty());
+    let trials = trials.map(|&number| {
+        trial(number, &candidates[number], &halving.standings[number], setup, search.scores.remove(&number))
+    });
+    let trials: Vec<Trial> = trials.collect();
+    let outcome = SearchOutcome {
+        compared_by: setup.compared_by(),
+        first_halving: first,
+        row_visits: halving.visits(|_| true),
+        row_visits_of_dropped: halving.visits(|standing| standing.dropped),
+        row_visits_without_halving: search.rows * (candidates.len() * setup.contenders.len()) as u64,
+        trials,
+        importance,
+    };
+    let winner = &candidates[best.number];
+    let fit = Fit {
+        linear: best.model.linear,
+        state: best.model.state,
+        rate: winner.variant().rate,
+        l2: winner.variant().penalty.l2,
+        progressive: Some(best.model.report),
+        holdout: None,
+        race: None,
+        rows_learned: search.rows,
+        rows_held: 0,
+        skipped: search.skipped,
+        epochs: 1,
+        stages: search.stages,
+        capped: best.model.capped,
+    };
+    Ok(Found { best: best.number, fit, outcome, order, candidates, standings: halving.standings })
+}
+
+/// The passes of a search, and what they leave.
+struct Search<'a> {
+    setup: &'a Setup<'a>,
+    passes: &'a Passes<'a>,
+    best: Option<Best>,
+    /// How finalists did on the folds.
+    scores: BTreeMap<usize, BTreeMap<String, Estimate>>,
+    rows: u64,
+    skipped: u64,
+    stages: Stages,
+}
+
+impl<'a> Search<'a> {
+    fn new(setup: &'a Setup<'a>, passes: &'a Passes<'a>) -> Self {
+        let (best, scores, stages) = (None, BTreeMap::new(), Stages::default());
+        Search { setup, passes, best, scores, rows: 0, skipped: 0, stages }
+    }
+
+    /// Runs passes until all candidates have been tried, and keeps the best model of those that `may_win`.
+    fn run(
+        &mut self,
+        tournament: &mut Tournament<'_>,
+        may_win: impl Fn(usize) -> bool,
+        notes: &mut Notes<'_>,
+    ) -> Result<()> {
+        let mut held = Holdout::new(&self.passes.division);
+        let mut pass = 0;
+        while pass == 0 || !tournament.is_over() {
+            pass += 1;
+            let (division, holdout) =
+                if pass == 1 { (self.passes.division, Some(&mut held)) } else { (Division::NONE, None) };
+            let (stages, skipped) = self.passes.run((1, 1), division, holdout, tournament, notes.watch)?;
+            tournament.end_pass()?;
+            notes.watch.leaders(&tournament.leaders());
+            self.stages.add(&stages);
+            (self.rows, self.skipped) = (tournament.halving.rows(), skipped);
+            if self.rows == 0 {
+                return Err(
+                    Error::data("no row was left to learn from").remedy("hold out or skip fewer rows")
+                );
+            }
+            for number in tournament.finalists().into_iter().filter(|number| may_win(*number)) {
+                let recent = tournament.halving.standings[number].recent_loss();
+                let loss = self.score(number, tournament, &held)?.unwrap_or(recent);
+                let is_better = self.best.as_ref().is_none_or(|best| loss < best.loss);
+                let last = self.setup.contenders.len() - 1;
+                if let Some(model) = tournament
+                    .model(number, last)
+                    .filter(|model| is_better && loss.is_finite() && model.linear.is_finite())
+                {
+                    self.best = Some(Best { number, loss, model });
+                }
+            }
+            tournament.clear();
+        }
+        Ok(())
+    }
+
+    /// The mean loss of a configuration on the rows that its models left out; `None` if there are no folds.
+    fn score(
+        &mut self,
+        number: usize,
+        tournament: &mut Tournament<'_>,
+        held: &Holdout,
+    ) -> Result<Option<f64>> {
+        let Some(folds) = &self.setup.folds else { return Ok(None) };
+        let mut scores = Vec::new();
+        for (contender, fold) in self.setup.contenders.iter().enumerate() {
+            let Some((repeat, fold)) = *fold else { continue };
+            let Some(model) = tournament.model(number, contender) else { continue };
+            let rows = held.of(&folds.scored((repeat, fold)));
+            let metrics = score(&model.linear, &rows, self.setup.full_scoring(), fold)?;
+            let learning_rate = tournament.candidates[number].variant().rate;
+            scores.push(FoldScore { repeat: repeat + 1, fold: fold + 1, learning_rate, metrics });
+        }
+        let figures = estimates(&scores);
+        let loss = figures.get("mean_loss").map(|estimate| estimate.mean);
+        self.scores.insert(number, figures);
+        Ok(loss)
+    }
+
+    /// Measures what columns are worth to a configuration.
+    fn ablate(
+        &mut self,
+        base: &Candidate,
+        standing: &Standing,
+        ablation: &Ablation,
+        notes: &mut Notes<'_>,
+    ) -> Result<Vec<Importance>> {
+        let candidates = ablated(base, ablation, &self.setup.plan)?;
+        notes.say(format!("another pass: {} models, each without some of the columns", candidates.len()));
+        let none = Proposer::Listed(Vec::new());
+        let mut tournament = Tournament::new(self.setup, none, None, 0);
+        tournament.add(candidates);
+        self.run(&mut tournament, |_| false, notes)?;
+        Ok(importances(standing, &tournament.candidates, &tournament.halving.standings, self.setup))
+    }
+}
+
+/// What the columns are worth that candidates did without, the most first.
+fn importances(
+    all: &Standing,
+    candidates: &[Candidate],
+    standings: &[Standing],
+    setup: &Setup<'_>,
+) -> Vec<Importance> {
+    let each = candidates.iter().zip(standings);
+    let mut importances: Vec<_> =
+        each.map(|(candidate, without)| importance(&candidate.without, all, without, setup.unit())).collect();
+    importances.sort_by(|a, b| b.loss_increase.total_cmp(&a.loss_increase));
+    importances
+}
+
+fn trial(
+    number: usize,
+    candidate: &Candidate,
+    standing: &Standing,
+    setup: &Setup<'_>,
+    folds: Option<BTreeMap<String, Estimate>>,
+) -> Trial {
+    let finite = |loss: f64| loss.is_finite().then(|| loss * setup.unit());
+    Trial {
+        number,
+        options: candidate.options(),
+        rows: standing.rows,
+        loss: finite(standing.recent_loss()),
+        progressive_loss: finite(standing.progressive_loss()),
+        dropped: standing.dropped,
+        folds,
+    }
+}
+
+/// Says what is tried, and what it takes.
+fn tell(setup: &Setup<'_>, count: usize, first: Option<u64>, notes: &mut Notes<'_>) -> Result<()> {
+    let config = setup.config;
+    let places = count.min(config.places);
+    let models = places * setup.contenders.len();
+    let point = config.axes.iter().map(|axis| (axis.parameter, axis.values.at(0.0))).collect();
+    let each = learner(&setup.candidate(point)?.settings).bytes_each();
+    let mut text = format!("{count} configurations, {places} of them side by side");
+    if setup.contenders.len() > 1 {
+        text.push_str(&format!(" with {} models each", setup.contenders.len()));
+    }
+    if let Some(first) = first {
+        text.push_str(&format!(
+            "; the worse half is dropped after {first} rows, and after twice as many each"
+        ));
+    }
+    let start = (each * models).div_ceil(1 << 20);
+    text.push_str(&format!(
+        "; their tables start with {start} MB (at most {} MB",
+        config.train.max_model >> 20
+    ));
+    text.push_str(" for each model)");
+    notes.say(text);
+    Ok(())
+}
+
+/// Rows that are kept for late configurations.
+fn window_rows(setup: &Setup<'_>) -> u64 {
+    let rows = (WINDOW_BYTES / setup.row_bytes().max(1)) as u64;
+    1 << rows.clamp(FEWEST_ROWS, WINDOW_ROWS).ilog2()
+}
+
+/// Rows before the first halving: such that the configurations that are dropped, if half of them are each time, make up
+/// a quarter of all rows that are learned from, but not so few that chance decides.
+fn first_halving(count: usize, rows: Option<u64>, window: u64, batch: usize) -> u64 {
+    let (count, rows) = (count as f64, rows.unwrap_or(SOME_ROWS));
+    let quarter = rows as f64 / (3.0 * count * (1.0 + count.log2() / 2.0));
+    let first = (quarter as u64).max(FEW_ROWS.min(rows / 8)).max(4 * batch as u64);
+    1 << first.clamp(FEWEST_ROWS, window).ilog2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losers_take_a_quarter_of_the_rows_where_there_are_many() {
+        let window = WINDOW_ROWS;
+        for (count, rows) in [(64, 1 << 24), (16, 1 << 23), (256, 1 << 27)] {
+            let first = first_halving(count, Some(rows), window, 32);
+            let halvings = count.ilog2();
+            // Each configuration but the last learns until the halving that it does not survive.
+            let losers: u64 =
+                (0..halvings).map(|halving| (count as u64 >> (halving + 1)) * (first << halving)).sum();
+            assert!(losers * 3 <= rows && losers * 8 >= rows, "{count} of {rows}: {first}, {losers}");
+        }
+        assert_eq!(first_halving(64, Some(45_312), window, 32), 4096);
+        assert_eq!(first_halving(64, Some(3000), window, 32), 1024);
+        assert_eq!(first_halving(64, None, window, 32), 4096);
+        assert_eq!(first_halving(4, Some(1 << 40), window, 32), window);
+    }
+}

@@ -1,0 +1,237 @@
+//! Successive halving inside the pass (Jamieson and Talwalkar, AISTATS 2016): after twice as many rows each, the worse
+//! half of the configurations is dropped. All are compared over the same rows, each having learned from the same rows
+//! before, whenever they are tried: the first rows of a pass are kept for those that come late.
+
+use super::super::feed::Referee;
+use super::super::team::{Runner, Team};
+use super::curve::Curve;
+use crate::error::Result;
+
+/// Rows between two marks of a curve, at first, and after so many rows.
+const FINE: u64 = 1 << 10;
+const COARSE: u64 = 1 << 12;
+const MANY: u64 = 1 << 14;
+
+/// How the configurations of a search do.
+pub(super) struct Halving {
+    /// Models of each configuration, which have consecutive numbers in the run.
+    models: usize,
+    /// Rows before the first halving; the others follow at twice the rows each. `None` for none at all.
+    first: Option<u64>,
+    /// Rows of this heat so far.
+    rows: u64,
+    next: u64,
+    pub(super) standings: Vec<Standing>,
+    /// For each halving the losses of the configurations that came so far.
+    rungs: Vec<Vec<(f64, usize)>>,
+    /// Whether there was a halving since somebody asked.
+    news: bool,
+}
+
+/// How a configuration does.
+#[derive(Debug, Clone)]
+pub(super) struct Standing {
+    /// Its models' progressive losses, all together.
+    pub(super) curve: Curve,
+    /// Its loss between halvings, for each that it came to.
+    rungs: Vec<f64>,
+    /// Rows that it learned from.
+    pub(super) rows: u64,
+    /// Sums of loss and weight of all these.
+    pub(super) sums: (f64, f64),
+    /// The first row of the run whose loss was not finite.
+    pub(super) diverged: Option<u64>,
+    /// Whether it was dropped.
+    pub(super) dropped: bool,
+}
+
+impl Standing {
+    /// Its mean loss over the later half of its rows: by then it has mostly learned what it can.
+    pub(super) fn recent_loss(&self) -> f64 {
+        if self.diverged.is_some() {
+            return f64::INFINITY;
+        }
+        let (loss, weight) = self.curve.at(self.rows / 2);
+        mean((self.sums.0 - loss, self.sums.1 - weight))
+    }
+
+    /// Its mean loss over all its rows.
+    pub(super) fn progressive_loss(&self) -> f64 {
+        if self.diverged.is_some() { f64::INFINITY } else { mean(self.sums) }
+    }
+
+    /// What orders configurations: the later they were dropped, the better, and then by their losses.
+    fn rank(&self) -> (std::cmp::Reverse<(bool, usize)>, f64) {
+        let loss = if self.dropped { self.rungs.last().copied() } else { None };
+        let last = std::cmp::Reverse((!self.dropped, self.rungs.len()));
+        (last, loss.unwrap_or_else(|| self.recent_loss()))
+    }
+}
+
+fn mean((loss, weight): (f64, f64)) -> f64 {
+    let mean = loss / weight;
+    if mean.is_finite() { mean } else { f64::INFINITY }
+}
+
+impl Halving {
+    /// An account of configurations that have so many models each, halved first after `first` rows.
+    pub(super) fn new(models: usize, first: Option<u64>) -> Self {
+        let (standings, rungs) = (Vec::new(), Vec::new());
+        Halving { models, first, rows: 0, next: FINE, standings, rungs, news: false }
+    }
+
+    /// Begins a heat of `count` more configurations: they learn from the first row on.
+    pub(super) fn begin(&mut self, count: usize) {
+        let new = Standing {
+            curve: Curve::new(FINE),
+            rungs: Vec::new(),
+            rows: 0,
+            sums: (0.0, 0.0),
+            diverged: None,
+            dropped: false,
+        };
+        self.standings.extend(std::iter::repeat_n(new, count));
+        (self.rows, self.next) = (0, FINE);
+    }
+
+    /// Drops those among the models of several heats that did not do as well as the better half of all, and more if
+    /// there are more than `most` configurations.
+    pub(super) fn compare(&mut self, teams: &mut Vec<Team>, most: usize) {
+        if let Some(rung) = self.rungs.len().checked_sub(1) {
+            let better = self.better(rung);
+            self.keep(&better[..better.len().min(most)], teams);
+        }
+    }
+
+    /// The numbers of all configurations, the best first.
+    pub(super) fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.standings.len()).collect();
+        let rank = |number: &usize| self.standings[*number].rank();
+        order.sort_by(|a, b| {
+            let ((last, loss), (other_last, other_loss)) = (rank(a), rank(b));
+            last.cmp(&other_last).then(loss.total_cmp(&other_loss))
+        });
+        order
+    }
+
+    /// Whether there was a halving since this was last asked.
+    pub(super) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Rows that the models of some configurations learned from, all together.
+    pub(super) fn visits(&self, which: impl Fn(&Standing) -> bool) -> u64 {
+        let chosen = self.standings.iter().filter(|standing| which(standing));
+        chosen.map(|standing| standing.rows * self.models as u64).sum()
+    }
+
+    /// Rows of this heat so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The configuration that a model belongs to.
+    pub(super) fn number(&self, runner: &Runner) -> usize {
+        runner.id / self.models
+    }
+
+    /// Notes sums of all models' losses.
+    pub(super) fn note(&mut self, teams: &[Team]) {
+        for number in self.running(teams) {
+            let standing = &mut self.standings[number];
+            (standing.rows, standing.sums) = (self.rows, (0.0, 0.0));
+        }
+        for runner in teams.iter().flat_map(|team| &team.runners) {
+            let (number, (loss, weight)) = (self.number(runner), runner.metrics.sums());
+            let standing = &mut self.standings[number];
+            standing.sums.0 += loss;
+            standing.sums.1 += weight;
+            standing.diverged = standing.diverged.or(runner.diverged);
+        }
+    }
+
+    /// Notes how models did since the rung before, and drops the worse half.
+    fn halve(&mut self, rung: usize, teams: &mut Vec<Team>) {
+        self.rungs.resize(self.rungs.len().max(rung + 1), Vec::new());
+        let running = self.running(teams);
+        for number in running {
+            let standing = &mut self.standings[number];
+            let (before, now) = (standing.curve.at(self.next / 2), standing.sums);
+            let loss = mean((now.0 - before.0, now.1 - before.1));
+            let loss = if standing.diverged.is_some() { f64::INFINITY } else { loss };
+            standing.rungs.push(loss);
+            self.rungs[rung].push((loss, number));
+        }
+        self.rungs[rung].sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let better = self.better(rung);
+        self.keep(&better, teams);
+        self.news = true;
+    }
+
+    /// The numbers of the configurations that learn.
+    fn running(&self, teams: &[Team]) -> Vec<usize> {
+        let all = teams.iter().flat_map(|team| &team.runners).map(|runner| self.number(runner));
+        let mut running: Vec<usize> = all.collect();
+        running.sort_unstable();
+        running.dedup();
+        running
+    }
+
+    /// The better half of those that came to a halving.
+    fn better(&self, rung: usize) -> Vec<usize> {
+        let all = &self.rungs[rung];
+        all[..all.len().div_ceil(2)].iter().map(|(_, number)| *number).collect()
+    }
+
+    /// Drops all but some configurations.
+    fn keep(&mut self, kept: &[usize], teams: &mut Vec<Team>) {
+        let models = self.models;
+        for number in self.running(teams) {
+            self.standings[number].dropped |= !kept.contains(&number);
+        }
+        let stays = |runner: &Runner| kept.contains(&(runner.id / models));
+        for mut team in std::mem::take(teams) {
+            if team.runners.iter().any(stays) {
+                team.keep(stays);
+                teams.push(team);
+            }
+        }
+    }
+}
+
+impl Referee for Halving {
+    fn rows_to_look(&self) -> u64 {
+        self.next.saturating_sub(self.rows).max(1)
+    }
+
+    fn look(&mut self, teams: &mut Vec<Team>, rows: u64) -> Result<()> {
+        self.rows += rows;
+        if self.rows < self.next {
+            return Ok(());
+        }
+        self.note(teams);
+        // Large mini-batches may pass several marks at once.
+        while self.rows >= self.next {
+            for number in self.running(teams) {
+                let standing = &mut self.standings[number];
+                standing.curve.mark(self.next, standing.sums);
+            }
+            let rung = self.first.filter(|first| self.next.is_multiple_of(*first));
+            if let Some(times) = rung.map(|first| self.next / first).filter(|times| times.is_power_of_two()) {
+                self.halve(times.ilog2() as usize, teams);
+            }
+            self.next += if self.next < MANY { FINE } else { COARSE };
+        }
+        Ok(())
+    }
+
+    fn leader(&self, teams: &[Team]) -> Option<(usize, usize)> {
+        let losses = |number: usize| self.standings[number].recent_loss();
+        let places = teams
+            .iter()
+            .enumerate()
+            .flat_map(|(t, team)| team.runners.iter().enumerate().map(move |(place, r)| (t, place, r)));
+        let best = places.min_by(|a, b| losses(self.number(a.2)).total_cmp(&losses(self.number(b.2))));
+        best.map(|(team, place, _)| (team, place))
+    }
+}

@@ -1,0 +1,87 @@
+//! Ablation: what columns are worth, by models that do without them.
+
+use super::super::config::Ablation;
+use super::candidate::Candidate;
+use super::curve::Curve;
+use super::halving::Standing;
+use super::outcome::Importance;
+use crate::error::{Error, Result};
+use crate::features::{Plan, no_such_column};
+
+/// The candidates that do without a group of columns each, and are like `base` else.
+///
+/// # Errors
+/// If a column is not used.
+pub(super) fn ablated(base: &Candidate, ablation: &Ablation, plan: &Plan) -> Result<Vec<Candidate>> {
+    let inputs = plan.inputs();
+    let groups = match ablation {
+        Ablation::Each => inputs.iter().map(|name| vec![name.to_string()]).collect(),
+        Ablation::Groups(groups) => groups.clone(),
+    };
+    if groups.is_empty() {
+        return Err(Error::data("there is no column to leave out").remedy("let some columns be used"));
+    }
+    let without = |names: &Vec<String>| {
+        if let Some(name) = names.iter().find(|name| !inputs.contains(&name.as_str())) {
+            return Err(no_such_column(name, inputs.iter().copied()));
+        }
+        Ok(base.without(names, &plan.columns_from(names)))
+    };
+    groups.iter().map(without).collect()
+}
+
+/// What the columns are worth that a candidate did without, given how it did and how the one with all columns did.
+pub(super) fn importance(columns: &[String], all: &Standing, without: &Standing, unit: f64) -> Importance {
+    let (increase, standard_error) = difference(&all.curve, &without.curve, all.rows / 2, all.rows);
+    Importance {
+        columns: columns.to_vec(),
+        loss_increase: increase * unit,
+        standard_error: standard_error.map(|error| error * unit),
+        loss: all.recent_loss() * unit,
+    }
+}
+
+/// The mean difference of two models' losses over the same rows, and its standard error from the differences between
+/// marks: a ratio estimate, since marks may differ in weight.
+fn difference(all: &Curve, without: &Curve, from: u64, to: u64) -> (f64, Option<f64>) {
+    let blocks: Vec<(f64, f64)> = without
+        .marks()
+        .zip(all.marks())
+        .filter(|((mark, _), _)| mark.rows > from && mark.rows <= to)
+        .map(|((_, (loss, weight)), (_, (of_all, _)))| (loss - of_all, weight))
+        .collect();
+    let (sum, weight) = blocks.iter().fold((0.0, 0.0), |(d, w), block| (d + block.0, w + block.1));
+    let mean = sum / weight;
+    let count = blocks.len() as f64;
+    let squares: f64 = blocks.iter().map(|(d, w)| (d - mean * w).powi(2)).sum();
+    let error = (squares * count / (count - 1.0)).sqrt() / weight;
+    (mean, error.is_finite().then_some(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_paired() {
+        let (mut all, mut without) = (Curve::new(10), Curve::new(10));
+        let (mut a, mut b, mut differences) = (0.0, 0.0, Vec::new());
+        for mark in 1..=40u64 {
+            // Losses that vary much, and differences that do not.
+            let noise = ((mark * 7919) % 13) as f64;
+            let difference = 1.0 + (mark % 3) as f64 * 0.1;
+            (a, b) = (a + noise, b + noise + difference);
+            all.mark(10 * mark, (a, 10.0 * mark as f64));
+            without.mark(10 * mark, (b, 10.0 * mark as f64));
+            if mark > 20 {
+                differences.push(difference / 10.0);
+            }
+        }
+        let (mean, error) = difference(&all, &without, 200, 400);
+        let expected = differences.iter().sum::<f64>() / 20.0;
+        let variance = differences.iter().map(|d| (d - expected).powi(2)).sum::<f64>() / 19.0;
+        assert!((mean - expected).abs() < 1e-12);
+        assert!((error.unwrap() - (variance / 20.0).sqrt()).abs() < 1e-12);
+        assert_eq!(difference(&all, &without, 390, 400).1, None);
+    }
+}

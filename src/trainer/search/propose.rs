@@ -1,0 +1,175 @@
+//! Proposals: which configurations are tried next, given how the ones before did.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tpe::{
+    TpeOptimizer, TpeOptimizerBuilder, categorical_range, histogram_estimator, parzen_estimator, range,
+};
+
+use super::space::{Axis, Point, Values, grid};
+use crate::error::Result;
+use crate::random::Random;
+
+/// How configurations are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Every combination of the axes' values.
+    Grid,
+    /// So many points by chance.
+    Random(usize),
+    /// So many points, most of them where the best so far suggest more like them: the tree-structured Parzen
+    /// estimator (Bergstra, Bardenet, Bengio and Kégl, NIPS 2011).
+    Bayes(usize),
+}
+
+/// Proposes configurations.
+pub(super) enum Proposer {
+    /// Those of a list, the next one last.
+    Listed(Vec<Point>),
+    /// Those that a model of the results suggests.
+    Guided(Guided),
+}
+
+pub(super) struct Guided {
+    axes: Vec<Axis>,
+    /// Proposals that are left.
+    left: usize,
+    /// Where all proposals so far lie on each axis, between 0 and 1.
+    places: Vec<Vec<f64>>,
+    random: ChaCha8Rng,
+    seed: Random,
+}
+
+/// Proposals by chance before there is anything to learn from.
+const FIRST_GUESSES: usize = 16;
+/// Proposals between two looks at the results.
+const GUESSES: usize = 8;
+/// Share of the results that count as good.
+const GOOD: f64 = 0.2;
+/// Times that a proposal is made anew where one like it was made before.
+const RETRIES: usize = 20;
+/// A purpose of the seed.
+const PURPOSE: u64 = 0x7365_6172_6368;
+
+impl Proposer {
+    /// A proposer of points of a space, which come in an order of chance: first ones shall tell of all.
+    ///
+    /// # Errors
+    /// If the grid has no end.
+    pub(super) fn new(axes: Vec<Axis>, method: Method, seed: u64) -> Result<Self> {
+        let mut random = Random::new(seed, PURPOSE);
+        Ok(match method {
+            Method::Grid => {
+                let mut points = grid(&axes)?;
+                random.shuffle(&mut points);
+                Proposer::Listed(points)
+            }
+            Method::Random(count) => {
+                let mut points: Vec<_> = (0..count)
+                    .map(|_| {
+                        let value = |axis: &Axis| (axis.parameter, axis.values.at(unit(&mut random)));
+                        axes.iter().map(value).collect::<Point>()
+                    })
+                    .collect();
+                points.reverse();
+                Proposer::Listed(points)
+            }
+            Method::Bayes(count) => Proposer::Guided(Guided {
+                axes,
+                left: count,
+                places: Vec::new(),
+                random: ChaCha8Rng::seed_from_u64(random.next_u64()),
+                seed: random,
+            }),
+        })
+    }
+
+    /// How many proposals are to come.
+    pub(super) fn left(&self) -> usize {
+        match self {
+            Proposer::Listed(points) => points.len(),
+            Proposer::Guided(guided) => guided.left,
+        }
+    }
+
+    /// The next proposals, at most `most`, none when all have been made. `order` holds the numbers of all earlier ones,
+    /// the best first.
+    pub(super) fn next(&mut self, most: usize, order: &[usize]) -> Vec<Point> {
+        match self {
+            Proposer::Listed(points) => {
+                let rest = points.len().saturating_sub(most);
+                points.drain(rest..).rev().collect()
+            }
+            Proposer::Guided(guided) => guided.next(most, order),
+        }
+    }
+}
+
+impl Guided {
+    fn next(&mut self, most: usize, order: &[usize]) -> Vec<Point> {
+        let size = if order.is_empty() { FIRST_GUESSES } else { GUESSES };
+        let mut estimators: Vec<_> = (0..self.axes.len()).map(|axis| self.estimator(axis, order)).collect();
+        let count = size.min(most).min(self.left);
+        self.left -= count;
+        (0..count).map(|_| self.propose(&mut estimators, order.is_empty())).collect()
+    }
+
+    /// What the results so far say of an axis.
+    fn estimator(&self, axis: usize, order: &[usize]) -> TpeOptimizer {
+        let built = match &self.axes[axis].values {
+            Values::List(values) => categorical_range(values.len()).map(|all| (histogram_estimator(), all)),
+            Values::Range { .. } => range(0.0, 1.0).map(|all| (parzen_estimator(), all)),
+        };
+        let (estimator, all) = built.expect("an axis has values");
+        let scale = scale(&self.axes[axis]);
+        let mut builder = TpeOptimizerBuilder::new();
+        let mut optimizer = builder.gamma(GOOD).build(estimator, all).expect("the share is one");
+        for (rank, &number) in order.iter().enumerate() {
+            let place = (self.places[number][axis] * scale).min(scale.next_down());
+            optimizer.tell(place, rank as f64).expect("places lie in the range");
+        }
+        optimizer
+    }
+
+    fn propose(&mut self, estimators: &mut [TpeOptimizer], by_chance: bool) -> Point {
+        let mut places = self.draw(estimators, by_chance);
+        for _ in 0..RETRIES {
+            let point = self.at(&places);
+            if self.places.iter().all(|other| self.at(other) != point) {
+                break;
+            }
+            places = self.draw(estimators, by_chance);
+        }
+        let point = self.at(&places);
+        self.places.push(places);
+        point
+    }
+
+    fn draw(&mut self, estimators: &mut [TpeOptimizer], by_chance: bool) -> Vec<f64> {
+        let draw = |(estimator, axis): (&mut TpeOptimizer, &Axis)| {
+            if by_chance {
+                return unit(&mut self.seed);
+            }
+            estimator.ask(&mut self.random).expect("there are results") / scale(axis)
+        };
+        estimators.iter_mut().zip(&self.axes).map(draw).collect()
+    }
+
+    fn at(&self, places: &[f64]) -> Point {
+        let values = self.axes.iter().zip(places);
+        values.map(|(axis, &place)| (axis.parameter, axis.values.at(place))).collect()
+    }
+}
+
+/// How far an estimator counts along an axis.
+fn scale(axis: &Axis) -> f64 {
+    match &axis.values {
+        Values::List(values) => values.len() as f64,
+        Values::Range { .. } => 1.0,
+    }
+}
+
+/// A number between 0 and 1, 1 excluded.
+fn unit(random: &mut Random) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
