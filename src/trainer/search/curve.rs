@@ -6,7 +6,9 @@ const MOST_MARKS: usize = 512;
 /// Sums of loss and weight so far, at marks along the rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Curve {
-    /// Only rows that this divides have marks.
+    /// The first mark.
+    first: u64,
+    /// Only rows that this divides have marks, and those of doublings of the first.
     step: u64,
     marks: Vec<Mark>,
 }
@@ -21,19 +23,25 @@ pub(super) struct Mark {
 impl Curve {
     /// A curve of marks at multiples of `step` rows, at first.
     pub(super) fn new(step: u64) -> Self {
-        Curve { step, marks: Vec::new() }
+        Curve { first: step, step, marks: Vec::new() }
     }
 
     /// Adds a mark, with the sums of loss and weight after so many rows.
     pub(super) fn mark(&mut self, rows: u64, sums: (f64, f64)) {
-        if !rows.is_multiple_of(self.step) {
+        if !self.has(rows) {
             return;
         }
         self.marks.push(Mark { rows, sums });
         if self.marks.len() >= MOST_MARKS {
             self.step *= 2;
-            self.marks.retain(|mark| mark.rows.is_multiple_of(self.step));
+            let marks = std::mem::take(&mut self.marks);
+            self.marks = marks.into_iter().filter(|mark| self.has(mark.rows)).collect();
         }
+    }
+
+    fn has(&self, rows: u64) -> bool {
+        let is_doubling = rows.is_multiple_of(self.first) && (rows / self.first).is_power_of_two();
+        is_doubling || rows.is_multiple_of(self.step)
     }
 
     /// The rows of the last mark.
@@ -72,6 +80,7 @@ mod tests {
         }
         assert!(curve.marks.len() < MOST_MARKS && curve.step > 10);
         assert_eq!(curve.at(12_800), (1280.0, 12_800.0));
+        assert_eq!([curve.at(10), curve.at(25)], [(1.0, 10.0), (2.0, 20.0)], "doublings stay");
         assert_eq!((curve.at(9), curve.at(99_999)), ((0.0, 0.0), (2000.0, 20_000.0)));
         let sum = curve.marks().fold(0.0, |sum, (_, (loss, _))| sum + loss);
         assert_eq!((sum, curve.rows()), (2000.0, 20_000));

@@ -164,21 +164,28 @@ impl<'a> Search<'a> {
                     Error::data("no row was left to learn from").remedy("hold out or skip fewer rows")
                 );
             }
+            let mut losses = Vec::new();
             for number in tournament.finalists().into_iter().filter(|number| may_win(*number)) {
                 let recent = tournament.halving.standings[number].recent_loss();
                 let loss = self.score(number, tournament, &held)?.unwrap_or(recent);
-                let is_better = self.best.as_ref().is_none_or(|best| loss < best.loss);
-                let last = self.setup.contenders.len() - 1;
-                if let Some(model) = tournament
-                    .model(number, last)
-                    .filter(|model| is_better && loss.is_finite() && model.linear.is_finite())
-                {
-                    self.best = Some(Best { number, loss, model });
-                }
+                losses.push((loss, number));
             }
+            self.keep_best(losses, tournament);
             tournament.clear();
         }
         Ok(())
+    }
+
+    /// Keeps the best model of a pass, if it is better than those of the passes before.
+    fn keep_best(&mut self, mut losses: Vec<(f64, usize)>, tournament: &mut Tournament<'_>) {
+        losses.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let least = self.best.as_ref().map_or(f64::INFINITY, |best| best.loss);
+        for (loss, number) in losses.into_iter().take_while(|(loss, _)| *loss < least) {
+            if let Some(model) = tournament.trained(number).filter(|model| model.linear.is_finite()) {
+                self.best = Some(Best { number, loss, model });
+                return;
+            }
+        }
     }
 
     /// The mean loss of a configuration on the rows that its models left out; `None` if there are no folds.
@@ -192,9 +199,9 @@ impl<'a> Search<'a> {
         let mut scores = Vec::new();
         for (contender, fold) in self.setup.contenders.iter().enumerate() {
             let Some((repeat, fold)) = *fold else { continue };
-            let Some(model) = tournament.model(number, contender) else { continue };
+            let Some(linear) = tournament.weights(number, contender) else { continue };
             let rows = held.of(&folds.scored((repeat, fold)));
-            let metrics = score(&model.linear, &rows, self.setup.full_scoring(), fold)?;
+            let metrics = score(&linear, &rows, self.setup.full_scoring(), fold)?;
             let learning_rate = tournament.candidates[number].variant().rate;
             scores.push(FoldScore { repeat: repeat + 1, fold: fold + 1, learning_rate, metrics });
         }
@@ -287,12 +294,14 @@ fn window_rows(setup: &Setup<'_>) -> u64 {
     1 << rows.clamp(FEWEST_ROWS, WINDOW_ROWS).ilog2()
 }
 
-/// Rows before the first halving: such that the configurations that are dropped, if half of them are each time, make up
-/// a quarter of all rows that are learned from, but not so few that chance decides.
+/// Rows before the first halving: such that the configurations that are dropped, if half of them are each time, learn
+/// together from about as many rows as there are, but not so few that chance decides. Fewer are too few, too, where
+/// penalties are searched: what keeps a model of few rows from overfitting is too much for one of many.
 fn first_halving(count: usize, rows: Option<u64>, window: u64, batch: usize) -> u64 {
     let (count, rows) = (count as f64, rows.unwrap_or(SOME_ROWS));
-    let quarter = rows as f64 / (3.0 * count * (1.0 + count.log2() / 2.0));
-    let first = (quarter as u64).max(FEW_ROWS.min(rows / 8)).max(4 * batch as u64);
+    let alike = rows as f64 / (count * (1.0 + count.log2() / 2.0));
+    let nearest = 2.0f64.powf(alike.log2().round()) as u64;
+    let first = nearest.max(FEW_ROWS.min(rows / 8)).max(4 * batch as u64);
     1 << first.clamp(FEWEST_ROWS, window).ilog2()
 }
 
@@ -301,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn losers_take_a_quarter_of_the_rows_where_there_are_many() {
+    fn losers_learn_from_as_many_rows_as_there_are() {
         let window = WINDOW_ROWS;
         for (count, rows) in [(64, 1 << 24), (16, 1 << 23), (256, 1 << 27)] {
             let first = first_halving(count, Some(rows), window, 32);
@@ -309,11 +318,11 @@ mod tests {
             // Each configuration but the last learns until the halving that it does not survive.
             let losers: u64 =
                 (0..halvings).map(|halving| (count as u64 >> (halving + 1)) * (first << halving)).sum();
-            assert!(losers * 3 <= rows && losers * 8 >= rows, "{count} of {rows}: {first}, {losers}");
+            assert!(losers <= 2 * rows && 2 * losers >= rows, "{count} of {rows}: {first}, {losers}");
         }
         assert_eq!(first_halving(64, Some(45_312), window, 32), 4096);
         assert_eq!(first_halving(64, Some(3000), window, 32), 1024);
-        assert_eq!(first_halving(64, None, window, 32), 4096);
+        assert_eq!(first_halving(64, None, window, 32), 16_384);
         assert_eq!(first_halving(4, Some(1 << 40), window, 32), window);
     }
 }

@@ -8,7 +8,7 @@ use super::curve::Curve;
 use crate::error::Result;
 
 /// Rows between two marks of a curve, at first, and after so many rows.
-const FINE: u64 = 1 << 10;
+const FINE: u64 = 1 << 8;
 const COARSE: u64 = 1 << 12;
 const MANY: u64 = 1 << 14;
 
@@ -48,11 +48,14 @@ pub(super) struct Standing {
 impl Standing {
     /// Its mean loss over the later half of its rows: by then it has mostly learned what it can.
     pub(super) fn recent_loss(&self) -> f64 {
-        if self.diverged.is_some() {
-            return f64::INFINITY;
-        }
-        let (loss, weight) = self.curve.at(self.rows / 2);
-        mean((self.sums.0 - loss, self.sums.1 - weight))
+        self.loss_since_half(self.rows)
+    }
+
+    /// Its mean loss over the later half of the first `rows` rows, which are the last it learned from.
+    fn loss_since_half(&self, rows: u64) -> f64 {
+        let (loss, weight) = self.curve.at(rows / 2);
+        let loss = mean((self.sums.0 - loss, self.sums.1 - weight));
+        if self.diverged.is_some() { f64::INFINITY } else { loss }
     }
 
     /// Its mean loss over all its rows.
@@ -156,9 +159,7 @@ impl Halving {
         let running = self.running(teams);
         for number in running {
             let standing = &mut self.standings[number];
-            let (before, now) = (standing.curve.at(self.next / 2), standing.sums);
-            let loss = mean((now.0 - before.0, now.1 - before.1));
-            let loss = if standing.diverged.is_some() { f64::INFINITY } else { loss };
+            let loss = standing.loss_since_half(self.next);
             standing.rungs.push(loss);
             self.rungs[rung].push((loss, number));
         }

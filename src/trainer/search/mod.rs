@@ -19,6 +19,7 @@ use std::time::Instant;
 pub use outcome::{Importance, SearchOutcome, Trial};
 pub use parameter::{Meaning, Parameter, Value};
 pub use propose::Method;
+use space::rounded;
 pub use space::{Axis, Values};
 
 use super::config::{SearchConfig, TrainConfig};
@@ -177,8 +178,10 @@ fn with_rates(config: &SearchConfig, planned: &Planned) -> Result<SearchConfig> 
         config.axes.insert(0, Axis { parameter: Parameter::LearningRate, values });
     }
     if names_none && config.train.penalty.is_none() && config.ablate.is_none() {
-        let (low, high, log) = (STRENGTHS[1], STRENGTHS[STRENGTHS.len() - 1], true);
-        let values = if is_grid { list(&STRENGTHS) } else { Values::Range { low, high, log } };
+        let rows = planned.rows.unwrap_or(SOME_ROWS) as f64;
+        let strengths = STRENGTHS.map(|priors| rounded(priors / rows));
+        let [low, high] = RANGE.map(|priors| rounded(priors / rows));
+        let values = if is_grid { list(&strengths) } else { Values::Range { low, high, log: true } };
         config.axes.push(Axis { parameter: Parameter::L2, values });
     }
     Ok(config)
@@ -186,8 +189,12 @@ fn with_rates(config: &SearchConfig, planned: &Planned) -> Result<SearchConfig> 
 
 /// How much wider than that of the racing rates the range of learning rates is.
 const WIDER: f64 = 2.0;
-/// Strengths of the L2 penalty that are tried where the user names nothing.
-const STRENGTHS: [f64; 4] = [0.0, 1e-7, 1e-6, 1e-5];
+/// Strengths of the L2 penalty that are tried where the user names nothing, and their range: as many times that of the
+/// prior that weighs as much as one row.
+const STRENGTHS: [f64; 4] = [0.0, 0.1, 1.0, 10.0];
+const RANGE: [f64; 2] = [0.01, 100.0];
+/// The rows of data that does not tell them.
+const SOME_ROWS: u64 = 1_000_000;
 
 /// Trains the winner anew.
 fn refit(

@@ -173,6 +173,7 @@ impl Serialize for Value {
 impl std::fmt::Display for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Value::Number(number) if *number != 0.0 && number.abs() < 1e-3 => write!(f, "{number:e}"),
             Value::Number(number) => write!(f, "{number}"),
             Value::Word(word, _) => f.write_str(word),
         }

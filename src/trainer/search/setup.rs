@@ -41,6 +41,9 @@ impl<'a> Setup<'a> {
         shape: Shape,
         folds: Option<Folds>,
     ) -> Result<Self> {
+        // What does not go with the loss is found out before anything is compared.
+        let point = config.axes.iter().map(|axis| (axis.parameter, axis.values.at(0.0))).collect();
+        Candidate::new(point, &config.train, &plan, loss)?;
         let contenders = folds.iter().flat_map(Folds::each).map(Some).chain([None]).collect();
         let compared_by = compared_by(config, &plan, loss)?;
         let crew = GradientWorkers::of(config.train.plan.threads);

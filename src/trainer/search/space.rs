@@ -49,7 +49,7 @@ impl Values {
 }
 
 /// A number of four digits: as good a proposal as any near it, and one that can be typed.
-fn rounded(number: f64) -> f64 {
+pub(super) fn rounded(number: f64) -> f64 {
     format!("{number:.3e}").parse().unwrap_or(number)
 }
 

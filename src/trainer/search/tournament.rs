@@ -102,18 +102,29 @@ impl<'a> Tournament<'a> {
         numbers
     }
 
-    /// One of a finalist's models: that of contender `contender`.
-    pub(super) fn model(&mut self, number: usize, contender: usize) -> Option<Trained> {
+    /// A finalist's model of all rows.
+    pub(super) fn trained(&mut self, number: usize) -> Option<Trained> {
+        let (team, place) = self.find(number, self.setup.contenders.len() - 1)?;
+        let learner = &mut team.learner;
+        Some(Trained {
+            linear: learner.weights(place, Iterate::Mixed),
+            state: learner.state(place),
+            capped: learner.capped(),
+            report: team.runners[place].metrics.report(),
+        })
+    }
+
+    /// The weights of one of a finalist's models, that of contender `contender`.
+    pub(super) fn weights(&mut self, number: usize, contender: usize) -> Option<Linear> {
+        let (team, place) = self.find(number, contender)?;
+        Some(team.learner.weights(place, Iterate::Mixed))
+    }
+
+    fn find(&mut self, number: usize, contender: usize) -> Option<(&mut Team, usize)> {
         let id = number * self.setup.contenders.len() + contender;
         self.feed.as_mut()?.teams.iter_mut().find_map(|team| {
             let place = team.runners.iter().position(|runner| runner.id == id)?;
-            let learner = &mut team.learner;
-            Some(Trained {
-                linear: learner.weights(place, Iterate::Mixed),
-                state: learner.state(place),
-                capped: learner.capped(),
-                report: team.runners[place].metrics.report(),
-            })
+            Some((team, place))
         })
     }
 
