@@ -54,6 +54,7 @@ fn config(data: &Data, threads: usize, models: &Path) -> TrainConfig {
         plan: data.config(threads),
         optimizer: Optimizer::ADAGRAD,
         learning_rate: None,
+        refine: false,
         batch_size: 32,
         epochs: Some(1),
         penalty: None,
@@ -65,7 +66,7 @@ fn config(data: &Data, threads: usize, models: &Path) -> TrainConfig {
         shuffle: ShuffleMode::Auto,
         skip_bad_rows: false,
         max_model: 1 << 30,
-        model: models.join("model"),
+        model: Some(models.join("model")),
     }
 }
 

@@ -172,6 +172,8 @@ impl<const K: usize> Shard<K> {
             for b in 0..blocks {
                 let g = if F::IS_LINEAR && blocks == 1 {
                     dot(x, derivatives)
+                } else if F::IS_LINEAR {
+                    dot_of_block(x, derivatives, blocks, b)
                 } else {
                     let mut g = [0.0; K];
                     for (d, &x) in derivatives.chunks_exact(blocks).zip(x) {
@@ -392,6 +394,21 @@ fn dot<const K: usize>(x: &[f32], d: &[[f32; K]]) -> [f32; K] {
     for (x, d) in x_rest.iter().zip(d_rest) {
         for k in 0..K {
             sums[0][k] += x * d[k];
+        }
+    }
+    std::array::from_fn(|k| (sums[0][k] + sums[1][k]) + (sums[2][k] + sums[3][k]))
+}
+
+/// [`dot`] with block `block` of each row's `blocks`, in the same order: models of several blocks are what they are in
+/// one.
+#[inline(always)]
+fn dot_of_block<const K: usize>(x: &[f32], d: &[[f32; K]], blocks: usize, block: usize) -> [f32; K] {
+    let mut sums = [[0.0f32; K]; 4];
+    let whole = x.len() / 4 * 4;
+    for (row, (x, d)) in x.iter().zip(d.chunks_exact(blocks)).enumerate() {
+        let sum = &mut sums[if row < whole { row % 4 } else { 0 }];
+        for k in 0..K {
+            sum[k] += x * d[block][k];
         }
     }
     std::array::from_fn(|k| (sums[0][k] + sums[1][k]) + (sums[2][k] + sums[3][k]))

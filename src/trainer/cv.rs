@@ -8,7 +8,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use serde_json::Value;
 
-use super::config::{CvConfig, DivideBy, TrainConfig};
+use super::config::{CvConfig, DivideBy, ShuffleMode, TrainConfig};
 use super::feed::Feed;
 use super::folds::{FoldBy, Folds, times};
 use super::holdout::{Division, Holdout};
@@ -47,7 +47,7 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
     let task = make_task(train, &planned, None, &mut notes)?;
     let mut passes = make_passes(train, &dataset, &planned, stop, &mut notes);
-    passes.divide(folds.clone());
+    passes.divide(folds.clone(), train.shuffle, &mut notes);
     let learning = Instant::now();
     let contenders: Vec<_> = folds.each().map(Some).chain(file.is_some().then_some(None)).collect();
     let mut done = learn(&task, &passes, &folds, &contenders, &mut notes)?;
@@ -63,14 +63,15 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
         progressive: done.fit.progressive.take(),
         cv: Some(CrossValidation {
             rows_scored: scored,
-            epoch: done.fit.epochs,
+            epoch: done.best_epoch,
             metrics: estimates(&done.scores),
             folds: done.scores,
         }),
         ..summary(&task, &done.fit, learning_seconds)
     };
     if let Some(file) = file {
-        let (model, sha256) = save(&task, &dataset, done.fit, file)?;
+        let fit = Fit { epochs: done.best_epoch, ..done.fit };
+        let (model, sha256) = save(&task, &dataset, fit, file)?;
         (summary.model, summary.model_sha256) = (Some(model), Some(sha256));
     }
     Ok(Summary {
@@ -85,6 +86,8 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
 struct Done {
     fit: Fit,
     scores: Vec<FoldScore>,
+    /// The epoch after which the models were scored.
+    best_epoch: u64,
     /// Whether all rows were kept for scoring.
     all_are_kept: bool,
 }
@@ -127,7 +130,7 @@ fn learn(
     let mut held = Holdout::new(&passes.division);
     let (mut best, mut rows, mut stages, mut left_out): (Option<Look>, _, _, _) =
         (None, 0, Stages::default(), 0);
-    let mut progressive = None;
+    let (mut progressive, mut epochs) = (None, 0);
     for epoch in 1..=config.epochs() {
         let mut race = Race::new(task.plan.clone(), entrants.clone(), task.race_rows.min(RACE_ROWS));
         let mut lesson = Lesson { feed: &mut feed, referee: &mut race };
@@ -152,7 +155,10 @@ fn learn(
             progressive = runners.iter().find(|r| wins(r.id)).map(|r| r.metrics.report());
         }
         let look = look(task, folds, contenders, &entrants, &mut feed.teams, &held, epoch)?;
-        let better = best.as_ref().is_none_or(|best| look.loss < best.loss * (1.0 - IMPROVEMENT));
+        // With a rate of the user's own nothing is chosen, as in training.
+        let textbook = task.config.is_textbook();
+        let better = textbook || best.as_ref().is_none_or(|best| look.loss < best.loss * (1.0 - IMPROVEMENT));
+        epochs = epoch;
         if better {
             best = Some(look);
         } else if best.as_ref().is_some_and(|best| epoch - best.epoch >= PATIENCE) {
@@ -176,11 +182,12 @@ fn learn(
             rows_learned: rows,
             rows_held: 0,
             skipped: left_out,
-            epochs: best.epoch,
+            epochs,
             stages,
             capped: feed.teams.iter().any(|team| team.learner.capped()),
         },
         scores: best.scores,
+        best_epoch: best.epoch,
         all_are_kept: held.rows().1 == rows,
     })
 }
@@ -233,6 +240,9 @@ pub(super) fn score(linear: &Linear, rows: &Chunk, scoring: Scoring<'_>, fold: u
     Ok(metrics.report())
 }
 
+/// What a report holds beside figures: rows, and bounds of what streaming costs.
+const NO_FIGURES: [&str; 3] = ["rows", "auc_error", "average_precision_error"];
+
 /// The mean of each figure over all folds.
 pub(super) fn estimates(scores: &[FoldScore]) -> BTreeMap<String, Estimate> {
     let mut figures: BTreeMap<String, Vec<f64>> = BTreeMap::new();
@@ -244,8 +254,7 @@ pub(super) fn estimates(scores: &[FoldScore]) -> BTreeMap<String, Estimate> {
     }
     let folds = scores.iter().map(|score| score.fold).max().unwrap_or(1);
     // A figure that some folds lack has no mean over them.
-    figures
-        .retain(|name, numbers| numbers.len() == scores.len() && name != "rows" && !name.ends_with("_error"));
+    figures.retain(|name, numbers| numbers.len() == scores.len() && !NO_FIGURES.contains(&name.as_str()));
     let estimate = |numbers: Vec<f64>| {
         let count = numbers.len() as f64;
         let mean = numbers.iter().sum::<f64>() / count;
@@ -258,9 +267,16 @@ pub(super) fn estimates(scores: &[FoldScore]) -> BTreeMap<String, Estimate> {
 
 impl Passes<'_> {
     /// Has rows divided into folds, and as many of them kept as there is room for, to score models on.
-    pub(super) fn divide(&mut self, folds: Folds) {
+    /// Where folds are blocks in time, rows are shuffled: in the order of time a model whose past is over would go without
+    /// rows to the end, and be shrunk and averaged meanwhile as if it learned.
+    pub(super) fn divide(&mut self, folds: Folds, shuffle: ShuffleMode, notes: &mut Notes<'_>) {
         if let Some(column) = folds.column() {
             self.request.columns.push((column.to_string(), ReadAs::Native));
+            if folds.are_blocks() && shuffle == ShuffleMode::Auto && !self.shuffled {
+                self.shuffled = true;
+                notes
+                    .say(format!("rows are shuffled all the same: they may come in the order of `{column}`"));
+            }
         }
         self.division = Division::sample(self.seed);
         self.folds = Some(folds);

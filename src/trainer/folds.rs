@@ -72,6 +72,11 @@ impl Folds {
         Parts { division: repeat as usize, range: part..part + 1 }
     }
 
+    /// Whether folds are blocks in time.
+    pub(crate) fn are_blocks(&self) -> bool {
+        matches!(self.by, FoldBy::Time { .. })
+    }
+
     /// The column that it needs.
     pub(crate) fn column(&self) -> Option<&str> {
         match &self.by {

@@ -105,7 +105,8 @@ impl Passes<'_> {
     ) -> Result<(Stages, u64)> {
         let splits = self.dataset.splits().len();
         let shape = self.shape();
-        let row_bytes = shape.row_bytes(LIST_LENGTH);
+        // What determines the order of rows does not depend on the models that learn from them.
+        let row_bytes = self.encoder.plan().shape().row_bytes(LIST_LENGTH);
         let shuffle_rows = (SHUFFLE_BYTES / row_bytes).clamp(FEWEST_SHUFFLED, SHUFFLE_ROWS);
         // Rows that are permuted all together need no other order before that; and so it does not matter
         // how the dataset is cut into splits.

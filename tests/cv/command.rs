@@ -32,7 +32,6 @@ fn what_is_wrong_is_said_with_a_remedy() {
 }
 
 #[test]
-#[ignore = "to be mended: only `train` looks whether the tables can be as small as that"]
 fn tables_that_do_not_fit_the_largest_model_are_refused_as_by_train() {
     let folder = Folder::new();
     folder.table("a.csv", &any_orders(500));

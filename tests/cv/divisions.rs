@@ -109,7 +109,6 @@ fn every_repetition_has_all_folds_and_figures_have_means_over_all_of_them() {
 }
 
 #[test]
-#[ignore = "to be mended: cv::estimates takes it for the bound of a figure named `calibration`"]
 fn the_calibration_error_has_a_mean_too() {
     estimates_are_of_all_figures_but(&[], TWO, 5.0);
 }

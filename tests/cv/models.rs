@@ -31,7 +31,6 @@ fn the_model_of_all_rows_is_the_one_that_train_writes() {
         (TWO, ""),
         (TWO, "--repeat 2 --folds 3"),
         (TWO, "--group-by shop"),
-        (TWO, "--time day"),
         (TWO, "--folds 30"),
         (THREE, ""),
         (AMOUNT, ""),
@@ -42,6 +41,8 @@ fn the_model_of_all_rows_is_the_one_that_train_writes() {
         ("--target two --ignore three,amount --weight z --class-weight balanced", ""),
         ("--target amount --ignore two,three --learning-rate 0.05 --schedule inverse", ""),
         ("--target amount --ignore two,three --optimizer gd --learning-rate 0.5", ""),
+        // Without that, rows come shuffled where folds are blocks in time, and as they are where train finds them mixed.
+        ("--target two --ignore three,amount --shuffle none", "--time day"),
     ] {
         for input in ["a.parquet", "sorted.csv"] {
             let both = format!("{input} {options} --seed 1");
@@ -73,7 +74,6 @@ fn races_that_end_before_the_rows_do_leave_the_same_model() {
 }
 
 #[test]
-#[ignore = "to be mended: a model of up to four classes that stands alone in its team adds up gradients in another order"]
 fn models_of_several_classes_are_the_same_however_many_stand_side_by_side() {
     let folder = Folder::new();
     folder.table("a.parquet", &any_orders(500));
@@ -84,7 +84,6 @@ fn models_of_several_classes_are_the_same_however_many_stand_side_by_side() {
 }
 
 #[test]
-#[ignore = "to be mended: the part of each division counts as bytes of a row, so that fewer rows are shuffled together"]
 fn rows_that_the_shuffles_buffer_can_not_hold_leave_the_same_model() {
     let folder = Folder::new();
     // Sixty lists are planned with 2,172 bytes a row; the buffer has 64 MB. Most are missing, which makes a small file.

@@ -59,7 +59,7 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
         Some((folds, by)) => {
             let by = divide_by(by, *folds, &dataset, &config.train, stop)?;
             let folds = Folds::new(by, *folds, 1, config.train.plan.seed);
-            passes.divide(folds.clone());
+            passes.divide(folds.clone(), config.train.shuffle, &mut notes);
             Some(folds)
         }
         None => None,

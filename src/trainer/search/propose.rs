@@ -27,7 +27,7 @@ pub(super) enum Proposer {
     /// Those of a list, the next one last.
     Listed(Vec<Point>),
     /// Those that a model of the results suggests.
-    Guided(Guided),
+    Guided(Box<Guided>),
 }
 
 pub(super) struct Guided {
@@ -74,13 +74,13 @@ impl Proposer {
                 points.reverse();
                 Proposer::Listed(points)
             }
-            Method::Bayes(count) => Proposer::Guided(Guided {
+            Method::Bayes(count) => Proposer::Guided(Box::new(Guided {
                 axes,
                 left: count,
                 places: Vec::new(),
                 random: ChaCha8Rng::seed_from_u64(random.next_u64()),
                 seed: random,
-            }),
+            })),
         })
     }
 
