@@ -202,7 +202,7 @@ fn tables_that_outgrow_what_the_sample_showed_grow_the_same_way_each_time() {
         let summary = folder.summary(&format!("{common} {options}"));
         (summary["model"].clone(), summary["model_sha256"].clone())
     };
-    for cap in ["", "--max-model 12MB"] {
+    for cap in ["", "--max-model 5MB"] {
         let (model, hash) = train(&format!("{cap} --threads 1"));
         assert_eq!(model["capped"], !cap.is_empty(), "{model}");
         assert!(model["weights"].as_u64().unwrap() > 1 << 17, "{model}");

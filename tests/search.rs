@@ -267,6 +267,31 @@ fn ablation_ranks_columns_by_what_was_planted() {
 }
 
 #[test]
+fn ablation_ranks_the_generators_columns() {
+    let folder = Folder::new();
+    let mut mkdata = std::process::Command::new(env!("CARGO_BIN_EXE_mkdata"));
+    let options = ["dense", "--rows", "200000", "--format", "parquet", "-o"];
+    assert!(mkdata.args(options).arg(folder.path("dense")).output().unwrap().status.success());
+    let run = "search dense --target label --seed 1 --quiet --summary - --ablate --learning-rate 0.1";
+    let found = importance(&folder.summary(run)["search"]);
+    let truth = folder.json("dense/_truth.json");
+    let planted = truth["model"]["columns"].as_array().unwrap();
+    let column = |name: &str| planted.iter().find(|column| column["name"] == name).unwrap();
+    // A column that another one goes along with is worth less than its effect: that one stands in for it.
+    let by_itself = |name: &str| {
+        column(name)["follows"].is_null() && planted.iter().all(|column| column["follows"] != name)
+    };
+    let effect = |name: &str| column(name)["effect"].as_f64().unwrap();
+    let ranked: Vec<_> = found.iter().filter(|(name, ..)| by_itself(name)).collect();
+    assert!(ranked.len() > 10);
+    for (place, (name, increase, error)) in ranked.iter().enumerate() {
+        let later = ranked[place..].iter().map(|(later, ..)| effect(later)).fold(0.0, f64::max);
+        assert!(effect(name) > later / 1.2, "{name} stands before one of an effect of {later}");
+        assert_eq!(*increase > 4.0 * error, effect(name) > 0.1, "{name}: {increase} ±{error}");
+    }
+}
+
+#[test]
 fn parameters_of_the_loss_are_compared_by_one_score() {
     let folder = Folder::new();
     let mut random = Random(3);

@@ -140,7 +140,7 @@ pub(super) fn load(path: &Path) -> Result<Vec<Axis>> {
         Error::usage(format!("{}: {message}", path.display()))
             .remedy("write lines such as `learning-rate = { low = 0.01, high = 1, scale = \"log\" }` or `l2 = [0, 1e-6]`")
     };
-    let text = fs::read_to_string(path).map_err(|e| Error::io("read", path, &e))?;
+    let text = fs::read_to_string(path).map_err(|e| Error::io("can't read", path, &e))?;
     let entries: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(e.message().to_string()))?;
     let axis = |(name, entry): (String, toml::Value)| {
         let parameter = parse_parameter(&name)?;

@@ -23,54 +23,52 @@ pub(super) fn write(
     order: &[usize],
     unit: f64,
 ) -> Result<()> {
-    let mut lines: Vec<(usize, u64, f64, f64)> = Vec::new();
-    for (number, (_, standing)) in trials.iter().enumerate() {
-        let mean = |(loss, weight): (f64, f64)| unit * loss / weight;
-        let marks = standing.curve.marks();
-        lines.extend(marks.map(|(mark, since)| (number, mark.rows, mean(since), mean(mark.sums))));
-        // The rows after the last mark.
-        if standing.rows > standing.curve.rows() {
-            let before = standing.curve.at(standing.rows);
-            let since = (standing.sums.0 - before.0, standing.sums.1 - before.1);
-            lines.push((number, standing.rows, mean(since), mean(standing.sums)));
-        }
-    }
+    let lines: Vec<Line> = trials
+        .iter()
+        .enumerate()
+        .flat_map(|(number, (_, standing))| lines_of(number, standing, unit))
+        .collect();
     let mut rank = vec![0; order.len()];
-    order.iter().enumerate().for_each(|(place, &number)| rank[number] = place as u64 + 1);
-    let mut columns: Vec<(String, ArrayRef)> = vec![
-        ("configuration".into(), Arc::new(lines.iter().map(|l| l.0 as u64).collect::<UInt64Array>())),
-        ("rank".into(), Arc::new(lines.iter().map(|l| rank[l.0]).collect::<UInt64Array>())),
+    order.iter().zip(1u64..).for_each(|(&number, place)| rank[number] = place);
+    let whole =
+        |of: &dyn Fn(&Line) -> u64| -> ArrayRef { Arc::new(lines.iter().map(of).collect::<UInt64Array>()) };
+    // A loss is missing where a model diverged.
+    let loss = |of: &dyn Fn(&Line) -> f64| -> ArrayRef {
+        Arc::new(
+            lines.iter().map(|line| Some(of(line)).filter(|loss| loss.is_finite())).collect::<Float64Array>(),
+        )
+    };
+    let text = |of: &dyn Fn(&Line) -> String| -> ArrayRef {
+        Arc::new(lines.iter().map(|line| Some(of(line))).collect::<StringArray>())
+    };
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
+        ("configuration", whole(&|line| line.number as u64)),
+        ("rank", whole(&|line| rank[line.number])),
     ];
     for (i, axis) in axes.iter().enumerate() {
-        let value = |line: &(usize, u64, f64, f64)| &trials[line.0].0.point[i].1;
-        let is_number = lines.iter().all(|line| matches!(value(line), Value::Number(_)));
-        let column: ArrayRef = if is_number {
-            let number = |line: &(usize, u64, f64, f64)| match value(line) {
-                Value::Number(number) => *number,
-                Value::Word(..) => f64::NAN,
-            };
-            Arc::new(lines.iter().map(number).collect::<Float64Array>())
-        } else {
-            Arc::new(lines.iter().map(|line| Some(value(line).to_string())).collect::<StringArray>())
+        let value = |line: &Line| &trials[line.number].0.point[i].1;
+        let number = |line: &Line| match value(line) {
+            Value::Number(number) => *number,
+            Value::Word(..) => f64::NAN,
         };
-        columns.push((axis.parameter.name().to_string(), column));
+        let is_number = axis.parameter.bounds().is_some();
+        let column = if is_number { loss(&number) } else { text(&|line| value(line).to_string()) };
+        columns.push((axis.parameter.name(), column));
     }
+    if trials.iter().any(|(candidate, _)| !candidate.without.is_empty()) {
+        columns.push(("without", text(&|line| trials[line.number].0.without.join("+"))));
+    }
+    let dropped: BooleanArray = lines.iter().map(|line| Some(trials[line.number].1.dropped)).collect();
     columns.extend([
-        ("rows".to_string(), Arc::new(lines.iter().map(|l| l.1).collect::<UInt64Array>()) as ArrayRef),
-        ("loss".to_string(), Arc::new(lines.iter().map(|l| finite(l.2)).collect::<Float64Array>())),
-        (
-            "progressive_loss".to_string(),
-            Arc::new(lines.iter().map(|l| finite(l.3)).collect::<Float64Array>()),
-        ),
-        (
-            "dropped".to_string(),
-            Arc::new(lines.iter().map(|l| Some(trials[l.0].1.dropped)).collect::<BooleanArray>()),
-        ),
+        ("rows", whole(&|line| line.rows)),
+        ("loss", loss(&|line| line.loss)),
+        ("progressive_loss", loss(&|line| line.progressive_loss)),
+        ("dropped", Arc::new(dropped) as ArrayRef),
     ]);
     let nullable = |data_type: &DataType| data_type == &DataType::Float64;
     let fields: Vec<Field> = columns
         .iter()
-        .map(|(name, column)| Field::new(name, column.data_type().clone(), nullable(column.data_type())))
+        .map(|(name, column)| Field::new(*name, column.data_type().clone(), nullable(column.data_type())))
         .collect();
     let schema = Arc::new(Schema::new(fields));
     let arrays = columns.into_iter().map(|(_, column)| column).collect();
@@ -81,7 +79,27 @@ pub(super) fn write(
     writer.finish()
 }
 
-/// A loss; none where a model diverged.
-fn finite(loss: f64) -> Option<f64> {
-    loss.is_finite().then_some(loss)
+/// A mark of a configuration's learning curve.
+struct Line {
+    number: usize,
+    rows: u64,
+    /// The mean loss since the mark before, and since the first row.
+    loss: f64,
+    progressive_loss: f64,
+}
+
+fn lines_of(number: usize, standing: &Standing, unit: f64) -> Vec<Line> {
+    let line = |rows: u64, since: (f64, f64), all: (f64, f64)| {
+        let mean = |(loss, weight): (f64, f64)| unit * loss / weight;
+        Line { number, rows, loss: mean(since), progressive_loss: mean(all) }
+    };
+    let mut lines: Vec<Line> =
+        standing.curve.marks().map(|(mark, since)| line(mark.rows, since, mark.sums)).collect();
+    if standing.rows > standing.curve.rows() {
+        // The rows after the last mark.
+        let (loss, weight) = standing.curve.at(standing.rows);
+        let since = (standing.sums.0 - loss, standing.sums.1 - weight);
+        lines.push(line(standing.rows, since, standing.sums));
+    }
+    lines
 }
