@@ -346,7 +346,7 @@ fn outputs_that_cannot_be_written_are_refused_before_the_work() {
         std::fs::remove_dir(folder.path("d.csv")).unwrap();
     }
     let error = folder.fails(2, "predict a.csv --model m -o p.xlsx");
-    says(&error, &["p.xlsx", ".parquet, .csv, .tsv or .arrow"]);
+    says(&error, &["p.xlsx", ".parquet, .csv, .tsv, .arrow, .json or .jsonl"]);
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl LearningArgs {
             "l1" => self.l1.is_some(),
             "l2" => self.l2.is_some(),
             "momentum" => self.momentum.is_some(),
-            "power-t" => self.power_t.is_some(),
+            "power-t" => self.power_t.is_some() || self.schedule == ScheduleArg::Constant,
             "optimizer" => self.optimizer != OptimizerArg::Adagrad,
             "class-weight" => self.class_weight != ClassWeights::None,
             _ => false,

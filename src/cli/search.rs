@@ -58,9 +58,9 @@ struct SpaceArgs {
     /// that suit the optimiser].
     #[arg(long, value_name = "PARAMETER=A,B,...", value_parser = parse_list)]
     grid: Vec<Axis>,
-    /// A range of a parameter, for --random and --bayes; by default on a logarithmic scale where it spans a
-    /// power of ten.
-    #[arg(long, value_name = "PARAMETER=LOW..HIGH[,log|,linear]", value_parser = parse_range)]
+    /// A range of a parameter, for --random and --bayes, on a scale that is log or linear [default: log where it
+    /// spans a power of ten].
+    #[arg(long, value_name = "PARAMETER=LOW..HIGH[,SCALE]", value_parser = parse_range)]
     range: Vec<Axis>,
     /// A file of lists and ranges, such as `l2 = [0, 1e-6]` and
     /// `learning-rate = { low = 0.01, high = 1, scale = "log" }`.
@@ -118,6 +118,12 @@ impl SearchArgs {
         if self.divide.says() && self.folds.is_none() {
             let message = "--group-by and --time say how rows are divided into folds";
             return Err(Error::usage(message).remedy("give --folds, too"));
+        }
+        let outputs = [self.model.as_ref(), self.table.as_ref(), self.fit.summary.as_ref()];
+        for (i, output) in outputs.iter().enumerate() {
+            if output.is_some() && outputs[..i].contains(output) {
+                return Err(Error::usage("two outputs would go to the same file").remedy("name another one"));
+            }
         }
         let by = self.divide.validate();
         let ablate = self.ablate.map(|text| match text.as_str() {

@@ -48,11 +48,11 @@ fn parse_value(parameter: Parameter, text: &str) -> Result<Value, String> {
     let word = |meaning| Ok(Value::Word(text.to_string(), meaning));
     match parameter {
         Parameter::Optimizer => match OptimizerArg::from_str(text, false) {
-            Ok(OptimizerArg::Lbfgs) => {
-                Err("lbfgs can't be searched: it does not learn from mini-batches".into())
+            Ok(OptimizerArg::Lbfgs | OptimizerArg::Gd) => {
+                Err(format!("{text} can't be searched: it does not learn from mini-batches"))
             }
             Ok(optimizer) => word(Meaning::Optimizer(optimizer.with(0.0))),
-            Err(_) => Err(format!("{text:?} is no optimiser: expected gd, sgd, adagrad, rmsprop or ftrl")),
+            Err(_) => Err(format!("{text:?} is no optimiser: expected sgd, adagrad, rmsprop or ftrl")),
         },
         Parameter::ClassWeight => word(Meaning::ClassWeights(parse_class_weights(text)?)),
         _ => {
@@ -68,8 +68,9 @@ fn check(parameter: Parameter, number: f64) -> Result<f64, String> {
         return Ok(number);
     }
     let wanted = match parameter {
-        Parameter::LearningRate | Parameter::HuberDelta => "above 0",
-        Parameter::L1 | Parameter::L2 | Parameter::Epsilon => "of at least 0",
+        Parameter::LearningRate | Parameter::HuberDelta => "above 0 that single precision holds",
+        Parameter::L1 | Parameter::L2 | Parameter::Epsilon => "of at least 0 that single precision holds",
+        Parameter::Quantile => "above 0 and below 1",
         _ => "between 0 and 1",
     };
     Err(format!("{number} does not do for {}: expected a number {wanted}", parameter.name()))
@@ -93,7 +94,7 @@ fn ranged(parameter: Parameter, low: f64, high: f64, scale: Option<&str>) -> Res
     check(parameter, low)?;
     check(parameter, high)?;
     if low >= high {
-        return Err(format!("the range of {} ends before it begins", parameter.name()));
+        return Err(format!("the range of {} has to end above where it begins", parameter.name()));
     }
     let log = match scale {
         Some("log") if low <= 0.0 => {

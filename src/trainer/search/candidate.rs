@@ -15,6 +15,8 @@ use crate::learn::{Column, Loss, Settings, Variant};
 pub(super) struct Candidate {
     /// What it has of the space.
     pub(super) point: Point,
+    /// What of that means something to its optimiser.
+    pub(super) options: BTreeMap<Parameter, Value>,
     /// The columns that it does without, as the user calls them; empty if it has all.
     pub(super) without: Vec<String>,
     pub(super) config: TrainConfig,
@@ -32,11 +34,14 @@ impl Candidate {
         let mut config = TrainConfig { refine: true, ..base.clone() };
         let mut ordered: Vec<_> = point.iter().collect();
         ordered.sort_by_key(|(parameter, _)| *parameter);
+        let mut options = BTreeMap::new();
         for (parameter, value) in ordered {
-            parameter.apply(value, &mut config, &mut loss)?;
+            if parameter.apply(value, &mut config, &mut loss)? {
+                options.insert(*parameter, value.clone());
+            }
         }
         let settings = make_settings(&config, plan, loss)?;
-        Ok(Candidate { point, without: Vec::new(), config, loss, settings })
+        Ok(Candidate { point, options, without: Vec::new(), config, loss, settings })
     }
 
     /// The same without some columns.
@@ -61,17 +66,12 @@ impl Candidate {
         let shared = |of: &Candidate| Settings { variants: Vec::new(), ..of.settings.clone() };
         self.variant().penalty.is_none() == other.variant().penalty.is_none() && shared(self) == shared(other)
     }
-
-    /// Its values by the parameters' names.
-    pub(super) fn options(&self) -> BTreeMap<Parameter, Value> {
-        self.point.iter().cloned().collect()
-    }
 }
 
 impl std::fmt::Display for Candidate {
     /// As options of `train`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, (parameter, value)) in self.point.iter().enumerate() {
+        for (i, (parameter, value)) in self.options.iter().enumerate() {
             write!(f, "{}--{} {value}", if i > 0 { " " } else { "" }, parameter.name())?;
         }
         if !self.without.is_empty() {

@@ -16,6 +16,7 @@ pub(super) struct Curve {
 /// Sums of loss and weight up to a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Mark {
+    number: u64,
     pub(super) rows: u64,
     pub(super) sums: (f64, f64),
 }
@@ -26,22 +27,23 @@ impl Curve {
         Curve { first: step, step, marks: Vec::new() }
     }
 
-    /// Adds a mark, with the sums of loss and weight after so many rows.
-    pub(super) fn mark(&mut self, rows: u64, sums: (f64, f64)) {
-        if !self.has(rows) {
+    /// Adds a mark for row `number`, with the sums of loss and weight after so many rows: as many, or more where a
+    /// mini-batch went beyond it.
+    pub(super) fn mark(&mut self, number: u64, rows: u64, sums: (f64, f64)) {
+        if !self.has(number) {
             return;
         }
-        self.marks.push(Mark { rows, sums });
+        self.marks.push(Mark { number, rows, sums });
         if self.marks.len() >= MOST_MARKS {
             self.step *= 2;
             let marks = std::mem::take(&mut self.marks);
-            self.marks = marks.into_iter().filter(|mark| self.has(mark.rows)).collect();
+            self.marks = marks.into_iter().filter(|mark| self.has(mark.number)).collect();
         }
     }
 
-    fn has(&self, rows: u64) -> bool {
-        let is_doubling = rows.is_multiple_of(self.first) && (rows / self.first).is_power_of_two();
-        is_doubling || rows.is_multiple_of(self.step)
+    fn has(&self, number: u64) -> bool {
+        let is_doubling = number.is_multiple_of(self.first) && (number / self.first).is_power_of_two();
+        is_doubling || number.is_multiple_of(self.step)
     }
 
     /// The rows of the last mark.
@@ -76,7 +78,7 @@ mod tests {
         let mut curve = Curve::new(10);
         let rows = (1..=16).chain((20..1300).step_by(4)).chain(1300..=2000).map(|mark: u64| 10 * mark);
         for rows in rows.clone() {
-            curve.mark(rows, (rows as f64 / 10.0, rows as f64));
+            curve.mark(rows, rows, (rows as f64 / 10.0, rows as f64));
         }
         assert!(curve.marks.len() < MOST_MARKS && curve.step > 10);
         assert_eq!(curve.at(12_800), (1280.0, 12_800.0));

@@ -14,7 +14,7 @@ use super::halving::Standing;
 use super::importance::{ablated, importance};
 use super::outcome::{Importance, SearchOutcome, Trial};
 use super::propose::Proposer;
-use super::setup::Setup;
+use super::setup::{SOME_ROWS, Setup};
 use super::tournament::{Tournament, Trained};
 use crate::error::{Error, Result};
 use crate::learn::learner;
@@ -27,8 +27,6 @@ const WINDOW_BYTES: usize = 64 << 20;
 const FEWEST_ROWS: u64 = 1 << 10;
 /// Rows before the first halving, at the least, where there are eight times as many.
 const FEW_ROWS: u64 = 1 << 12;
-/// The rows of data that does not tell them, for want of something better.
-const SOME_ROWS: u64 = 1 << 22;
 
 /// What a search found.
 pub(super) struct Found {
@@ -58,7 +56,7 @@ pub(super) fn run(setup: &Setup<'_>, passes: &Passes<'_>, notes: &mut Notes<'_>)
     let mut proposer = Proposer::new(config.axes.clone(), config.method, config.train.plan.seed)?;
     let count = proposer.left();
     let halves = !config.full && count > 1;
-    let window = if halves { window_rows(setup) } else { 0 };
+    let window = if halves { window_rows(setup, passes.rows) } else { 0 };
     let first = halves.then(|| first_halving(count, passes.rows, window, config.train.batch_size));
     // A configuration by itself learns in the same pass as those that do without columns of it.
     let alone = match &config.ablate {
@@ -70,8 +68,15 @@ pub(super) fn run(setup: &Setup<'_>, passes: &Passes<'_>, notes: &mut Notes<'_>)
         _ => None,
     };
     let is_alone = alone.is_some();
-    let mut tournament = Tournament::new(setup, proposer, first, window);
+    let mut tournament = Tournament::new(setup, passes.stop, proposer, first, window);
     tournament.add(alone.into_iter().flatten());
+    if let Some(ablation) = &config.ablate {
+        // A column that is not there is found out before the search.
+        ablated(&setup.candidate(setup.first_point())?, ablation, &setup.plan)?;
+    }
+    if passes.rows.is_none() {
+        notes.say(format!("the data does not tell how many rows it has: the search is made for {SOME_ROWS}"));
+    }
     tell(setup, count.max(tournament.waiting()), first, notes)?;
     let mut search = Search::new(setup, passes);
     search.run(&mut tournament, |number| !is_alone || number == 0, notes)?;
@@ -89,7 +94,13 @@ pub(super) fn run(setup: &Setup<'_>, passes: &Passes<'_>, notes: &mut Notes<'_>)
             search.ablate(&candidates[best.number], &halving.standings[best.number], ablation, notes)?
         }
     };
-    let order = halving.order();
+    let mut order = halving.order();
+    // Where there are folds, the losses on left-out rows decide among those that came to the end.
+    let on_folds = |number: &usize| {
+        let figures = search.scores.get(number).and_then(|figures| figures.get("mean_loss"));
+        figures.map_or(f64::INFINITY, |loss| loss.mean)
+    };
+    order.sort_by(|a, b| on_folds(a).total_cmp(&on_folds(b)));
     let trials = order.iter().filter(|&&number| candidates[number].without.is_empty());
     let trials = trials.map(|&number| {
         trial(number, &candidates[number], &halving.standings[number], setup, search.scores.remove(&number))
@@ -222,7 +233,7 @@ impl<'a> Search<'a> {
         let candidates = ablated(base, ablation, &self.setup.plan)?;
         notes.say(format!("another pass: {} models, each without some of the columns", candidates.len()));
         let none = Proposer::Listed(Vec::new());
-        let mut tournament = Tournament::new(self.setup, none, None, 0);
+        let mut tournament = Tournament::new(self.setup, self.passes.stop, none, None, 0);
         tournament.add(candidates);
         self.run(&mut tournament, |_| false, notes)?;
         Ok(importances(standing, &tournament.candidates, &tournament.halving.standings, self.setup))
@@ -253,7 +264,7 @@ fn trial(
     let finite = |loss: f64| loss.is_finite().then(|| loss * setup.unit());
     Trial {
         number,
-        options: candidate.options(),
+        options: candidate.options.clone(),
         rows: standing.rows,
         loss: finite(standing.recent_loss()),
         progressive_loss: finite(standing.progressive_loss()),
@@ -267,9 +278,11 @@ fn tell(setup: &Setup<'_>, count: usize, first: Option<u64>, notes: &mut Notes<'
     let config = setup.config;
     let places = count.min(config.places);
     let models = places * setup.contenders.len();
-    let point = config.axes.iter().map(|axis| (axis.parameter, axis.values.at(0.0))).collect();
-    let each = learner(&setup.candidate(point)?.settings).bytes_each();
-    let mut text = format!("{count} configurations, {places} of them side by side");
+    let each = learner(&setup.candidate(setup.first_point())?.settings).bytes_each();
+    let mut text = match count {
+        1 => "one configuration".to_string(),
+        _ => format!("{count} configurations, {places} of them side by side"),
+    };
     if setup.contenders.len() > 1 {
         text.push_str(&format!(" with {} models each", setup.contenders.len()));
     }
@@ -278,20 +291,18 @@ fn tell(setup: &Setup<'_>, count: usize, first: Option<u64>, notes: &mut Notes<'
             "; the worse half is dropped after {first} rows, and after twice as many each"
         ));
     }
-    let start = (each * models).div_ceil(1 << 20);
-    text.push_str(&format!(
-        "; their tables start with {start} MB (at most {} MB",
-        config.train.max_model >> 20
-    ));
-    text.push_str(" for each model)");
+    let (start, most) = ((each * models) as f64 / 1e6, config.train.max_model as f64 / 1e6);
+    text.push_str(&format!("; their tables start with {start:.1} MB (at most {most:.1} MB for each model)"));
     notes.say(text);
     Ok(())
 }
 
-/// Rows that are kept for late configurations.
-fn window_rows(setup: &Setup<'_>) -> u64 {
-    let rows = (WINDOW_BYTES / setup.row_bytes().max(1)) as u64;
-    1 << rows.clamp(FEWEST_ROWS, WINDOW_ROWS).ilog2()
+/// Rows that are kept for late configurations: of whole mini-batches at least a few.
+fn window_rows(setup: &Setup<'_>, rows: Option<u64>) -> u64 {
+    let room = (WINDOW_BYTES / setup.row_bytes().max(1)) as u64;
+    let window = 1 << room.clamp(FEWEST_ROWS, WINDOW_ROWS).ilog2();
+    let batches = (4 * setup.config.train.batch_size as u64).next_power_of_two();
+    window.max(batches).min(rows.map_or(u64::MAX, u64::next_power_of_two))
 }
 
 /// Rows before the first halving: such that the configurations that are dropped, if half of them are each time, learn
@@ -301,8 +312,9 @@ fn first_halving(count: usize, rows: Option<u64>, window: u64, batch: usize) -> 
     let (count, rows) = (count as f64, rows.unwrap_or(SOME_ROWS));
     let alike = rows as f64 / (count * (1.0 + count.log2() / 2.0));
     let nearest = 2.0f64.powf(alike.log2().round()) as u64;
-    let first = nearest.max(FEW_ROWS.min(rows / 8)).max(4 * batch as u64);
-    1 << first.clamp(FEWEST_ROWS, window).ilog2()
+    let first = nearest.max(FEW_ROWS.min(rows / 8)).max(FEWEST_ROWS).min(window).max(1);
+    // Of whole mini-batches at least a few; the window has as many.
+    (1 << first.ilog2()).max((4 * batch as u64).next_power_of_two())
 }
 
 #[cfg(test)]
@@ -322,7 +334,9 @@ mod tests {
         }
         assert_eq!(first_halving(64, Some(45_312), window, 32), 4096);
         assert_eq!(first_halving(64, Some(3000), window, 32), 1024);
-        assert_eq!(first_halving(64, None, window, 32), 16_384);
+        assert_eq!(first_halving(64, None, window, 32), 4096);
+        assert_eq!(first_halving(64, Some(1 << 20), window, 1000), 4096);
+        assert_eq!(first_halving(2, Some(100), 128, 32), 128);
         assert_eq!(first_halving(4, Some(1 << 40), window, 32), window);
     }
 }

@@ -46,6 +46,18 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// Before the first row, with a curve whose first mark is at row `first`.
+    pub(super) fn new(first: u64) -> Self {
+        Standing {
+            curve: Curve::new(first),
+            rungs: Vec::new(),
+            rows: 0,
+            sums: (0.0, 0.0),
+            diverged: None,
+            dropped: false,
+        }
+    }
+
     /// Its mean loss over the later half of its rows: by then it has mostly learned what it can.
     pub(super) fn recent_loss(&self) -> f64 {
         self.loss_since_half(self.rows)
@@ -85,25 +97,19 @@ impl Halving {
 
     /// Begins a heat of `count` more configurations: they learn from the first row on.
     pub(super) fn begin(&mut self, count: usize) {
-        let new = Standing {
-            curve: Curve::new(FINE),
-            rungs: Vec::new(),
-            rows: 0,
-            sums: (0.0, 0.0),
-            diverged: None,
-            dropped: false,
-        };
-        self.standings.extend(std::iter::repeat_n(new, count));
+        self.standings.extend(std::iter::repeat_n(Standing::new(FINE), count));
         (self.rows, self.next) = (0, FINE);
     }
 
     /// Drops those among the models of several heats that did not do as well as the better half of all, and more if
     /// there are more than `most` configurations.
     pub(super) fn compare(&mut self, teams: &mut Vec<Team>, most: usize) {
-        if let Some(rung) = self.rungs.len().checked_sub(1) {
-            let better = self.better(rung);
-            self.keep(&better[..better.len().min(most)], teams);
-        }
+        let better = match self.rungs.len().checked_sub(1) {
+            Some(rung) => self.better(rung),
+            // All the rows are fewer than would tell which are better.
+            None => self.running(teams),
+        };
+        self.keep(&better[..better.len().min(most)], teams);
     }
 
     /// The numbers of all configurations, the best first.
@@ -159,7 +165,7 @@ impl Halving {
         let running = self.running(teams);
         for number in running {
             let standing = &mut self.standings[number];
-            let loss = standing.loss_since_half(self.next);
+            let loss = standing.loss_since_half(self.rows);
             standing.rungs.push(loss);
             self.rungs[rung].push((loss, number));
         }
@@ -211,17 +217,20 @@ impl Referee for Halving {
             return Ok(());
         }
         self.note(teams);
-        // Large mini-batches may pass several marks at once.
+        // A large mini-batch may pass several at once, of which the last has a mark.
         while self.rows >= self.next {
-            for number in self.running(teams) {
-                let standing = &mut self.standings[number];
-                standing.curve.mark(self.next, standing.sums);
+            let following = self.next + if self.next < MANY { FINE } else { COARSE };
+            if self.rows < following {
+                for number in self.running(teams) {
+                    let standing = &mut self.standings[number];
+                    standing.curve.mark(self.next, self.rows, standing.sums);
+                }
             }
             let rung = self.first.filter(|first| self.next.is_multiple_of(*first));
             if let Some(times) = rung.map(|first| self.next / first).filter(|times| times.is_power_of_two()) {
                 self.halve(times.ilog2() as usize, teams);
             }
-            self.next += if self.next < MANY { FINE } else { COARSE };
+            self.next = following;
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use super::super::config::Ablation;
 use super::candidate::Candidate;
-use super::curve::Curve;
 use super::halving::Standing;
 use super::outcome::Importance;
 use crate::error::{Error, Result};
@@ -14,10 +13,11 @@ use crate::features::{Plan, no_such_column};
 /// If a column is not used.
 pub(super) fn ablated(base: &Candidate, ablation: &Ablation, plan: &Plan) -> Result<Vec<Candidate>> {
     let inputs = plan.inputs();
-    let groups = match ablation {
+    let groups: Vec<Vec<String>> = match ablation {
         Ablation::Each => inputs.iter().map(|name| vec![name.to_string()]).collect(),
         Ablation::Groups(groups) => groups.clone(),
     };
+    let groups = once_each(groups.into_iter().map(once_each));
     if groups.is_empty() {
         return Err(Error::data("there is no column to leave out").remedy("let some columns be used"));
     }
@@ -30,9 +30,20 @@ pub(super) fn ablated(base: &Candidate, ablation: &Ablation, plan: &Plan) -> Res
     groups.iter().map(without).collect()
 }
 
+/// Values without those that came before.
+fn once_each<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for value in values {
+        if !once.contains(&value) {
+            once.push(value);
+        }
+    }
+    once
+}
+
 /// What the columns are worth that a candidate did without, given how it did and how the one with all columns did.
 pub(super) fn importance(columns: &[String], all: &Standing, without: &Standing, unit: f64) -> Importance {
-    let (increase, standard_error) = difference(&all.curve, &without.curve, all.rows / 2, all.rows);
+    let (increase, standard_error) = difference(all, without);
     Importance {
         columns: columns.to_vec(),
         loss_increase: increase * unit,
@@ -41,15 +52,18 @@ pub(super) fn importance(columns: &[String], all: &Standing, without: &Standing,
     }
 }
 
-/// The mean difference of two models' losses over the same rows, and its standard error from the differences between
-/// marks: a ratio estimate, since marks may differ in weight.
-fn difference(all: &Curve, without: &Curve, from: u64, to: u64) -> (f64, Option<f64>) {
-    let blocks: Vec<(f64, f64)> = without
-        .marks()
-        .zip(all.marks())
-        .filter(|((mark, _), _)| mark.rows > from && mark.rows <= to)
-        .map(|((_, (loss, weight)), (_, (of_all, _)))| (loss - of_all, weight))
-        .collect();
+/// The mean difference of two models' losses over the later half of their rows, and its standard error from the
+/// differences between marks: a ratio estimate, since marks may differ in weight.
+fn difference(all: &Standing, without: &Standing) -> (f64, Option<f64>) {
+    let of_later_half = |standing: &Standing| -> Vec<(f64, f64)> {
+        let marks = standing.curve.marks().filter(|(mark, _)| mark.rows > standing.rows / 2);
+        let (loss, weight) = standing.curve.at(standing.rows);
+        let rest = (standing.sums.0 - loss, standing.sums.1 - weight);
+        marks.map(|(_, since)| since).chain((rest.1 > 0.0).then_some(rest)).collect()
+    };
+    let pairs = of_later_half(without).into_iter().zip(of_later_half(all));
+    let blocks: Vec<(f64, f64)> =
+        pairs.map(|((loss, weight), (of_all, _))| (loss - of_all, weight)).collect();
     let (sum, weight) = blocks.iter().fold((0.0, 0.0), |(d, w), block| (d + block.0, w + block.1));
     let mean = sum / weight;
     let count = blocks.len() as f64;
@@ -64,24 +78,28 @@ mod tests {
 
     #[test]
     fn differences_are_paired() {
-        let (mut all, mut without) = (Curve::new(10), Curve::new(10));
+        let (mut all, mut without) = (Standing::new(10), Standing::new(10));
         let (mut a, mut b, mut differences) = (0.0, 0.0, Vec::new());
         for mark in 1..=40u64 {
             // Losses that vary much, and differences that do not.
             let noise = ((mark * 7919) % 13) as f64;
             let difference = 1.0 + (mark % 3) as f64 * 0.1;
             (a, b) = (a + noise, b + noise + difference);
-            all.mark(10 * mark, (a, 10.0 * mark as f64));
-            without.mark(10 * mark, (b, 10.0 * mark as f64));
+            for (standing, loss) in [(&mut all, a), (&mut without, b)] {
+                (standing.rows, standing.sums) = (10 * mark, (loss, 10.0 * mark as f64));
+                standing.curve.mark(10 * mark, 10 * mark, standing.sums);
+            }
             if mark > 20 {
                 differences.push(difference / 10.0);
             }
         }
-        let (mean, error) = difference(&all, &without, 200, 400);
+        let (mean, error) = difference(&all, &without);
         let expected = differences.iter().sum::<f64>() / 20.0;
         let variance = differences.iter().map(|d| (d - expected).powi(2)).sum::<f64>() / 19.0;
         assert!((mean - expected).abs() < 1e-12);
         assert!((error.unwrap() - (variance / 20.0).sqrt()).abs() < 1e-12);
-        assert_eq!(difference(&all, &without, 390, 400).1, None);
+        // Rows beyond the last mark count, too; and a single block has no error.
+        let few = |sum: f64| Standing { rows: 5, sums: (sum, 5.0), ..Standing::new(10) };
+        assert_eq!(difference(&few(1.0), &few(2.0)), (0.2, None));
     }
 }

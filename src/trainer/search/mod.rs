@@ -37,7 +37,7 @@ use crate::input::Dataset;
 use crate::learn::Optimizer;
 use crate::output::{AtomicFile, Format};
 use crate::pipeline::GradientWorkers;
-use setup::Setup;
+use setup::{SOME_ROWS, Setup};
 
 /// Searches among configurations, and writes the best one's model if that is wanted.
 ///
@@ -124,24 +124,27 @@ fn check(config: &SearchConfig) -> Result<()> {
             "leave out --epochs, or let the winner be trained anew with --refit",
         );
     }
+    if optimizers(config).contains(&Optimizer::Gd) {
+        return fault(
+            "gd takes its only step at the end of a pass: its losses on the way say nothing",
+            "search among other optimisers",
+        );
+    }
     if config.refit && config.train.model.is_none() {
         return fault("--refit trains the winner's model anew", "say where it goes with -o MODEL");
     }
-    let mut optimizers = vec![config.train.optimizer];
-    if let Some(Axis { values: Values::List(values), .. }) = searches(Parameter::Optimizer) {
-        optimizers = values
-            .iter()
-            .filter_map(|value| match value {
-                Value::Word(_, Meaning::Optimizer(optimizer)) => Some(*optimizer),
-                _ => None,
-            })
-            .collect();
-    }
+    let optimizers = optimizers(config);
     let is_sgd = |optimizer: &Optimizer| matches!(optimizer, Optimizer::Sgd { .. });
     if searches(Parameter::Momentum).is_some() && !optimizers.iter().any(is_sgd) {
         return fault("momentum is a parameter of sgd alone", "give --optimizer sgd, too, or search it");
     }
-    let has_schedule = |optimizer: &Optimizer| !matches!(optimizer, Optimizer::Gd | Optimizer::Ftrl { .. });
+    let has_schedule = |optimizer: &Optimizer| !matches!(optimizer, Optimizer::Ftrl { .. });
+    if config.train.schedule.is_some() && !optimizers.iter().all(has_schedule) {
+        return fault(
+            "--schedule and --warm-up do not go with ftrl",
+            "leave them out, or search among other optimisers",
+        );
+    }
     if searches(Parameter::PowerT).is_some() && !optimizers.iter().any(has_schedule) {
         return fault("this optimiser has no schedule", "leave power-t out, or choose another optimiser");
     }
@@ -157,6 +160,17 @@ fn check(config: &SearchConfig) -> Result<()> {
     Ok(())
 }
 
+/// The optimisers that are tried.
+fn optimizers(config: &SearchConfig) -> Vec<Optimizer> {
+    let axis = config.axes.iter().find(|axis| axis.parameter == Parameter::Optimizer);
+    let Some(Axis { values: Values::List(values), .. }) = axis else { return vec![config.train.optimizer] };
+    let optimizer = |value: &Value| match value {
+        Value::Word(_, Meaning::Optimizer(optimizer)) => Some(*optimizer),
+        _ => None,
+    };
+    values.iter().filter_map(optimizer).collect()
+}
+
 /// The same search with learning rates that suit the optimiser, where the user names none, and, where nothing is named
 /// at all, with strengths of the L2 penalty.
 fn with_rates(config: &SearchConfig, planned: &Planned) -> Result<SearchConfig> {
@@ -166,7 +180,9 @@ fn with_rates(config: &SearchConfig, planned: &Planned) -> Result<SearchConfig> 
     let is_grid = config.method == Method::Grid;
     let list = |values: &[f64]| Values::List(values.iter().map(|&value| Value::Number(value)).collect());
     if config.train.learning_rate.is_none() && !has(&config, Parameter::LearningRate) {
-        let settings = make_settings(&config.train, &planned.plan, planned.loss)?;
+        let optimizer = optimizers(&config)[0];
+        let train = TrainConfig { optimizer, ..config.train.clone() };
+        let settings = make_settings(&train, &planned.plan, planned.loss)?;
         // As they print: f32 has digits that nobody means.
         let rates: Vec<f64> =
             settings.variants.iter().filter_map(|variant| variant.rate.to_string().parse().ok()).collect();
@@ -193,9 +209,6 @@ const WIDER: f64 = 2.0;
 /// prior that weighs as much as one row.
 const STRENGTHS: [f64; 4] = [0.0, 0.1, 1.0, 10.0];
 const RANGE: [f64; 2] = [0.01, 100.0];
-/// The rows of data that does not tell them.
-const SOME_ROWS: u64 = 1_000_000;
-
 /// Trains the winner anew.
 fn refit(
     task: &Task<'_>,

@@ -103,11 +103,11 @@ impl Parameter {
     }
 
     /// Changes a configuration and its loss so that they have a value. What has no meaning to the optimiser changes
-    /// nothing.
+    /// nothing, and is answered by no.
     ///
     /// # Errors
     /// If the loss has no such parameter.
-    pub(super) fn apply(self, value: &Value, config: &mut TrainConfig, loss: &mut Loss) -> Result<()> {
+    pub(super) fn apply(self, value: &Value, config: &mut TrainConfig, loss: &mut Loss) -> Result<bool> {
         let penalty = config.penalty.unwrap_or(Penalty::NONE);
         match (self, value) {
             (Parameter::Optimizer, Value::Word(_, Meaning::Optimizer(optimizer))) => {
@@ -124,15 +124,15 @@ impl Parameter {
                 config.penalty = Some(Penalty { l2: *l2 as f32, ..penalty });
             }
             (Parameter::Momentum, Value::Number(share)) => {
-                if let Optimizer::Sgd { momentum } = &mut config.optimizer {
-                    *momentum = *share as f32;
-                }
+                let Optimizer::Sgd { momentum } = &mut config.optimizer else { return Ok(false) };
+                *momentum = *share as f32;
             }
             (Parameter::PowerT, Value::Number(power)) => {
-                if !matches!(config.optimizer, Optimizer::Gd | Optimizer::Ftrl { .. }) {
-                    let warm_up = config.schedule.map_or(0, |schedule| schedule.warm_up);
-                    config.schedule = Some(Schedule { power: *power as f32, warm_up });
+                if matches!(config.optimizer, Optimizer::Ftrl { .. }) {
+                    return Ok(false);
                 }
+                let warm_up = config.schedule.map_or(0, |schedule| schedule.warm_up);
+                config.schedule = Some(Schedule { power: *power as f32, warm_up });
             }
             (Parameter::HuberDelta, Value::Number(delta)) if matches!(loss, Loss::Huber { .. }) => {
                 *loss = Loss::Huber { delta: *delta };
@@ -151,7 +151,7 @@ impl Parameter {
                     .remedy("give the loss that it belongs to in --loss, or leave it out of the search"));
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

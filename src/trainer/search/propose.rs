@@ -6,7 +6,7 @@ use tpe::{
     TpeOptimizer, TpeOptimizerBuilder, categorical_range, histogram_estimator, parzen_estimator, range,
 };
 
-use super::space::{Axis, Point, Values, grid};
+use super::space::{Axis, Point, Values, grid, size};
 use crate::error::Result;
 use crate::random::Random;
 
@@ -58,6 +58,13 @@ impl Proposer {
     /// If the grid has no end.
     pub(super) fn new(axes: Vec<Axis>, method: Method, seed: u64) -> Result<Self> {
         let mut random = Random::new(seed, PURPOSE);
+        // What has no more points than are to be tried is tried as a whole.
+        let method = match method {
+            Method::Random(count) | Method::Bayes(count) if size(&axes).is_some_and(|size| size <= count) => {
+                Method::Grid
+            }
+            other => other,
+        };
         Ok(match method {
             Method::Grid => {
                 let mut points = grid(&axes)?;

@@ -8,11 +8,14 @@ use super::super::reading::LIST_LENGTH;
 use super::super::scoring::Scoring;
 use super::candidate::Candidate;
 use super::parameter::Parameter;
-use super::space::Point;
+use super::space::{Point, Values};
 use crate::error::{Error, Result};
 use crate::features::{ClassWeights, Plan};
 use crate::learn::{Loss, Shape, Task};
 use crate::pipeline::GradientWorkers;
+
+/// The rows of data that does not tell them, for want of something better.
+pub(super) const SOME_ROWS: u64 = 1 << 20;
 
 /// What all configurations have in common.
 pub(super) struct Setup<'a> {
@@ -42,8 +45,15 @@ impl<'a> Setup<'a> {
         folds: Option<Folds>,
     ) -> Result<Self> {
         // What does not go with the loss is found out before anything is compared.
-        let point = config.axes.iter().map(|axis| (axis.parameter, axis.values.at(0.0))).collect();
-        Candidate::new(point, &config.train, &plan, loss)?;
+        for (i, axis) in config.axes.iter().enumerate() {
+            let Values::List(values) = &axis.values else { continue };
+            for value in values {
+                let mut point = first_point(config);
+                point[i].1 = value.clone();
+                Candidate::new(point, &config.train, &plan, loss)?;
+            }
+        }
+        Candidate::new(first_point(config), &config.train, &plan, loss)?;
         let contenders = folds.iter().flat_map(Folds::each).map(Some).chain([None]).collect();
         let compared_by = compared_by(config, &plan, loss)?;
         let crew = GradientWorkers::of(config.train.plan.threads);
@@ -74,6 +84,11 @@ impl<'a> Setup<'a> {
         }
     }
 
+    /// A point of the space.
+    pub(super) fn first_point(&self) -> Point {
+        first_point(self.config)
+    }
+
     pub(super) fn candidate(&self, point: Point) -> Result<Candidate> {
         Candidate::new(point, &self.config.train, &self.plan, self.loss)
     }
@@ -81,6 +96,10 @@ impl<'a> Setup<'a> {
     pub(super) fn row_bytes(&self) -> usize {
         self.shape.row_bytes(LIST_LENGTH)
     }
+}
+
+fn first_point(config: &SearchConfig) -> Point {
+    config.axes.iter().map(|axis| (axis.parameter, axis.values.at(0.0))).collect()
 }
 
 fn compared_by(config: &SearchConfig, plan: &Plan, loss: Loss) -> Result<(Loss, Vec<f32>)> {

@@ -40,10 +40,12 @@ impl Values {
                 values[((place * values.len() as f64) as usize).min(last)].clone()
             }
             Values::Range { low, high, log: true } => {
-                let [low, high] = [low.ln(), high.ln()];
-                Value::Number(rounded((low + place * (high - low)).exp()))
+                let ends = [low.ln(), high.ln()];
+                Value::Number(rounded((ends[0] + place * (ends[1] - ends[0])).exp()).clamp(*low, *high))
             }
-            Values::Range { low, high, log: false } => Value::Number(rounded(low + place * (high - low))),
+            Values::Range { low, high, log: false } => {
+                Value::Number(rounded(low + place * (high - low)).clamp(*low, *high))
+            }
         }
     }
 }
@@ -53,11 +55,26 @@ pub(super) fn rounded(number: f64) -> f64 {
     format!("{number:.3e}").parse().unwrap_or(number)
 }
 
+/// Most points of a grid.
+const MOST_POINTS: usize = 100_000;
+
+/// How many points there are, if not any number.
+pub(super) fn size(axes: &[Axis]) -> Option<usize> {
+    axes.iter().try_fold(1usize, |size, axis| match &axis.values {
+        Values::List(values) => Some(size.saturating_mul(values.len())),
+        Values::Range { .. } => None,
+    })
+}
+
 /// All points of a grid, the last axis's values changing first.
 ///
 /// # Errors
 /// If an axis has no list of values.
 pub(super) fn grid(axes: &[Axis]) -> Result<Vec<Point>> {
+    if let Some(size) = size(axes).filter(|size| *size > MOST_POINTS) {
+        return Err(Error::usage(format!("the grid has {size} points, more than {MOST_POINTS}"))
+            .remedy("give fewer values, or try some of them with --random N or --bayes N"));
+    }
     let mut points = vec![Vec::new()];
     for Axis { parameter, values } in axes {
         let Values::List(values) = values else {

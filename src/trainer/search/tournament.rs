@@ -2,6 +2,7 @@
 //! there are places; those that do well go on with the rows that follow.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::feed::{Feed, Referee};
 use super::super::pass::Sink;
@@ -11,13 +12,14 @@ use super::candidate::Candidate;
 use super::halving::Halving;
 use super::propose::Proposer;
 use super::setup::Setup;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::learn::metrics::Report;
 use crate::learn::{Chunk, Iterate, Linear, State, Variant};
 
 /// Configurations, and whatever it takes to try them.
 pub(super) struct Tournament<'a> {
     setup: &'a Setup<'a>,
+    stop: &'a AtomicBool,
     /// Where candidates come from; those of the queue first.
     proposer: Proposer,
     queue: VecDeque<Candidate>,
@@ -45,9 +47,16 @@ pub(super) struct Trained {
 impl<'a> Tournament<'a> {
     /// A tournament of a proposer's candidates, halved first after `first` rows; the first `most` rows are kept for
     /// those that don't find a place at once.
-    pub(super) fn new(setup: &'a Setup<'a>, proposer: Proposer, first: Option<u64>, most: u64) -> Self {
+    pub(super) fn new(
+        setup: &'a Setup<'a>,
+        stop: &'a AtomicBool,
+        proposer: Proposer,
+        first: Option<u64>,
+        most: u64,
+    ) -> Self {
         Tournament {
             setup,
+            stop,
             proposer,
             queue: VecDeque::new(),
             candidates: Vec::new(),
@@ -163,6 +172,9 @@ impl<'a> Tournament<'a> {
             let (shape, batch) = (self.setup.shape, self.setup.config.train.batch_size);
             let mut feed = Feed::new(self.teams(first)?, shape, batch, self.setup.crew);
             for chunk in &window {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Err(Error::interrupted());
+                }
                 // Readers have nothing to do meanwhile.
                 feed.push(chunk, true, &mut self.halving)?;
             }
