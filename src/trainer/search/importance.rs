@@ -99,7 +99,11 @@ mod tests {
         assert!((mean - expected).abs() < 1e-12);
         assert!((error.unwrap() - (variance / 20.0).sqrt()).abs() < 1e-12);
         // Rows beyond the last mark count, too; and a single block has no error.
-        let few = |sum: f64| Standing { rows: 5, sums: (sum, 5.0), ..Standing::new(10) };
+        let few = |sum: f64| {
+            let mut standing = Standing::new(10);
+            (standing.rows, standing.sums) = (5, (sum, 5.0));
+            standing
+        };
         assert_eq!(difference(&few(1.0), &few(2.0)), (0.2, None));
     }
 }
