@@ -37,11 +37,16 @@ fn options(trial: &Value) -> String {
     each.chain(["--refine".to_string()]).collect::<Vec<_>>().join(" ")
 }
 
+/// The bytes of a model's file.
+fn model(folder: &Folder, name: &str) -> Vec<u8> {
+    std::fs::read(folder.path(name)).unwrap()
+}
+
 /// The progressive loss, and the file, of the model that `train` makes of a trial's options.
 fn trained(folder: &Folder, trial: &Value, more: &str) -> (f64, Vec<u8>) {
     let run = format!("train a.parquet --target click --seed 1 --quiet -o alone --summary - {more}");
     let summary = folder.summary(&format!("{run} {}", options(trial)));
-    (summary["progressive"]["mean_loss"].as_f64().unwrap(), std::fs::read(folder.path("alone")).unwrap())
+    (summary["progressive"]["mean_loss"].as_f64().unwrap(), model(folder, "alone"))
 }
 
 #[test]
@@ -51,10 +56,10 @@ fn each_configuration_equals_its_own_single_run() {
     let all = found(&folder, &format!("--full -o best {grid}"));
     assert_eq!(trials(&all).len(), 16);
     for (rank, trial) in trials(&all).iter().enumerate() {
-        let (loss, model) = trained(&folder, trial, "");
+        let (loss, alone) = trained(&folder, trial, "");
         assert_eq!(trial["progressive_loss"].as_f64(), Some(loss), "{trial}");
         if rank == 0 {
-            assert!(std::fs::read(folder.path("best")).unwrap() == model);
+            assert!(model(&folder, "best") == alone);
         }
     }
     // The order is that of the later half's losses.
@@ -77,8 +82,8 @@ fn configurations_of_several_optimisers_and_losses_do_so_too() {
             _ if grid.contains("--l1") => "--learning-rate 0.1 --l1 1e-5",
             _ => "",
         };
-        let (_, model) = trained(&folder, best, more);
-        assert!(std::fs::read(folder.path("best")).unwrap() == model, "{best}");
+        let (_, alone) = trained(&folder, best, more);
+        assert!(model(&folder, "best") == alone, "{best}");
     }
 }
 
@@ -116,8 +121,8 @@ fn halving_drops_the_worse_half_of_those_that_saw_the_same_rows() {
     let worst = stay.into_iter().map(recent).fold(0.0, f64::max);
     let best = go.into_iter().map(recent).fold(f64::INFINITY, f64::min);
     assert!(worst < best, "{worst} {best}");
-    let (_, model) = trained(&folder, &trials(&halved)[0], "");
-    assert!(std::fs::read(folder.path("halved")).unwrap() == model);
+    let (_, alone) = trained(&folder, &trials(&halved)[0], "");
+    assert!(model(&folder, "halved") == alone);
 }
 
 /// Progressive losses by learning rate and rows, from a table.
@@ -140,17 +145,17 @@ fn seed_and_data_alone_determine_what_is_found() {
     for method in ["--bayes 40 --places 8", "--random 40", "--bayes 12 --folds 3 --range l2=1e-8..1e-4"] {
         let run = |more: &str| {
             let found = found(&folder, &format!("{method} -o best {more}"));
-            (found, std::fs::read(folder.path("best")).unwrap())
+            (found, model(&folder, "best"))
         };
-        let (expected, model) = run("--threads 1");
+        let expected = run("--threads 1");
         for more in ["--threads 2", "--threads 5 --memory 300MB"] {
-            assert!((expected.clone(), model.clone()) == run(more), "{method} {more}");
+            assert!(expected == run(more), "{method} {more}");
         }
         let seeded = format!("search a.parquet --target click --seed 2 --quiet --summary - {method}");
         let other = folder.summary(&seeded);
-        assert_ne!(other["search"]["trials"], expected["trials"]);
+        assert_ne!(other["search"]["trials"], expected.0["trials"]);
         let wanted: usize = method.split(' ').nth(1).unwrap().parse().unwrap();
-        assert_eq!(trials(&expected).len(), wanted);
+        assert_eq!(trials(&expected.0).len(), wanted);
     }
 }
 
@@ -194,8 +199,8 @@ fn folds_score_the_winner_as_cross_validation_does() {
     let losses: Vec<f64> =
         trials(&found).iter().map(|trial| trial["folds"]["mean_loss"]["mean"].as_f64().unwrap()).collect();
     assert!(losses.is_sorted());
-    let (_, model) = trained(&folder, &trials(&found)[0], "");
-    assert!(std::fs::read(folder.path("best")).unwrap() == model);
+    let (_, alone) = trained(&folder, &trials(&found)[0], "");
+    assert!(model(&folder, "best") == alone);
 }
 
 /// A target of columns whose weights fall, one without any, and one that only matters through another.
@@ -250,12 +255,7 @@ fn ablation_ranks_columns_by_what_was_planted() {
     folder.ok(
         "train a.parquet --target click --seed 1 -o alone --learning-rate 0.1 --cross kind*side --refine",
     );
-    assert!(
-        ["best", "alone"]
-            .map(|name| std::fs::read(folder.path(name)).unwrap())
-            .windows(2)
-            .all(|m| m[0] == m[1])
-    );
+    assert!(model(&folder, "best") == model(&folder, "alone"));
     // Groups, the rate being searched first; in as many passes as it takes.
     let groups = found(&folder, "--ablate=strong+middling,weak,none --cross kind*side --places 2");
     let ranked = importance(&groups);
@@ -339,11 +339,11 @@ fn spaces_are_given_in_options_or_in_a_file() {
 fn a_refit_is_a_run_of_train() {
     let folder = folder();
     found(&folder, "--grid learning-rate=0.05,0.2 --epochs 3 --refit -o best");
-    let best = std::fs::read(folder.path("best")).unwrap();
+    let best = model(&folder, "best");
     let run = "train a.parquet --target click --seed 1 --quiet -o alone --epochs 3 --refine --learning-rate";
     let is_one = ["0.05", "0.2"].iter().any(|rate| {
         folder.ok(&format!("{run} {rate}"));
-        std::fs::read(folder.path("alone")).unwrap() == best
+        model(&folder, "alone") == best
     });
     assert!(is_one);
 }
@@ -355,8 +355,8 @@ fn large_mini_batches_and_few_rows_are_compared_by_what_there_is() {
     for batch in [1000, 9000, 30_000, 40_000, 100_000] {
         let found = found(&folder, &format!("{grid} --batch-size {batch} -o best"));
         assert!(trials(&found).iter().all(|trial| trial["loss"].is_f64()), "{batch}: {found}");
-        let (_, model) = trained(&folder, &trials(&found)[0], &format!("--batch-size {batch}"));
-        assert!(std::fs::read(folder.path("best")).unwrap() == model, "{batch}");
+        let (_, alone) = trained(&folder, &trials(&found)[0], &format!("--batch-size {batch}"));
+        assert!(model(&folder, "best") == alone, "{batch}");
     }
     // What does not come to a halving in the rows that are kept still leaves places to others.
     let many = found(&folder, "--random 40 --places 4 --batch-size 30000");
@@ -381,8 +381,7 @@ fn what_it_prints_is_what_train_takes() {
         let out = folder.ok(&format!("search a.parquet --target click --seed 1 -o best {options}")).out();
         let (_, printed) = out.split_once("beside those given here: ").unwrap();
         folder.ok(&format!("train a.parquet --target click --seed 1 -o alone {given} {printed}"));
-        let [best, alone] = ["best", "alone"].map(|name| std::fs::read(folder.path(name)).unwrap());
-        assert!(best == alone, "{printed}");
+        assert!(model(&folder, "best") == model(&folder, "alone"), "{printed}");
     }
 }
 

@@ -15,17 +15,13 @@ is that of three folds.
     python3 tools/bench_search.py [--rows 4000000] [--runs 5] [--threads N] [--only WORD,...] [--json FILE] FOLDER
 """
 
-import argparse
-import json
-import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
 from typing import NamedTuple
 
-from bench_train import VW_TEXT, mkdata, once, timed, vw_text
-from machine import BIN, about
+from bench import arguments, mkdata, once, save, timed, vw_files, wanted
+from machine import BIN
 
 PACKAGES = ["vowpalwabbit", "scikit-learn", "pyarrow", "pandas", "numpy"]
 RATES, STRENGTHS = [0.05, 0.1, 0.2, 0.5], [0, 1e-8, 1e-7, 1e-6]
@@ -85,25 +81,12 @@ class Way(NamedTuple):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
-    parser.add_argument("--rows", type=int, default=4_000_000)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--only", default="", help="only ways whose names hold one of these words")
-    parser.add_argument("--json")
-    args = parser.parse_args()
-    os.makedirs(args.folder, exist_ok=True)
-    clicks = once(os.path.join(args.folder, f"clicks-{args.rows}"), mkdata("clicks", args.rows))
-    wanted = lambda name: not args.only or any(word in name for word in args.only.split(","))
-    text = os.path.join(args.folder, f"clicks-{args.rows}.vw")
-    cache = text + ".cache"
-    if wanted("vw") and not os.path.exists(cache):
-        # In a process of its own: what this one needed at its peak would count as its children's.
-        maker = multiprocessing.Process(target=once, args=(text, vw_text(clicks)))
-        maker.start()
-        maker.join()
-        subprocess.run([sys.executable, "-c", VW_TEXT, text, cache], check=True, stdout=subprocess.DEVNULL)
+    args = arguments(__doc__)
+    at = lambda name: os.path.join(args.folder, f"{name}-{args.rows}")
+    clicks = once(at("clicks"), mkdata("clicks", args.rows))
+    text = cache = ""
+    if wanted(args, "vw"):
+        text, cache = vw_files(at("clicks.vw"), clicks)
 
     model, threads = os.path.join(args.folder, "model"), str(args.threads)
     listed = lambda values: ",".join(map(str, values))
@@ -131,7 +114,7 @@ def main():
             True,
         ),
     ]
-    ways = [way for way in ways if wanted(way.name)]
+    ways = [way for way in ways if wanted(args, way.name)]
     results = {way.name: [] for way in ways}
     for turn in range(args.runs + 1):
         for way in ways:
@@ -156,10 +139,7 @@ def main():
             ratio = f"{entry['of_one_training']:.2f}"
         table.append(entry)
         print(f"{way.name:44} {entry['seconds']:8.2f} s {ratio:>8} {entry['peak_bytes'] / 2**20:8.0f} MiB {loss:>8}")
-    if args.json:
-        with open(args.json, "w") as file:
-            json.dump({**about(PACKAGES), "threads": args.threads, "rows": args.rows, "table": table}, file, indent=1)
-            file.write("\n")
+    save(args, PACKAGES, table)
 
 
 if __name__ == "__main__":

@@ -14,32 +14,16 @@ with a table of 2^22 weights; it learns on one thread and parses on another. Sca
     python3 tools/bench_train.py [--rows 4000000] [--runs 5] [--threads N] [--only WORD,...] [--json FILE] FOLDER
 """
 
-import argparse
-import glob
-import json
-import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
-import time
-
 from typing import NamedTuple
 
-from machine import BIN, about
+from bench import VW_TEXT, arguments, mkdata, once, run, save, timed, vw_files, wanted
+from machine import BIN
 
 PACKAGES = ["vowpalwabbit", "scikit-learn", "duckdb", "polars", "pyarrow", "xgboost", "river", "numpy"]
 # Programs of the peers: arguments are a path, rows and threads. Each prints its seconds, and its loss where it has one.
-VW_TEXT = """
-import sys, time, vowpalwabbit
-path, cache = sys.argv[1:3]
-start = time.perf_counter()
-options = ["-d", path, "--loss_function", "logistic", "-b", "22", "--quiet"] + (["--cache_file", cache] if cache else [])
-vw = vowpalwabbit.Workspace(arg_list=options)
-loss = vw.get_sum_loss() / vw.get_weighted_examples()
-vw.finish()
-print(time.perf_counter() - start, loss)
-"""
 DUCKDB = """
 import sys, time, duckdb
 path, threads = sys.argv[1:3]
@@ -125,92 +109,20 @@ class Way(NamedTuple):
     whole: bool = False  # millstream's own: timed as a process, with a summary
 
 
-def once(path, make):
-    """Makes a file or folder, unless it is there; half-made ones are not taken for it."""
-    if not os.path.exists(path):
-        make(path + ".part")
-        os.rename(path + ".part", path)
-    return path
-
-
-def run(command, **more):
-    return subprocess.run(command, check=True, stderr=subprocess.DEVNULL, **more)
-
-
-def mkdata(table, rows):
-    flags = ["--rows", str(rows), "--format", "parquet"]
-    return lambda path: run([f"{BIN}/mkdata", table, *flags, "-o", path])
-
-
 def mkshards(source):
     return lambda path: run([f"{BIN}/mkshards", source, "-o", path, "--quiet"])
 
 
-def vw_text(source):
-    """Vowpal Wabbit's text: numbers as they are, categories by column and value."""
-    import pyarrow.parquet as pq
-
-    def make(path):
-        with open(path, "w") as out:
-            for file in sorted(glob.glob(source + "/*.parquet")):
-                for batch in pq.ParquetFile(file).iter_batches(65_536):
-                    names = [n for n in batch.schema.names if n != "label"]
-                    texts = [n.startswith("C") for n in names]
-                    columns = [batch.column(n).to_pylist() for n in names]
-                    for label, *cells in zip(batch.column("label").to_pylist(), *columns):
-                        numbers, words = [], []
-                        for name, text, cell in zip(names, texts, cells):
-                            if cell is not None:
-                                (words if text else numbers).append(f"{name}={cell}" if text else f"{name}:{cell}")
-                        out.write(f"{1 if label else -1} |n {' '.join(numbers)} |c {' '.join(words)}\n")
-
-    return make
-
-
-def timed(way, environment):
-    """Seconds, peak memory in bytes and log loss of one run."""
-    command = way.command + (["--quiet", "--summary", "-"] if way.whole else [])
-    start = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
-    out = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds, loss = time.perf_counter() - start, None
-    if status != 0:
-        sys.exit(f"failed: {way.name}")
-    if way.whole:
-        loss = (json.loads(out).get("progressive") or {}).get("log_loss")
-    else:
-        seconds, *rest = map(float, out.split())
-        loss = rest[0] if rest else None
-    return seconds, usage.ru_maxrss * 1024, loss
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
-    parser.add_argument("--rows", type=int, default=4_000_000)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--only", default="", help="only ways whose names hold one of these words")
-    parser.add_argument("--json")
-    args = parser.parse_args()
+    args = arguments(__doc__)
     rows, threads = args.rows, str(args.threads)
-    os.makedirs(args.folder, exist_ok=True)
     at = lambda name: os.path.join(args.folder, f"{name}-{rows}")
     clicks = once(at("clicks"), mkdata("clicks", rows))
     dense = once(at("dense"), mkdata("dense", rows))
     click_shards, dense_shards = once(at("clicks.shards"), mkshards(clicks)), once(at("dense.shards"), mkshards(dense))
-    wanted = lambda name: not args.only or any(word in name for word in args.only.split(","))
     text = cache = ""
-    if wanted("vw text") or wanted("vw cache"):
-        # In a process of its own: what this one needed at its peak would count as its children's.
-        maker = multiprocessing.Process(target=once, args=(at("clicks.vw"), vw_text(clicks)))
-        maker.start()
-        maker.join()
-        text = at("clicks.vw")
-        cache = at("clicks.vw.cache")
-        if not os.path.exists(cache):
-            run([sys.executable, "-c", VW_TEXT, text, cache], stdout=subprocess.DEVNULL)
+    if wanted(args, "vw text") or wanted(args, "vw cache"):
+        text, cache = vw_files(at("clicks.vw"), clicks)
 
     model, kept = os.path.join(args.folder, "model"), os.path.join(args.folder, "model.kept")
     millstream = lambda command, *more: [f"{BIN}/millstream", command, "--threads", threads, *more]
@@ -238,7 +150,7 @@ def main():
         Way(dense_parquet, "", train(dense), rows, True),
         Way("dense, zstd Parquet: duckdb sums", dense_parquet, python(DUCKDB, dense, threads), rows),
     ]
-    ways = [way for way in ways if wanted(way.name)]
+    ways = [way for way in ways if wanted(args, way.name)]
     environment = dict(os.environ, POLARS_MAX_THREADS=threads, OMP_NUM_THREADS=threads)
     if any(kept in way.command for way in ways):
         run([*train(clicks, kept), "--quiet"])
@@ -269,10 +181,7 @@ def main():
             f"{way.name:44} {seconds:8.2f} s {way.rows / seconds / 1e6:8.3f} M rows/s {ratio:>8}"
             f" {entry['peak_bytes'] / 2**20:8.0f} MiB {loss:>8}"
         )
-    if args.json:
-        with open(args.json, "w") as file:
-            json.dump({**about(PACKAGES), "threads": args.threads, "rows": rows, "table": table}, file, indent=1)
-            file.write("\n")
+    save(args, PACKAGES, table)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ use super::search::SearchArgs;
 use super::target::TargetArgs;
 use super::{ReadArgs, size};
 use crate::error::Result;
-use crate::trainer::{ApplyConfig, PlanConfig, PredictConfig, TrainConfig};
+use crate::trainer::{ApplyConfig, Parameter, PlanConfig, PredictConfig, TrainConfig};
 
 /// Trains linear models on tables larger than memory, in one pass.
 #[derive(Debug, Parser)]
@@ -234,8 +234,8 @@ impl PlanArgs {
 }
 
 impl FitArgs {
-    /// Whether an option fixes a parameter of that name.
-    pub(super) fn fixes(&self, parameter: &str) -> bool {
+    /// Whether an option fixes a parameter.
+    pub(super) fn fixes(&self, parameter: Parameter) -> bool {
         self.learning.fixes(parameter) || self.data.target.fixes(parameter)
     }
 

@@ -7,7 +7,7 @@ use super::target::{parse_at_least_zero, parse_class_weights};
 use crate::error::{Error, Result};
 use crate::features::ClassWeights;
 use crate::learn::{MOST_FACTORS, Optimizer, Penalty, Schedule};
-use crate::trainer::ShuffleMode;
+use crate::trainer::{Parameter, ShuffleMode};
 
 /// How a model is learned. What has no default here is an error where it would change nothing.
 #[derive(Debug, Clone, Args)]
@@ -179,16 +179,16 @@ impl LearningArgs {
         self.optimizer.with(self.momentum.unwrap_or(0.0))
     }
 
-    /// Whether an option fixes a parameter of that name.
-    pub(super) fn fixes(&self, parameter: &str) -> bool {
+    /// Whether an option fixes a parameter.
+    pub(super) fn fixes(&self, parameter: Parameter) -> bool {
         match parameter {
-            "learning-rate" => self.rate().is_some(),
-            "l1" => self.l1.is_some(),
-            "l2" => self.l2.is_some(),
-            "momentum" => self.momentum.is_some(),
-            "power-t" => self.power_t.is_some() || self.schedule == ScheduleArg::Constant,
-            "optimizer" => self.optimizer != OptimizerArg::Adagrad,
-            "class-weight" => self.class_weight != ClassWeights::None,
+            Parameter::LearningRate => self.rate().is_some(),
+            Parameter::L1 => self.l1.is_some(),
+            Parameter::L2 => self.l2.is_some(),
+            Parameter::Momentum => self.momentum.is_some(),
+            Parameter::PowerT => self.power_t.is_some() || self.schedule == ScheduleArg::Constant,
+            Parameter::Optimizer => self.optimizer != OptimizerArg::Adagrad,
+            Parameter::ClassWeight => self.class_weight != ClassWeights::None,
             _ => false,
         }
     }

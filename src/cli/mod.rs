@@ -2,6 +2,7 @@
 
 mod args;
 mod cv;
+mod desk;
 mod features;
 mod headings;
 mod learning;
@@ -14,21 +15,20 @@ mod space;
 mod target;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use args::Command;
 use args::InspectArgs;
+pub use desk::write_summary;
+use desk::{Desk, SummaryTo};
 pub use read::ReadArgs;
 pub use screen::Screen;
-use screen::say;
 pub use size::parse as parse_size;
 
 use crate::error::{Error, Kind, Result};
 use crate::input::remove_unfinished;
 use crate::model::Model;
-use crate::output::AtomicFile;
 use crate::trainer;
 
 /// Runs a command.
@@ -39,45 +39,27 @@ pub fn run(command: Command) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     match command {
         Command::Train(args) => {
-            watch_for_interrupts(&stop);
-            let (quiet, summary_to) = (args.fit.quiet, SummaryTo::new(args.fit.summary.clone())?);
+            let desk = Desk::new(&stop, args.fit.quiet, args.fit.summary.clone())?;
             let config = args.validate()?;
-            let mut screen = Screen::new(quiet);
-            let result = trainer::train(&config, &stop, &mut screen);
-            screen.finish();
-            let summary = result?;
-            if !quiet {
-                say(show::outcome(&summary, config.model.as_deref()).trim_end());
-            }
-            summary_to.write(&summary)
+            let summary = desk.watch(|screen| trainer::train(&config, &stop, screen))?;
+            desk.tell(&show::outcome(&summary, config.model.as_deref()));
+            desk.hand_in(&summary)
         }
         Command::Cv(args) => {
-            watch_for_interrupts(&stop);
-            let (quiet, summary_to) = (args.fit.quiet, SummaryTo::new(args.fit.summary.clone())?);
+            let desk = Desk::new(&stop, args.fit.quiet, args.fit.summary.clone())?;
             let config = args.validate()?;
-            let mut screen = Screen::new(quiet);
-            let result = trainer::cross_validate(&config, &stop, &mut screen);
-            screen.finish();
-            let summary = result?;
-            if !quiet {
-                say(show::outcome(&summary, config.train.model.as_deref()).trim_end());
-            }
-            show_result(quiet, &summary_to, &show::folds(&summary))?;
-            summary_to.write(&summary)
+            let summary = desk.watch(|screen| trainer::cross_validate(&config, &stop, screen))?;
+            desk.tell(&show::outcome(&summary, config.train.model.as_deref()));
+            desk.show(&show::folds(&summary))?;
+            desk.hand_in(&summary)
         }
         Command::Search(args) => {
-            watch_for_interrupts(&stop);
-            let (quiet, summary_to) = (args.fit.quiet, SummaryTo::new(args.fit.summary.clone())?);
+            let desk = Desk::new(&stop, args.fit.quiet, args.fit.summary.clone())?;
             let config = args.validate()?;
-            let mut screen = Screen::new(quiet);
-            let result = trainer::search(&config, &stop, &mut screen);
-            screen.finish();
-            let summary = result?;
-            if !quiet {
-                say(show::outcome(&summary, config.train.model.as_deref()).trim_end());
-            }
-            show_result(quiet, &summary_to, &show::search(&summary))?;
-            summary_to.write(&summary)
+            let summary = desk.watch(|screen| trainer::search(&config, &stop, screen))?;
+            desk.tell(&show::outcome(&summary, config.train.model.as_deref()));
+            desk.show(&show::search(&summary))?;
+            desk.hand_in(&summary)
         }
         Command::Plan(args) => {
             let json = args.json;
@@ -87,46 +69,24 @@ pub fn run(command: Command) -> Result<()> {
             print(&text)
         }
         Command::Evaluate(args) => {
-            watch_for_interrupts(&stop);
-            let (quiet, summary_to) = (args.apply.quiet, SummaryTo::new(args.apply.summary.clone())?);
+            let desk = Desk::new(&stop, args.apply.quiet, args.apply.summary.clone())?;
             let config = args.apply.validate()?;
-            let mut screen = Screen::new(quiet);
-            let result = trainer::evaluate(&config, &stop, &mut screen);
-            screen.finish();
-            let summary = result?;
-            show_result(quiet, &summary_to, &show::metrics(&summary))?;
-            summary_to.write(&summary)
+            let summary = desk.watch(|screen| trainer::evaluate(&config, &stop, screen))?;
+            desk.show(&show::metrics(&summary))?;
+            desk.hand_in(&summary)
         }
         Command::Predict(args) => {
-            watch_for_interrupts(&stop);
-            let (quiet, summary_to) = (args.apply.quiet, SummaryTo::new(args.apply.summary.clone())?);
-            if args.writes_to_stdout() && matches!(summary_to, SummaryTo::Stdout) {
+            let desk = Desk::new(&stop, args.apply.quiet, args.apply.summary.clone())?;
+            if args.writes_to_stdout() && matches!(desk.summary_to, SummaryTo::Stdout) {
                 return Err(Error::usage("predictions and summary would both go to standard output")
                     .remedy("name a file for one of them"));
             }
             let (config, wanted) = args.validate()?;
-            let mut screen = Screen::new(quiet);
-            let result = trainer::predict(&config, &wanted, &stop, &mut screen);
-            screen.finish();
-            let summary = result?;
-            if !quiet {
-                say(show::outcome(&summary, wanted.output.as_deref()).trim_end());
-            }
-            summary_to.write(&summary)
+            let summary = desk.watch(|screen| trainer::predict(&config, &wanted, &stop, screen))?;
+            desk.tell(&show::outcome(&summary, wanted.output.as_deref()));
+            desk.hand_in(&summary)
         }
         Command::Inspect(args) => inspect(&args),
-    }
-}
-
-/// Shows what a command is for on standard output, unless that holds the summary alone, for programs to read.
-fn show_result(quiet: bool, summary_to: &SummaryTo, text: &str) -> Result<()> {
-    match (quiet, summary_to) {
-        (true, _) => Ok(()),
-        (false, SummaryTo::Stdout) => {
-            say(text.trim_end());
-            Ok(())
-        }
-        (false, _) => print(text),
     }
 }
 
@@ -170,42 +130,4 @@ fn to_json(value: &impl serde::Serialize) -> Result<String> {
         serde_json::to_string_pretty(value).map_err(|e| Error::data(format!("can't write JSON: {e}")))?;
     text.push('\n');
     Ok(text)
-}
-
-/// Writes a summary as JSON to a file, or to standard output if the path is `-`.
-///
-/// # Errors
-/// If it can't be written.
-pub fn write_summary(path: &Path, summary: &impl serde::Serialize) -> Result<()> {
-    SummaryTo::new(Some(path.to_path_buf()))?.write(summary)
-}
-
-/// Where the summary goes.
-enum SummaryTo {
-    Nowhere,
-    Stdout,
-    File(PathBuf),
-}
-
-impl SummaryTo {
-    /// Before a run: a summary that can't be written must not be found out after hours.
-    fn new(path: Option<PathBuf>) -> Result<Self> {
-        match path {
-            None => Ok(SummaryTo::Nowhere),
-            Some(path) if path == Path::new("-") => Ok(SummaryTo::Stdout),
-            Some(path) => AtomicFile::check(&path).map(|()| SummaryTo::File(path)),
-        }
-    }
-
-    fn write(self, summary: &impl serde::Serialize) -> Result<()> {
-        match self {
-            SummaryTo::Nowhere => Ok(()),
-            SummaryTo::Stdout => print(&to_json(summary)?),
-            SummaryTo::File(path) => {
-                let mut file = AtomicFile::create(&path)?;
-                file.write_all(to_json(summary)?.as_bytes()).map_err(|e| file.fault(&e))?;
-                file.commit()
-            }
-        }
-    }
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::args::FitArgs;
 use super::cv::DivideArgs;
 use super::headings::{EVALUATION, OUTPUT, SEARCH};
-use super::space::{load, parse_list, parse_range};
+use super::space::{load, once_each, parse_list, parse_range};
 use crate::error::{Error, Result};
 use crate::trainer::{Ablation, Axis, Method, Score, SearchConfig, TrainConfig};
 
@@ -110,7 +110,7 @@ impl SearchArgs {
     pub(super) fn validate(self) -> Result<SearchConfig> {
         let (axes, method) = self.space.validate()?;
         for axis in &axes {
-            if self.fit.fixes(axis.parameter.name()) {
+            if self.fit.fixes(axis.parameter) {
                 let message = format!("--{} is fixed, and to be searched", axis.parameter.name());
                 return Err(Error::usage(message).remedy("leave out one of them"));
             }
@@ -129,8 +129,8 @@ impl SearchArgs {
         let ablate = self.ablate.map(|text| match text.as_str() {
             "" => Ablation::Each,
             text => {
-                let group = |group: &str| group.split('+').map(|name| name.trim().to_string()).collect();
-                Ablation::Groups(text.split(',').map(group).collect())
+                let group = |group: &str| once_each(group.split('+').map(|name| name.trim().to_string()));
+                Ablation::Groups(once_each(text.split(',').map(group)))
             }
         });
         let score = self.score.map(|score| match score {

@@ -76,14 +76,19 @@ fn check(parameter: Parameter, number: f64) -> Result<f64, String> {
     Err(format!("{number} does not do for {}: expected a number {wanted}", parameter.name()))
 }
 
-fn listed(parameter: Parameter, mut values: Vec<Value>) -> Result<Axis, String> {
-    let mut seen = Vec::new();
-    values.retain(|value| {
-        !seen.contains(value) && {
-            seen.push(value.clone());
-            true
+/// Values without those that came before.
+pub(super) fn once_each<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for value in values {
+        if !once.contains(&value) {
+            once.push(value);
         }
-    });
+    }
+    once
+}
+
+fn listed(parameter: Parameter, values: Vec<Value>) -> Result<Axis, String> {
+    let values = once_each(values);
     if values.is_empty() {
         return Err(format!("{} has no values", parameter.name()));
     }

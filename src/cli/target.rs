@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::headings::{DATA, LEARNING};
 use crate::error::{Error, Result};
 use crate::features::{ClassWeights, ColumnUse, LossChoice, Offset, OffsetKind};
-use crate::trainer::PlanConfig;
+use crate::trainer::{Parameter, PlanConfig};
 
 /// What is learned.
 #[derive(Debug, Args)]
@@ -104,12 +104,12 @@ pub(super) fn parse_class_weights(text: &str) -> Result<ClassWeights, String> {
 }
 
 impl TargetArgs {
-    /// Whether an option fixes a parameter of that name.
-    pub(super) fn fixes(&self, parameter: &str) -> bool {
+    /// Whether an option fixes a parameter.
+    pub(super) fn fixes(&self, parameter: Parameter) -> bool {
         match parameter {
-            "huber-delta" => self.huber_delta.is_some(),
-            "quantile" => self.quantile.is_some(),
-            "epsilon" => self.epsilon.is_some(),
+            Parameter::HuberDelta => self.huber_delta.is_some(),
+            Parameter::Quantile => self.quantile.is_some(),
+            Parameter::Epsilon => self.epsilon.is_some(),
             _ => false,
         }
     }

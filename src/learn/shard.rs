@@ -171,9 +171,9 @@ impl<const K: usize> Shard<K> {
             let x = &chunk.dense(*column)[rows.clone()];
             for b in 0..blocks {
                 let g = if F::IS_LINEAR && blocks == 1 {
-                    dot(x, derivatives)
+                    dot(x, derivatives, 1, 0)
                 } else if F::IS_LINEAR {
-                    dot_of_block(x, derivatives, blocks, b)
+                    dot(x, derivatives, blocks, b)
                 } else {
                     let mut g = [0.0; K];
                     for (d, &x) in derivatives.chunks_exact(blocks).zip(x) {
@@ -377,38 +377,23 @@ fn add<const K: usize>(sum: &mut [f32; K], terms: &[f32; K]) {
     }
 }
 
-/// The sum of `x[r] * d[r]` over the rows, in four interleaved sums added at the end: an order that
-/// vectorises and is the same everywhere.
+/// The sum of `x[r] * d[r]` over the rows, `d[r]` being block `block` of each row's `blocks`, in four interleaved sums
+/// added at the end: an order that vectorises and is the same everywhere, whatever stands beside the block.
 #[inline(always)]
-fn dot<const K: usize>(x: &[f32], d: &[[f32; K]]) -> [f32; K] {
+fn dot<const K: usize>(x: &[f32], d: &[[f32; K]], blocks: usize, block: usize) -> [f32; K] {
     let mut sums = [[0.0f32; K]; 4];
     let (x4, x_rest) = x.as_chunks::<4>();
-    let (d4, d_rest) = d.as_chunks::<4>();
-    for (x, d) in x4.iter().zip(d4) {
+    let mut d4 = d.chunks_exact(4 * blocks);
+    for (x, d) in x4.iter().zip(&mut d4) {
         for i in 0..4 {
             for k in 0..K {
-                sums[i][k] += x[i] * d[i][k];
+                sums[i][k] += x[i] * d[i * blocks + block][k];
             }
         }
     }
-    for (x, d) in x_rest.iter().zip(d_rest) {
+    for (x, d) in x_rest.iter().zip(d4.remainder().chunks_exact(blocks)) {
         for k in 0..K {
-            sums[0][k] += x * d[k];
-        }
-    }
-    std::array::from_fn(|k| (sums[0][k] + sums[1][k]) + (sums[2][k] + sums[3][k]))
-}
-
-/// [`dot`] with block `block` of each row's `blocks`, in the same order: models of several blocks are what they are in
-/// one.
-#[inline(always)]
-fn dot_of_block<const K: usize>(x: &[f32], d: &[[f32; K]], blocks: usize, block: usize) -> [f32; K] {
-    let mut sums = [[0.0f32; K]; 4];
-    let whole = x.len() / 4 * 4;
-    for (row, (x, d)) in x.iter().zip(d.chunks_exact(blocks)).enumerate() {
-        let sum = &mut sums[if row < whole { row % 4 } else { 0 }];
-        for k in 0..K {
-            sum[k] += x * d[block][k];
+            sums[0][k] += x * d[block][k];
         }
     }
     std::array::from_fn(|k| (sums[0][k] + sums[1][k]) + (sums[2][k] + sums[3][k]))

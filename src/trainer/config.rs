@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::search::{Axis, Method};
+use super::search::{Axis, Method, Parameter};
 use crate::features::{ClassWeights, LossChoice, Offset, Overrides};
 use crate::input::ReadOptions;
 use crate::learn::{Optimizer, Penalty, Schedule};
@@ -123,6 +123,13 @@ pub struct SearchConfig {
     pub refit: bool,
     /// Where a table of all configurations and their losses goes.
     pub table: Option<PathBuf>,
+}
+
+impl SearchConfig {
+    /// What is searched of a parameter, if anything.
+    pub fn axis(&self, parameter: Parameter) -> Option<&Axis> {
+        self.axes.iter().find(|axis| axis.parameter == parameter)
+    }
 }
 
 /// Which columns are left out, one model for each group.

@@ -17,7 +17,7 @@ use super::plan::{make_plan, spread};
 use super::race::{Entrant, RACE_ROWS, Race};
 use super::run::{Fit, IMPROVEMENT, Lesson, PATIENCE, Task, unchosen};
 use super::scoring::Scoring;
-use super::summary::{CrossValidation, Estimate, FoldScore, Summary, peak_memory};
+use super::summary::{CrossValidation, Estimate, FoldScore, Summary};
 use super::team::{Team, form_teams};
 use super::train::{Notes, make_passes, make_task, open, save, summary};
 use super::watch::Watch;
@@ -69,17 +69,9 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
         }),
         ..summary(&task, &done.fit, learning_seconds)
     };
-    if let Some(file) = file {
-        let fit = Fit { epochs: done.best_epoch, ..done.fit };
-        let (model, sha256) = save(&task, &dataset, fit, file)?;
-        (summary.model, summary.model_sha256) = (Some(model), Some(sha256));
-    }
-    Ok(Summary {
-        seconds: start.elapsed().as_secs_f64(),
-        peak_memory_bytes: peak_memory(),
-        notes: notes.notes,
-        ..summary
-    })
+    let fit = Fit { epochs: done.best_epoch, ..done.fit };
+    save(&task, &dataset, fit, file, &mut summary)?;
+    Ok(summary.ended(start, notes.notes))
 }
 
 /// What came of it: the model of all rows, if there was one, and the folds' scores.

@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use super::config::ApplyConfig;
 use super::reading::{Spares, flow_in_order, request};
 use super::scoring::Scoring;
-use super::summary::{Skipped, Summary, peak_memory, plan_lines};
+use super::summary::{Skipped, Summary, plan_lines};
 use super::watch::{Progress, Watch};
 use crate::error::{Error, Result};
 use crate::features::{Encoder, Plan, RowFilter, SplitCache};
@@ -107,10 +107,8 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     Ok(Summary {
         command: "evaluate",
         rows: rows + skipped,
-        seconds: start.elapsed().as_secs_f64(),
         rows_per_second: rows as f64 / scoring.elapsed().as_secs_f64().max(1e-9),
         bytes_read: stages.bytes_read,
-        peak_memory_bytes: peak_memory(),
         threads: config.threads,
         loss: model.about.loss.name(),
         target: serde_json::to_value(&plan.target).unwrap_or_default(),
@@ -118,9 +116,9 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
         plan: plan_lines(&plan),
         stages,
         skipped: left_out,
-        notes: dataset.notes().to_vec(),
         ..Summary::default()
-    })
+    }
+    .ended(start, dataset.notes().to_vec()))
 }
 
 /// Where a run over data that is read once, in order, stands.

@@ -107,12 +107,10 @@ impl Feed {
 
 /// Lets teams learn from rows: a single one by the hands of the whole crew, several side by side.
 fn learn(teams: &mut [Team], chunk: &Chunk, rows: Range<usize>, number: u64, batch: usize, crew: &dyn Crew) {
-    if let [team] = teams {
-        team.learn(chunk, rows, number, batch, crew);
-        return;
-    }
-    if teams.is_empty() {
-        return;
+    match teams {
+        [] => return,
+        [team] => return team.learn(chunk, rows, number, batch, crew),
+        _ => {}
     }
     let hands = crew.hands().min(teams.len());
     let (next, teams) = (AtomicUsize::new(0), teams.iter_mut().map(Mutex::new).collect::<Vec<_>>());

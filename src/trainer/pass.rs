@@ -42,7 +42,7 @@ pub(crate) trait Sink {
     }
 
     /// The best configurations of a search, if that has changed.
-    fn leaders(&mut self) -> Option<Vec<Leader>> {
+    fn news(&mut self) -> Option<Vec<Leader>> {
         None
     }
 
@@ -167,7 +167,7 @@ impl Passes<'_> {
                     }
                 }
                 watch.progress(account.progress(sink.model(), sink.sums()));
-                if let Some(leaders) = sink.leaders() {
+                if let Some(leaders) = sink.news() {
                     watch.leaders(&leaders);
                 }
                 Ok(())

@@ -12,7 +12,7 @@ use super::config::{ApplyConfig, PredictConfig};
 use super::evaluate::{check_columns, check_offset, progress};
 use super::outputs::Outputs;
 use super::reading::{Spares, check_output, flow_in_order, request};
-use super::summary::{Summary, peak_memory, plan_lines};
+use super::summary::{Summary, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::features::{Encoder, RowFilter, SplitCache, no_such_column};
@@ -104,18 +104,16 @@ pub fn predict(
     Ok(Summary {
         command: "predict",
         rows,
-        seconds: start.elapsed().as_secs_f64(),
         rows_per_second: rows as f64 / scoring.elapsed().as_secs_f64().max(1e-9),
         bytes_read: stages.bytes_read,
-        peak_memory_bytes: peak_memory(),
         threads: config.threads,
         loss: model.about.loss.name(),
         target: serde_json::to_value(&plan.target).unwrap_or_default(),
         plan: plan_lines(&plan),
         stages,
-        notes: dataset.notes().to_vec(),
         ..Summary::default()
-    })
+    }
+    .ended(start, dataset.notes().to_vec()))
 }
 
 /// The kept columns, dictionaries as their values, and the predictions.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::feed::Referee;
 use super::scoring::Scoring;
-use super::team::{Runner, Team};
+use super::team::{Runner, Team, keep};
 use crate::error::{Error, Result};
 use crate::features::Plan;
 
@@ -98,15 +98,7 @@ impl Race {
     }
 
     fn keep(&mut self, winners: &[usize], teams: &mut Vec<Team>) {
-        let wins = |runner: &Runner| winners.contains(&runner.id);
-        for mut team in std::mem::take(teams) {
-            if team.runners.iter().any(wins) {
-                self.dropped.extend(team.keep(wins));
-                teams.push(team);
-            } else {
-                self.dropped.extend(team.runners);
-            }
-        }
+        self.dropped.extend(keep(teams, |runner| winners.contains(&runner.id)));
     }
 
     fn races(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Instant;
 
 use serde::Serialize;
 
@@ -154,6 +155,14 @@ pub struct PlanLine {
     missing: f64,
     distinct: u64,
     features: usize,
+}
+
+impl Summary {
+    /// The summary of a run that began at `start` and ends now, in which this was said.
+    #[must_use]
+    pub(crate) fn ended(self, start: Instant, notes: Vec<String>) -> Self {
+        Summary { seconds: start.elapsed().as_secs_f64(), peak_memory_bytes: peak_memory(), notes, ..self }
+    }
 }
 
 /// The plan as the summary tells it.

@@ -55,6 +55,20 @@ pub(crate) fn form_teams(
     models.chunks(size).map(team).collect()
 }
 
+/// Lets only those models of several teams go on that `stays` names; returns the accounts of the others.
+pub(crate) fn keep(teams: &mut Vec<Team>, stays: impl Fn(&Runner) -> bool) -> Vec<Runner> {
+    let mut others = Vec::new();
+    for mut team in std::mem::take(teams) {
+        if team.runners.iter().any(&stays) {
+            others.extend(team.keep(&stays));
+            teams.push(team);
+        } else {
+            others.extend(team.runners);
+        }
+    }
+    others
+}
+
 /// Refuses a learner whose models are larger from the start than the user allows.
 pub(crate) fn check_size(learner: &dyn Learn, most: usize) -> Result<()> {
     if learner.bytes_each() <= most {
@@ -121,7 +135,7 @@ impl Team {
     }
 
     /// Lets only those models go on that `stays` names, at least one; returns the accounts of the others.
-    pub(crate) fn keep(&mut self, stays: impl Fn(&Runner) -> bool) -> Vec<Runner> {
+    fn keep(&mut self, stays: impl Fn(&Runner) -> bool) -> Vec<Runner> {
         let models: Vec<usize> = (0..self.runners.len()).filter(|&k| stays(&self.runners[k])).collect();
         if models.len() == self.runners.len() {
             return Vec::new();

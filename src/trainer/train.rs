@@ -15,7 +15,7 @@ use super::plan::{Planned, make_plan};
 use super::race::RACE_ROWS;
 use super::reading::{check_output, request};
 use super::run::{Fit, Run, Task};
-use super::summary::{ModelSummary, Skipped, Summary, peak_memory, plan_lines};
+use super::summary::{ModelSummary, Skipped, Summary, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::features::{Decided, Encoder, Plan, RowFilter, Target, no_such_column};
@@ -67,16 +67,8 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
         race: fit.race.take(),
         ..summary(&task, &fit, learning_seconds)
     };
-    if let Some(file) = file {
-        let (model, sha256) = save(&task, &dataset, fit, file)?;
-        (summary.model, summary.model_sha256) = (Some(model), Some(sha256));
-    }
-    Ok(Summary {
-        seconds: start.elapsed().as_secs_f64(),
-        peak_memory_bytes: peak_memory(),
-        notes: notes.notes,
-        ..summary
-    })
+    save(&task, &dataset, fit, file, &mut summary)?;
+    Ok(summary.ended(start, notes.notes))
 }
 
 /// Opens the data, and the model's file, if one is wanted: before anything is read, since a model that can't be written
@@ -89,13 +81,15 @@ pub(super) fn open(config: &TrainConfig, notes: &mut Notes<'_>) -> Result<(Optio
     Ok((file, dataset))
 }
 
-/// Writes the model; returns what to say of it, and the file's SHA-256.
+/// Writes the model, if it is wanted, and says so in the summary.
 pub(super) fn save(
     task: &Task<'_>,
     dataset: &Dataset,
     fit: Fit,
-    file: AtomicFile,
-) -> Result<(ModelSummary, String)> {
+    file: Option<AtomicFile>,
+    summary: &mut Summary,
+) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
     let config = task.config;
     let (weights, non_zero) = (fit.linear.len(), fit.linear.non_zero());
     let (learning_rate, capped) = (fit.rate, fit.capped);
@@ -119,7 +113,9 @@ pub(super) fn save(
         state: fit.state,
     };
     let (bytes, sha256) = model.save(file)?;
-    Ok((ModelSummary { bytes, weights, non_zero, learning_rate, capped }, sha256))
+    summary.model = Some(ModelSummary { bytes, weights, non_zero, learning_rate, capped });
+    summary.model_sha256 = Some(sha256);
+    Ok(())
 }
 
 /// What all runs that learn say.

@@ -55,9 +55,9 @@ impl Candidate {
         &self.settings.variants[0]
     }
 
-    /// Whether it learns just what another one does.
-    pub(super) fn equals(&self, other: &Candidate) -> bool {
-        self.settings == other.settings
+    /// Whether it does without none.
+    pub(super) fn has_all_columns(&self) -> bool {
+        self.without.is_empty()
     }
 
     /// Whether its models can be in one learner with another's. Penalties make all of a learner's steps dearer, so

@@ -11,7 +11,7 @@ use super::super::summary::{Estimate, FoldScore};
 use super::super::train::Notes;
 use super::candidate::Candidate;
 use super::halving::Standing;
-use super::importance::{ablated, importance};
+use super::importance::{ablated, importances};
 use super::outcome::{Importance, SearchOutcome, Trial};
 use super::propose::Proposer;
 use super::setup::{SOME_ROWS, Setup};
@@ -53,47 +53,40 @@ struct Best {
 /// Those of the data and of the configuration; and if all configurations diverge.
 pub(super) fn run(setup: &Setup<'_>, passes: &Passes<'_>, notes: &mut Notes<'_>) -> Result<Found> {
     let config = setup.config;
-    let mut proposer = Proposer::new(config.axes.clone(), config.method, config.train.plan.seed)?;
+    let mut proposer = Proposer::new(setup)?;
     let count = proposer.left();
     let halves = !config.full && count > 1;
-    let window = if halves { window_rows(setup, passes.rows) } else { 0 };
-    let first = halves.then(|| first_halving(count, passes.rows, window, config.train.batch_size));
-    // A configuration by itself learns in the same pass as those that do without columns of it.
-    let alone = match &config.ablate {
-        Some(ablation) if count == 1 => {
-            let base = setup.candidate(proposer.next(1, &[]).swap_remove(0))?;
-            let others = ablated(&base, ablation, &setup.plan)?;
-            Some([vec![base], others].concat())
-        }
-        _ => None,
-    };
-    let is_alone = alone.is_some();
-    let mut tournament = Tournament::new(setup, passes.stop, proposer, first, window);
-    tournament.add(alone.into_iter().flatten());
+    let window = if halves { window_rows(setup) } else { 0 };
+    let first = halves.then(|| first_halving(count, setup.rows, window, config.train.batch_size));
+    let mut first_ones = Vec::new();
     if let Some(ablation) = &config.ablate {
-        // A column that is not there is found out before the search.
-        ablated(&setup.candidate(setup.first_point())?, ablation, &setup.plan)?;
+        let base = setup.candidate(setup.first_point())?;
+        // In any case, so that a column that is not there is found out before the search.
+        let others = ablated(&base, ablation, &setup.plan)?;
+        if count == 1 {
+            // A configuration by itself learns in the same pass as those that do without columns of it.
+            proposer.next(1, &[]);
+            first_ones = [vec![base], others].concat();
+        }
     }
-    if passes.rows.is_none() {
+    if setup.rows.is_none() {
         notes.say(format!("the data does not tell how many rows it has: the search is made for {SOME_ROWS}"));
     }
-    tell(setup, count.max(tournament.waiting()), first, notes)?;
+    tell(setup, count.max(first_ones.len()), first, notes)?;
+    let mut tournament = Tournament::new(setup, proposer, first, window);
+    tournament.add(first_ones);
     let mut search = Search::new(setup, passes);
-    search.run(&mut tournament, |number| !is_alone || number == 0, notes)?;
+    search.run(&mut tournament, notes)?;
     let best = search.best.take().ok_or_else(|| {
         Error::data("all configurations have diverged: their losses are no longer finite")
             .remedy("search smaller learning rates, let numbers be scaled, or ignore columns")
     })?;
     let Tournament { candidates, halving, .. } = tournament;
-    let importance = match &config.ablate {
-        None => Vec::new(),
-        Some(_) if is_alone => {
-            importances(&halving.standings[0], &candidates[1..], &halving.standings[1..], setup)
-        }
-        Some(ablation) => {
-            search.ablate(&candidates[best.number], &halving.standings[best.number], ablation, notes)?
-        }
-    };
+    let (winner, standing) = (&candidates[best.number], &halving.standings[best.number]);
+    let mut importance = importances(standing, candidates.iter().zip(&halving.standings), setup.unit());
+    if let Some(ablation) = config.ablate.as_ref().filter(|_| importance.is_empty()) {
+        importance = search.ablate(winner, standing, ablation, notes)?;
+    }
     let mut order = halving.order();
     // Where there are folds, the losses on left-out rows decide among those that came to the end.
     let on_folds = |number: &usize| {
@@ -101,7 +94,7 @@ pub(super) fn run(setup: &Setup<'_>, passes: &Passes<'_>, notes: &mut Notes<'_>)
         figures.map_or(f64::INFINITY, |loss| loss.mean)
     };
     order.sort_by(|a, b| on_folds(a).total_cmp(&on_folds(b)));
-    let trials = order.iter().filter(|&&number| candidates[number].without.is_empty());
+    let trials = order.iter().filter(|&&number| candidates[number].has_all_columns());
     let trials = trials.map(|&number| {
         trial(number, &candidates[number], &halving.standings[number], setup, search.scores.remove(&number))
     });
@@ -115,7 +108,6 @@ pub(super) fn run(setup: &Setup<'_>, passes: &Passes<'_>, notes: &mut Notes<'_>)
         trials,
         importance,
     };
-    let winner = &candidates[best.number];
     let fit = Fit {
         linear: best.model.linear,
         state: best.model.state,
@@ -152,13 +144,8 @@ impl<'a> Search<'a> {
         Search { setup, passes, best, scores, rows: 0, skipped: 0, stages }
     }
 
-    /// Runs passes until all candidates have been tried, and keeps the best model of those that `may_win`.
-    fn run(
-        &mut self,
-        tournament: &mut Tournament<'_>,
-        may_win: impl Fn(usize) -> bool,
-        notes: &mut Notes<'_>,
-    ) -> Result<()> {
+    /// Runs passes until all candidates have been tried, and keeps the best model of those that have all columns.
+    fn run(&mut self, tournament: &mut Tournament<'_>, notes: &mut Notes<'_>) -> Result<()> {
         let mut held = Holdout::new(&self.passes.division);
         let mut pass = 0;
         while pass == 0 || !tournament.is_over() {
@@ -176,7 +163,10 @@ impl<'a> Search<'a> {
                 );
             }
             let mut losses = Vec::new();
-            for number in tournament.finalists().into_iter().filter(|number| may_win(*number)) {
+            for number in tournament.finalists() {
+                if !tournament.candidates[number].has_all_columns() {
+                    continue;
+                }
                 let recent = tournament.halving.standings[number].recent_loss();
                 let loss = self.score(number, tournament, &held)?.unwrap_or(recent);
                 losses.push((loss, number));
@@ -233,25 +223,12 @@ impl<'a> Search<'a> {
         let candidates = ablated(base, ablation, &self.setup.plan)?;
         notes.say(format!("another pass: {} models, each without some of the columns", candidates.len()));
         let none = Proposer::Listed(Vec::new());
-        let mut tournament = Tournament::new(self.setup, self.passes.stop, none, None, 0);
+        let mut tournament = Tournament::new(self.setup, none, None, 0);
         tournament.add(candidates);
-        self.run(&mut tournament, |_| false, notes)?;
-        Ok(importances(standing, &tournament.candidates, &tournament.halving.standings, self.setup))
+        self.run(&mut tournament, notes)?;
+        let tried = tournament.candidates.iter().zip(&tournament.halving.standings);
+        Ok(importances(standing, tried, self.setup.unit()))
     }
-}
-
-/// What the columns are worth that candidates did without, the most first.
-fn importances(
-    all: &Standing,
-    candidates: &[Candidate],
-    standings: &[Standing],
-    setup: &Setup<'_>,
-) -> Vec<Importance> {
-    let each = candidates.iter().zip(standings);
-    let mut importances: Vec<_> =
-        each.map(|(candidate, without)| importance(&candidate.without, all, without, setup.unit())).collect();
-    importances.sort_by(|a, b| b.loss_increase.total_cmp(&a.loss_increase));
-    importances
 }
 
 fn trial(
@@ -298,11 +275,11 @@ fn tell(setup: &Setup<'_>, count: usize, first: Option<u64>, notes: &mut Notes<'
 }
 
 /// Rows that are kept for late configurations: of whole mini-batches at least a few.
-fn window_rows(setup: &Setup<'_>, rows: Option<u64>) -> u64 {
+fn window_rows(setup: &Setup<'_>) -> u64 {
     let room = (WINDOW_BYTES / setup.row_bytes().max(1)) as u64;
     let window = 1 << room.clamp(FEWEST_ROWS, WINDOW_ROWS).ilog2();
     let batches = (4 * setup.config.train.batch_size as u64).next_power_of_two();
-    window.max(batches).min(rows.map_or(u64::MAX, u64::next_power_of_two))
+    window.max(batches).min(setup.rows.map_or(u64::MAX, u64::next_power_of_two))
 }
 
 /// Rows before the first halving: such that the configurations that are dropped, if half of them are each time, learn

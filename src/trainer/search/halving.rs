@@ -2,8 +2,10 @@
 //! half of the configurations is dropped. All are compared over the same rows, each having learned from the same rows
 //! before, whenever they are tried: the first rows of a pass are kept for those that come late.
 
+use std::cmp::Ordering;
+
 use super::super::feed::Referee;
-use super::super::team::{Runner, Team};
+use super::super::team::{Runner, Team, keep};
 use super::curve::Curve;
 use crate::error::Result;
 
@@ -24,7 +26,7 @@ pub(super) struct Halving {
     pub(super) standings: Vec<Standing>,
     /// For each halving the losses of the configurations that came so far.
     rungs: Vec<Vec<(f64, usize)>>,
-    /// Whether there was a halving since somebody asked.
+    /// Whether the order may have changed since somebody asked.
     news: bool,
 }
 
@@ -33,8 +35,8 @@ pub(super) struct Halving {
 pub(super) struct Standing {
     /// Its models' progressive losses, all together.
     pub(super) curve: Curve,
-    /// Its loss between halvings, for each that it came to.
-    rungs: Vec<f64>,
+    /// Halvings that it came to.
+    halvings: usize,
     /// Rows that it learned from.
     pub(super) rows: u64,
     /// Sums of loss and weight of all these.
@@ -50,7 +52,7 @@ impl Standing {
     pub(super) fn new(first: u64) -> Self {
         Standing {
             curve: Curve::new(first),
-            rungs: Vec::new(),
+            halvings: 0,
             rows: 0,
             sums: (0.0, 0.0),
             diverged: None,
@@ -60,12 +62,7 @@ impl Standing {
 
     /// Its mean loss over the later half of its rows: by then it has mostly learned what it can.
     pub(super) fn recent_loss(&self) -> f64 {
-        self.loss_since_half(self.rows)
-    }
-
-    /// Its mean loss over the later half of the first `rows` rows, which are the last it learned from.
-    fn loss_since_half(&self, rows: u64) -> f64 {
-        let (loss, weight) = self.curve.at(rows / 2);
+        let (loss, weight) = self.curve.at(self.rows / 2);
         let loss = mean((self.sums.0 - loss, self.sums.1 - weight));
         if self.diverged.is_some() { f64::INFINITY } else { loss }
     }
@@ -75,12 +72,34 @@ impl Standing {
         if self.diverged.is_some() { f64::INFINITY } else { mean(self.sums) }
     }
 
-    /// What orders configurations: the later they were dropped, the better, and then by their losses.
-    fn rank(&self) -> (std::cmp::Reverse<(bool, usize)>, f64) {
-        let loss = if self.dropped { self.rungs.last().copied() } else { None };
-        let last = std::cmp::Reverse((!self.dropped, self.rungs.len()));
-        (last, loss.unwrap_or_else(|| self.recent_loss()))
+    /// Its rows cut at the marks of its curve, the rest after the last mark included: for each piece the row that it ends
+    /// at, and sums of loss and weight in it and up to its end.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = Piece> {
+        let marked = self.curve.marks().last().map_or((0, (0.0, 0.0)), |mark| (mark.rows, mark.sums));
+        let rest = (self.rows > marked.0).then_some((self.rows, self.sums));
+        let ends = self.curve.marks().iter().map(|mark| (mark.rows, mark.sums)).chain(rest);
+        ends.scan((0.0, 0.0), |before, (rows, sums)| {
+            let since = (sums.0 - before.0, sums.1 - before.1);
+            *before = sums;
+            Some(Piece { rows, since, sums })
+        })
     }
+
+    /// Which of two configurations did better: the one that was dropped later, and then the one of less loss.
+    fn compare(&self, other: &Standing) -> Ordering {
+        let last = |of: &Standing| (!of.dropped, of.halvings);
+        last(other).cmp(&last(self)).then(self.recent_loss().total_cmp(&other.recent_loss()))
+    }
+}
+
+/// Some of the rows that a configuration learned from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    /// The rows up to its end.
+    pub(super) rows: u64,
+    /// Sums of loss and weight in it, and up to its end.
+    pub(super) since: (f64, f64),
+    pub(super) sums: (f64, f64),
 }
 
 fn mean((loss, weight): (f64, f64)) -> f64 {
@@ -115,15 +134,11 @@ impl Halving {
     /// The numbers of all configurations, the best first.
     pub(super) fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.standings.len()).collect();
-        let rank = |number: &usize| self.standings[*number].rank();
-        order.sort_by(|a, b| {
-            let ((last, loss), (other_last, other_loss)) = (rank(a), rank(b));
-            last.cmp(&other_last).then(loss.total_cmp(&other_loss))
-        });
+        order.sort_by(|&a, &b| self.standings[a].compare(&self.standings[b]));
         order
     }
 
-    /// Whether there was a halving since this was last asked.
+    /// Whether the order may have changed since this was last asked.
     pub(super) fn take_news(&mut self) -> bool {
         std::mem::take(&mut self.news)
     }
@@ -140,7 +155,7 @@ impl Halving {
     }
 
     /// The configuration that a model belongs to.
-    pub(super) fn number(&self, runner: &Runner) -> usize {
+    fn number(&self, runner: &Runner) -> usize {
         runner.id / self.models
     }
 
@@ -165,18 +180,16 @@ impl Halving {
         let running = self.running(teams);
         for number in running {
             let standing = &mut self.standings[number];
-            let loss = standing.loss_since_half(self.rows);
-            standing.rungs.push(loss);
-            self.rungs[rung].push((loss, number));
+            standing.halvings += 1;
+            self.rungs[rung].push((standing.recent_loss(), number));
         }
         self.rungs[rung].sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let better = self.better(rung);
         self.keep(&better, teams);
-        self.news = true;
     }
 
     /// The numbers of the configurations that learn.
-    fn running(&self, teams: &[Team]) -> Vec<usize> {
+    pub(super) fn running(&self, teams: &[Team]) -> Vec<usize> {
         let all = teams.iter().flat_map(|team| &team.runners).map(|runner| self.number(runner));
         let mut running: Vec<usize> = all.collect();
         running.sort_unstable();
@@ -192,17 +205,11 @@ impl Halving {
 
     /// Drops all but some configurations.
     fn keep(&mut self, kept: &[usize], teams: &mut Vec<Team>) {
-        let models = self.models;
         for number in self.running(teams) {
             self.standings[number].dropped |= !kept.contains(&number);
         }
-        let stays = |runner: &Runner| kept.contains(&(runner.id / models));
-        for mut team in std::mem::take(teams) {
-            if team.runners.iter().any(stays) {
-                team.keep(stays);
-                teams.push(team);
-            }
-        }
+        keep(teams, |runner| kept.contains(&self.number(runner)));
+        self.news = true;
     }
 }
 
@@ -230,6 +237,7 @@ impl Referee for Halving {
             if let Some(times) = rung.map(|first| self.next / first).filter(|times| times.is_power_of_two()) {
                 self.halve(times.ilog2() as usize, teams);
             }
+            self.news |= self.next.is_power_of_two();
             self.next = following;
         }
         Ok(())

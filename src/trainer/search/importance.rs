@@ -17,7 +17,6 @@ pub(super) fn ablated(base: &Candidate, ablation: &Ablation, plan: &Plan) -> Res
         Ablation::Each => inputs.iter().map(|name| vec![name.to_string()]).collect(),
         Ablation::Groups(groups) => groups.clone(),
     };
-    let groups = once_each(groups.into_iter().map(once_each));
     if groups.is_empty() {
         return Err(Error::data("there is no column to leave out").remedy("let some columns be used"));
     }
@@ -30,22 +29,24 @@ pub(super) fn ablated(base: &Candidate, ablation: &Ablation, plan: &Plan) -> Res
     groups.iter().map(without).collect()
 }
 
-/// Values without those that came before.
-fn once_each<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
-    let mut once = Vec::new();
-    for value in values {
-        if !once.contains(&value) {
-            once.push(value);
-        }
-    }
-    once
+/// What the columns are worth that some of the candidates did without, the most first, given how each did, and how the
+/// one with all columns did.
+pub(super) fn importances<'a>(
+    all: &Standing,
+    others: impl Iterator<Item = (&'a Candidate, &'a Standing)>,
+    unit: f64,
+) -> Vec<Importance> {
+    let ablated = others.filter(|(candidate, _)| !candidate.has_all_columns());
+    let mut importances: Vec<_> =
+        ablated.map(|(candidate, without)| importance(candidate, all, without, unit)).collect();
+    importances.sort_by(|a, b| b.loss_increase.total_cmp(&a.loss_increase));
+    importances
 }
 
-/// What the columns are worth that a candidate did without, given how it did and how the one with all columns did.
-pub(super) fn importance(columns: &[String], all: &Standing, without: &Standing, unit: f64) -> Importance {
+fn importance(candidate: &Candidate, all: &Standing, without: &Standing, unit: f64) -> Importance {
     let (increase, standard_error) = difference(all, without);
     Importance {
-        columns: columns.to_vec(),
+        columns: candidate.without.clone(),
         loss_increase: increase * unit,
         standard_error: standard_error.map(|error| error * unit),
         loss: all.recent_loss() * unit,
@@ -56,10 +57,7 @@ pub(super) fn importance(columns: &[String], all: &Standing, without: &Standing,
 /// differences between marks: a ratio estimate, since marks may differ in weight.
 fn difference(all: &Standing, without: &Standing) -> (f64, Option<f64>) {
     let of_later_half = |standing: &Standing| -> Vec<(f64, f64)> {
-        let marks = standing.curve.marks().filter(|(mark, _)| mark.rows > standing.rows / 2);
-        let (loss, weight) = standing.curve.at(standing.rows);
-        let rest = (standing.sums.0 - loss, standing.sums.1 - weight);
-        marks.map(|(_, since)| since).chain((rest.1 > 0.0).then_some(rest)).collect()
+        standing.pieces().filter(|piece| piece.rows > standing.rows / 2).map(|piece| piece.since).collect()
     };
     let pairs = of_later_half(without).into_iter().zip(of_later_half(all));
     let blocks: Vec<(f64, f64)> =

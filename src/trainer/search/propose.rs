@@ -1,11 +1,15 @@
 //! Proposals: which configurations are tried next, given how the ones before did.
 
+use std::collections::HashSet;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tpe::{
     TpeOptimizer, TpeOptimizerBuilder, categorical_range, histogram_estimator, parzen_estimator, range,
 };
 
+use super::super::config::SearchConfig;
+use super::setup::Setup;
 use super::space::{Axis, Point, Values, grid, size};
 use crate::error::Result;
 use crate::random::Random;
@@ -24,7 +28,7 @@ pub enum Method {
 
 /// Proposes configurations.
 pub(super) enum Proposer {
-    /// Those of a list, the next one last.
+    /// Those of a list.
     Listed(Vec<Point>),
     /// Those that a model of the results suggests.
     Guided(Box<Guided>),
@@ -55,34 +59,32 @@ impl Proposer {
     /// A proposer of points of a space, which come in an order of chance: first ones shall tell of all.
     ///
     /// # Errors
-    /// If the grid has no end.
-    pub(super) fn new(axes: Vec<Axis>, method: Method, seed: u64) -> Result<Self> {
-        let mut random = Random::new(seed, PURPOSE);
+    /// If a grid has a range, or too many points; and if a point is no configuration.
+    pub(super) fn new(setup: &Setup<'_>) -> Result<Self> {
+        let SearchConfig { axes, method, train, .. } = setup.config;
+        let mut random = Random::new(train.plan.seed, PURPOSE);
         // What has no more points than are to be tried is tried as a whole.
-        let method = match method {
-            Method::Random(count) | Method::Bayes(count) if size(&axes).is_some_and(|size| size <= count) => {
+        let method = match *method {
+            Method::Random(count) | Method::Bayes(count) if size(axes).is_some_and(|size| size <= count) => {
                 Method::Grid
             }
             other => other,
         };
         Ok(match method {
             Method::Grid => {
-                let mut points = grid(&axes)?;
+                let mut points = distinct(grid(axes)?, setup)?;
                 random.shuffle(&mut points);
                 Proposer::Listed(points)
             }
             Method::Random(count) => {
-                let mut points: Vec<_> = (0..count)
-                    .map(|_| {
-                        let value = |axis: &Axis| (axis.parameter, axis.values.at(unit(&mut random)));
-                        axes.iter().map(value).collect::<Point>()
-                    })
-                    .collect();
-                points.reverse();
-                Proposer::Listed(points)
+                let draw = |_| {
+                    let value = |axis: &Axis| (axis.parameter, axis.values.at(unit(&mut random)));
+                    axes.iter().map(value).collect::<Point>()
+                };
+                Proposer::Listed(distinct((0..count).map(draw).collect(), setup)?)
             }
             Method::Bayes(count) => Proposer::Guided(Box::new(Guided {
-                axes,
+                axes: axes.clone(),
                 left: count,
                 places: Vec::new(),
                 random: ChaCha8Rng::seed_from_u64(random.next_u64()),
@@ -103,10 +105,7 @@ impl Proposer {
     /// the best first.
     pub(super) fn next(&mut self, most: usize, order: &[usize]) -> Vec<Point> {
         match self {
-            Proposer::Listed(points) => {
-                let rest = points.len().saturating_sub(most);
-                points.drain(rest..).rev().collect()
-            }
+            Proposer::Listed(points) => points.drain(..points.len().min(most)).collect(),
             Proposer::Guided(guided) => guided.next(most, order),
         }
     }
@@ -166,6 +165,17 @@ impl Guided {
         let values = self.axes.iter().zip(places);
         values.map(|(axis, &place)| (axis.parameter, axis.values.at(place))).collect()
     }
+}
+
+/// Points without those that are what an earlier one is to their optimiser.
+fn distinct(points: Vec<Point>, setup: &Setup<'_>) -> Result<Vec<Point>> {
+    let (mut seen, mut distinct) = (HashSet::new(), Vec::new());
+    for point in points {
+        if seen.insert(setup.candidate(point.clone())?.to_string()) {
+            distinct.push(point);
+        }
+    }
+    Ok(distinct)
 }
 
 /// How far an estimator counts along an axis.

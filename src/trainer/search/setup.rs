@@ -1,9 +1,12 @@
 //! The setup: what all configurations of a search have in common.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::super::config::{Score, SearchConfig};
 use super::super::folds::Folds;
+use super::super::pass::Passes;
+use super::super::plan::Planned;
 use super::super::reading::LIST_LENGTH;
 use super::super::scoring::Scoring;
 use super::candidate::Candidate;
@@ -25,6 +28,9 @@ pub(super) struct Setup<'a> {
     pub(super) loss: Loss,
     pub(super) crew: GradientWorkers,
     pub(super) shape: Shape,
+    /// Rows of the data, where they are known.
+    pub(super) rows: Option<u64>,
+    pub(super) stop: &'a AtomicBool,
     pub(super) folds: Option<Folds>,
     /// The models of each configuration: one for each fold, and last the one of all rows.
     pub(super) contenders: Vec<Option<(u32, u32)>>,
@@ -37,13 +43,8 @@ impl<'a> Setup<'a> {
     ///
     /// # Errors
     /// If configurations can't be compared.
-    pub(super) fn new(
-        config: &'a SearchConfig,
-        plan: Arc<Plan>,
-        loss: Loss,
-        shape: Shape,
-        folds: Option<Folds>,
-    ) -> Result<Self> {
+    pub(super) fn new(config: &'a SearchConfig, planned: &Planned, passes: &Passes<'a>) -> Result<Self> {
+        let (plan, loss, folds) = (planned.plan.clone(), planned.loss, passes.folds.clone());
         // What does not go with the loss is found out before anything is compared.
         for (i, axis) in config.axes.iter().enumerate() {
             let Values::List(values) = &axis.values else { continue };
@@ -57,7 +58,8 @@ impl<'a> Setup<'a> {
         let contenders = folds.iter().flat_map(Folds::each).map(Some).chain([None]).collect();
         let compared_by = compared_by(config, &plan, loss)?;
         let crew = GradientWorkers::of(config.train.plan.threads);
-        Ok(Setup { config, plan, loss, crew, shape, folds, contenders, compared_by })
+        let (shape, rows, stop) = (passes.shape(), passes.rows, passes.stop);
+        Ok(Setup { config, plan, loss, crew, shape, rows, stop, folds, contenders, compared_by })
     }
 
     pub(super) fn scoring(&self) -> Scoring<'_> {
@@ -104,19 +106,18 @@ fn first_point(config: &SearchConfig) -> Point {
 
 fn compared_by(config: &SearchConfig, plan: &Plan, loss: Loss) -> Result<(Loss, Vec<f32>)> {
     let is_number = loss.task() == Task::Number;
-    let of_the_loss = |axis: &&super::space::Axis| axis.parameter.is_of_the_loss();
-    let default = match config.axes.iter().find(of_the_loss).map(|axis| axis.parameter) {
+    let mut searched = config.axes.iter().map(|axis| axis.parameter);
+    let default = match searched.find(|parameter| parameter.is_of_the_loss()) {
         Some(Parameter::ClassWeight) | None => Score::Loss,
         Some(_) => Score::Absolute,
     };
-    let searched = |parameter| config.axes.iter().any(|axis| axis.parameter == parameter);
     let fault = |message: &str, remedy: &str| Err(Error::usage(message).remedy(remedy));
     match config.score.unwrap_or(default) {
         Score::Loss if default == Score::Absolute => fault(
             "models that minimise different losses can't be compared by them",
             "give --score absolute or --score squared",
         ),
-        Score::Loss if searched(Parameter::ClassWeight) => Ok((loss, Vec::new())),
+        Score::Loss if config.axis(Parameter::ClassWeight).is_some() => Ok((loss, Vec::new())),
         Score::Loss => Ok((loss, plan.target.class_weights(&config.train.class_weights)?)),
         Score::Balanced => Ok((loss, plan.target.class_weights(&ClassWeights::Balanced)?)),
         Score::Absolute | Score::Squared if !is_number => {

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArra
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::candidate::Candidate;
-use super::halving::Standing;
+use super::halving::{Piece, Standing};
 use super::parameter::Value;
 use super::space::Axis;
 use crate::error::{Error, Result};
@@ -33,10 +33,8 @@ pub(super) fn write(
     let whole =
         |of: &dyn Fn(&Line) -> u64| -> ArrayRef { Arc::new(lines.iter().map(of).collect::<UInt64Array>()) };
     // A loss is missing where a model diverged.
-    let loss = |of: &dyn Fn(&Line) -> f64| -> ArrayRef {
-        Arc::new(
-            lines.iter().map(|line| Some(of(line)).filter(|loss| loss.is_finite())).collect::<Float64Array>(),
-        )
+    let number = |of: &dyn Fn(&Line) -> f64| -> ArrayRef {
+        Arc::new(lines.iter().map(|line| Some(of(line)).filter(|x| x.is_finite())).collect::<Float64Array>())
     };
     let text = |of: &dyn Fn(&Line) -> String| -> ArrayRef {
         Arc::new(lines.iter().map(|line| Some(of(line))).collect::<StringArray>())
@@ -47,22 +45,22 @@ pub(super) fn write(
     ];
     for (i, axis) in axes.iter().enumerate() {
         let value = |line: &Line| &trials[line.number].0.point[i].1;
-        let number = |line: &Line| match value(line) {
+        let as_number = |line: &Line| match value(line) {
             Value::Number(number) => *number,
             Value::Word(..) => f64::NAN,
         };
         let is_number = axis.parameter.bounds().is_some();
-        let column = if is_number { loss(&number) } else { text(&|line| value(line).to_string()) };
+        let column = if is_number { number(&as_number) } else { text(&|line| value(line).to_string()) };
         columns.push((axis.parameter.name(), column));
     }
-    if trials.iter().any(|(candidate, _)| !candidate.without.is_empty()) {
+    if trials.iter().any(|(candidate, _)| !candidate.has_all_columns()) {
         columns.push(("without", text(&|line| trials[line.number].0.without.join("+"))));
     }
     let dropped: BooleanArray = lines.iter().map(|line| Some(trials[line.number].1.dropped)).collect();
     columns.extend([
         ("rows", whole(&|line| line.rows)),
-        ("loss", loss(&|line| line.loss)),
-        ("progressive_loss", loss(&|line| line.progressive_loss)),
+        ("loss", number(&|line| line.loss)),
+        ("progressive_loss", number(&|line| line.progressive_loss)),
         ("dropped", Arc::new(dropped) as ArrayRef),
     ]);
     let nullable = |data_type: &DataType| data_type == &DataType::Float64;
@@ -88,18 +86,13 @@ struct Line {
     progressive_loss: f64,
 }
 
-fn lines_of(number: usize, standing: &Standing, unit: f64) -> Vec<Line> {
-    let line = |rows: u64, since: (f64, f64), all: (f64, f64)| {
-        let mean = |(loss, weight): (f64, f64)| unit * loss / weight;
-        Line { number, rows, loss: mean(since), progressive_loss: mean(all) }
+fn lines_of(number: usize, standing: &Standing, unit: f64) -> impl Iterator<Item = Line> {
+    let mean = move |(loss, weight): (f64, f64)| unit * loss / weight;
+    let line = move |piece: Piece| Line {
+        number,
+        rows: piece.rows,
+        loss: mean(piece.since),
+        progressive_loss: mean(piece.sums),
     };
-    let mut lines: Vec<Line> =
-        standing.curve.marks().map(|(mark, since)| line(mark.rows, since, mark.sums)).collect();
-    if standing.rows > standing.curve.rows() {
-        // The rows after the last mark.
-        let (loss, weight) = standing.curve.at(standing.rows);
-        let since = (standing.sums.0 - loss, standing.sums.1 - weight);
-        lines.push(line(standing.rows, since, standing.sums));
-    }
-    lines
+    standing.pieces().map(line)
 }

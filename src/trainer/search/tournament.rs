@@ -2,11 +2,12 @@
 //! there are places; those that do well go on with the rows that follow.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::super::feed::{Feed, Referee};
 use super::super::pass::Sink;
-use super::super::team::{Team, form_teams};
+use super::super::run::unchosen;
+use super::super::team::{Runner, Team, form_teams};
 use super::super::watch::Leader;
 use super::candidate::Candidate;
 use super::halving::Halving;
@@ -14,12 +15,11 @@ use super::propose::Proposer;
 use super::setup::Setup;
 use crate::error::{Error, Result};
 use crate::learn::metrics::Report;
-use crate::learn::{Chunk, Iterate, Linear, State, Variant};
+use crate::learn::{Chunk, Linear, State, Variant};
 
 /// Configurations, and whatever it takes to try them.
 pub(super) struct Tournament<'a> {
     setup: &'a Setup<'a>,
-    stop: &'a AtomicBool,
     /// Where candidates come from; those of the queue first.
     proposer: Proposer,
     queue: VecDeque<Candidate>,
@@ -32,7 +32,6 @@ pub(super) struct Tournament<'a> {
     most: u64,
     /// Those that go on.
     feed: Option<Feed>,
-    news: bool,
 }
 
 /// A model that a pass left.
@@ -47,16 +46,9 @@ pub(super) struct Trained {
 impl<'a> Tournament<'a> {
     /// A tournament of a proposer's candidates, halved first after `first` rows; the first `most` rows are kept for
     /// those that don't find a place at once.
-    pub(super) fn new(
-        setup: &'a Setup<'a>,
-        stop: &'a AtomicBool,
-        proposer: Proposer,
-        first: Option<u64>,
-        most: u64,
-    ) -> Self {
+    pub(super) fn new(setup: &'a Setup<'a>, proposer: Proposer, first: Option<u64>, most: u64) -> Self {
         Tournament {
             setup,
-            stop,
             proposer,
             queue: VecDeque::new(),
             candidates: Vec::new(),
@@ -65,7 +57,6 @@ impl<'a> Tournament<'a> {
             kept: 0,
             most,
             feed: None,
-            news: false,
         }
     }
 
@@ -91,7 +82,6 @@ impl<'a> Tournament<'a> {
             feed.flush(&mut self.halving)?;
             self.halving.note(&feed.teams);
         }
-        self.news = true;
         Ok(())
     }
 
@@ -102,21 +92,17 @@ impl<'a> Tournament<'a> {
 
     /// The numbers of the candidates that learned until the pass's end.
     pub(super) fn finalists(&self) -> Vec<usize> {
-        let Some(feed) = &self.feed else { return Vec::new() };
-        let models = self.setup.contenders.len();
-        let all = feed.teams.iter().flat_map(|team| &team.runners);
-        let mut numbers: Vec<usize> = all.map(|runner| runner.id / models).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
+        self.feed.as_ref().map_or_else(Vec::new, |feed| self.halving.running(&feed.teams))
     }
 
     /// A finalist's model of all rows.
     pub(super) fn trained(&mut self, number: usize) -> Option<Trained> {
-        let (team, place) = self.find(number, self.setup.contenders.len() - 1)?;
+        let contender = self.setup.contenders.len() - 1;
+        let linear = self.weights(number, contender)?;
+        let (team, place) = self.find(number, contender)?;
         let learner = &mut team.learner;
         Some(Trained {
-            linear: learner.weights(place, Iterate::Mixed),
+            linear,
             state: learner.state(place),
             capped: learner.capped(),
             report: team.runners[place].metrics.report(),
@@ -125,8 +111,9 @@ impl<'a> Tournament<'a> {
 
     /// The weights of one of a finalist's models, that of contender `contender`.
     pub(super) fn weights(&mut self, number: usize, contender: usize) -> Option<Linear> {
+        let iterate = unchosen(&self.candidates[number].config);
         let (team, place) = self.find(number, contender)?;
-        Some(team.learner.weights(place, Iterate::Mixed))
+        Some(team.learner.weights(place, iterate))
     }
 
     fn find(&mut self, number: usize, contender: usize) -> Option<(&mut Team, usize)> {
@@ -135,11 +122,6 @@ impl<'a> Tournament<'a> {
             let place = team.runners.iter().position(|runner| runner.id == id)?;
             Some((team, place))
         })
-    }
-
-    /// How many candidates wait that are not the proposer's.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
     }
 
     /// The best configurations so far.
@@ -172,7 +154,7 @@ impl<'a> Tournament<'a> {
             let (shape, batch) = (self.setup.shape, self.setup.config.train.batch_size);
             let mut feed = Feed::new(self.teams(first)?, shape, batch, self.setup.crew);
             for chunk in &window {
-                if self.stop.load(Ordering::Relaxed) {
+                if self.setup.stop.load(Ordering::Relaxed) {
                     return Err(Error::interrupted());
                 }
                 // Readers have nothing to do meanwhile.
@@ -189,26 +171,27 @@ impl<'a> Tournament<'a> {
                 self.halving.compare(&mut feed.teams, self.setup.config.places);
             }
         }
-        (self.feed, self.news) = (going_on, true);
+        self.feed = going_on;
         Ok(())
     }
 
     /// The next candidates that have places.
     fn next(&mut self) -> Result<Vec<Candidate>> {
         let places = self.setup.config.places;
-        while self.queue.is_empty() && self.proposer.left() > 0 {
+        if self.queue.is_empty() {
             let order = self.halving.order();
             for point in self.proposer.next(places, &order) {
-                let candidate = self.setup.candidate(point)?;
-                // Points may differ in what means nothing to the optimiser. A guide is told of its proposals by number.
-                let is_known =
-                    self.candidates.iter().chain(&self.queue).any(|other| other.equals(&candidate));
-                if !is_known || matches!(self.proposer, Proposer::Guided(_)) {
-                    self.queue.push_back(candidate);
-                }
+                self.queue.push_back(self.setup.candidate(point)?);
             }
         }
         Ok(self.queue.drain(..self.queue.len().min(places)).collect())
+    }
+
+    /// The account of the best model that learns.
+    fn leader(&self) -> Option<&Runner> {
+        let teams = &self.feed.as_ref()?.teams;
+        let (team, place) = self.halving.leader(teams)?;
+        Some(&teams[team].runners[place])
     }
 
     /// Teams of the candidates from number `first` on: those that can share learners do.
@@ -266,28 +249,19 @@ impl Sink for Tournament<'_> {
     }
 
     fn sums(&self) -> Option<(f64, f64)> {
-        let feed = self.feed.as_ref()?;
-        let (team, place) = self.halving.leader(&feed.teams)?;
-        Some(feed.teams[team].runners[place].metrics.sums())
+        self.leader().map(|runner| runner.metrics.sums())
     }
 
     fn model(&self) -> usize {
-        let leader = self.feed.as_ref().and_then(|feed| {
-            let (team, place) = self.halving.leader(&feed.teams)?;
-            Some(feed.teams[team].runners[place].id)
-        });
-        leader.unwrap_or(0)
+        self.leader().map_or(0, |runner| runner.id)
     }
 
     fn held_bytes(&self) -> usize {
         self.setup.row_bytes() * self.most as usize
     }
 
-    fn leaders(&mut self) -> Option<Vec<Leader>> {
-        if !std::mem::take(&mut self.news) && !self.halving.take_news() {
-            return None;
-        }
-        Some(Tournament::leaders(self))
+    fn news(&mut self) -> Option<Vec<Leader>> {
+        self.halving.take_news().then(|| self.leaders())
     }
 }
 
