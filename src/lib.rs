@@ -11,6 +11,7 @@ pub mod model;
 pub mod output;
 pub mod pipeline;
 pub mod random;
+mod raw;
 mod suggest;
 pub mod trainer;
 

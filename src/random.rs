@@ -1,7 +1,9 @@
 //! Random numbers whose values are fixed for good: orders of rows are part of what a seed promises.
 
+use serde::{Deserialize, Serialize};
+
 /// SplitMix64 (Steele, Lea and Flood 2014).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Random(u64);
 
 impl Random {

@@ -24,11 +24,9 @@ fn signal(process: u32, name: &str) {
 #[test]
 fn an_interrupted_run_exits_with_130_and_leaves_no_file() {
     let (folder, inputs) = folder();
-    for (name, command) in [
-        ("-INT", format!("train {inputs} --target click --epochs 1000 --holdout 0 -o new --summary s.json")),
-        ("-TERM", format!("train {inputs} --target click --epochs 1000 --holdout 0 -o new --quiet")),
-        ("-INT", format!("predict {inputs} {inputs} {inputs} --model m -o p.csv")),
-    ] {
+    // (What an interrupted training leaves is told by tests/resume.)
+    for name in ["-INT", "-TERM"] {
+        let command = format!("predict {inputs} {inputs} {inputs} --model m -o p.csv");
         let before = folder.names();
         let child = folder.command(&command).stderr(Stdio::piped()).spawn().unwrap();
         // It has begun when its unfinished output is there.

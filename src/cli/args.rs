@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
+use super::checkpoints::CheckpointArgs;
 use super::cv::CvArgs;
 use super::features::FeatureArgs;
 use super::headings::{DATA, EVALUATION, FEATURES, LEARNING, MACHINE, OUTPUT};
@@ -12,7 +13,7 @@ use super::search::SearchArgs;
 use super::target::TargetArgs;
 use super::{ReadArgs, size};
 use crate::error::Result;
-use crate::trainer::{ApplyConfig, Parameter, PlanConfig, PredictConfig, TrainConfig};
+use crate::trainer::{ApplyConfig, CheckpointConfig, Parameter, PlanConfig, PredictConfig, TrainConfig};
 
 /// Trains linear models on tables larger than memory, in one pass.
 #[derive(Debug, Parser)]
@@ -111,6 +112,8 @@ pub struct TrainArgs {
     /// Share of the rows to hold out [default: 0.1 with several epochs and learning rates, else 0].
     #[arg(long, help_heading = EVALUATION, value_name = "FRACTION", value_parser = parse_fraction)]
     holdout: Option<f64>,
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
     /// Where the model goes.
     #[arg(short = 'o', long = "model", help_heading = OUTPUT, value_name = "FILE")]
     model: PathBuf,
@@ -260,14 +263,16 @@ impl FitArgs {
             skip_bad_rows: matches!(self.on_error, OnErrorArg::Skip),
             max_model: self.max_model,
             model: None,
+            checkpoints: CheckpointConfig::NONE,
         })
     }
 }
 
 impl TrainArgs {
     pub(super) fn validate(self) -> Result<TrainConfig> {
-        let (init, holdout, model) = (self.init, self.holdout, Some(self.model));
-        Ok(TrainConfig { init, holdout, model, ..self.fit.validate()? })
+        let TrainArgs { fit, init, holdout, checkpoints, model } = self;
+        let checkpoints = checkpoints.validate();
+        Ok(TrainConfig { init, holdout, checkpoints, model: Some(model), ..fit.validate()? })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: arguments become configurations, configurations become runs.
 
 mod args;
+mod checkpoints;
 mod cv;
 mod desk;
 mod features;

@@ -110,11 +110,12 @@ fn describe(progress: &Progress) -> String {
     text.push_str(&format!(
         "{} rows  {} rows/s  {:.1} MB/s",
         HumanCount(progress.rows),
-        HumanCount((progress.rows as f64 / seconds) as u64),
+        HumanCount(((progress.rows - progress.behind.0) as f64 / seconds) as u64),
         progress.bytes as f64 / seconds / 1e6
     ));
-    if progress.share > 0.01 && progress.share < 1.0 {
-        let left = Duration::from_secs_f64(seconds * (1.0 - progress.share) / progress.share);
+    let done = progress.share - progress.behind.1;
+    if done > 0.01 && progress.share < 1.0 {
+        let left = Duration::from_secs_f64(seconds * (1.0 - progress.share) / done);
         text.push_str(&format!("  {} left", HumanDuration(left)));
     }
     if let Some((overall, recent)) = progress.loss {

@@ -263,7 +263,8 @@ impl Run<'_> {
 
     pub(super) fn progress(&self, read: &Read, share: f64) -> Progress {
         let elapsed: Duration = self.start.elapsed();
-        Progress { epoch: (1, 1), rows: read.rows, share, bytes: read.bytes, elapsed, loss: None }
+        let (rows, bytes) = (read.rows, read.bytes);
+        Progress { epoch: (1, 1), rows, share, behind: (0, 0.0), bytes, elapsed, loss: None }
     }
 
     /// Rows stay in their order: each lot becomes a shard for each part.

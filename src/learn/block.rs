@@ -1,6 +1,9 @@
 //! A block: columns of numbers or codes of the same length, in one piece of memory.
 
 use ndarray::Array2;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::raw::{self, Raw};
 
 /// Numbers of 4 bytes in a cache line.
 const LINE: usize = 16;
@@ -45,5 +48,38 @@ impl<T: Copy + Default> Block<T> {
         let capacity = self.capacity();
         let all = self.0.as_slice_mut().unwrap_or_default();
         all[column * capacity..][..2 * capacity].split_at_mut(capacity)
+    }
+}
+
+/// What is written of a block: its columns, one after the other.
+#[derive(Serialize)]
+#[serde(bound = "")]
+struct Written<'a, T: Raw> {
+    columns: usize,
+    #[serde(with = "raw")]
+    numbers: &'a [T],
+}
+
+/// What is read of it.
+#[derive(Deserialize)]
+#[serde(bound = "")]
+struct Read<T: Raw> {
+    columns: usize,
+    #[serde(with = "raw")]
+    numbers: Vec<T>,
+}
+
+impl<T: Raw> Serialize for Block<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let numbers = self.0.as_slice().unwrap_or_default();
+        Written { columns: self.0.nrows(), numbers }.serialize(serializer)
+    }
+}
+
+impl<'de, T: Raw> Deserialize<'de> for Block<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Read { columns, numbers } = Read::deserialize(deserializer)?;
+        let capacity = numbers.len() / columns.max(1);
+        Array2::from_shape_vec((columns, capacity), numbers).map(Block).map_err(serde::de::Error::custom)
     }
 }

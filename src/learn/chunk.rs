@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::block::Block;
 
 /// Set in a code that is a hash (of a category the plan does not know); clear in a code that is
@@ -10,7 +12,7 @@ use super::block::Block;
 pub const HASHED: u32 = 1 << 31;
 
 /// How many columns of each sort a chunk has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Shape {
     /// Numbers.
     pub dense: usize,
@@ -38,13 +40,16 @@ impl Shape {
 }
 
 /// One list column: row `r` holds the codes `offsets[r]..offsets[r + 1]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListColumn {
     /// `rows + 1` offsets into `codes`.
+    #[serde(with = "crate::raw")]
     pub offsets: Vec<u32>,
     /// The codes of all rows.
+    #[serde(with = "crate::raw")]
     pub codes: Vec<u32>,
     /// For each code the number that its weight is multiplied by; empty if all are 1.
+    #[serde(with = "crate::raw")]
     pub values: Vec<f32>,
 }
 
@@ -97,19 +102,23 @@ impl ListColumn {
 }
 
 /// Encoded rows. Buffers keep their allocation when the chunk is cleared and filled again.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Chunk {
     shape: Shape,
     rows: usize,
     /// Targets: 0 or 1 for a classifier, with several classes a class's number, the (scaled) number for a
     /// regression.
+    #[serde(with = "crate::raw")]
     pub labels: Vec<f32>,
     /// Importance weights; empty if the rows carry none.
+    #[serde(with = "crate::raw")]
     pub weights: Vec<f32>,
     /// What is added to the margins; empty if that is nothing.
+    #[serde(with = "crate::raw")]
     pub offsets: Vec<f32>,
     /// For each row the part of each division that it belongs to, one row after the other: what models side by
     /// side may leave out (see [`super::Variant`]).
+    #[serde(with = "crate::raw")]
     pub parts: Vec<u32>,
     /// Numbers; of each column the first `rows` count.
     dense: Block<f32>,

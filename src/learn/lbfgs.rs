@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::objective::Value;
 
 /// Steps and changes of the gradient that are remembered.
@@ -13,18 +15,21 @@ const SUFFICIENT: f64 = 1e-4;
 const MOST_HALVINGS: u32 = 12;
 
 /// The search for the weights of least loss.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Lbfgs {
     l1: f64,
     /// Numbers at the beginning that no penalty touches.
     free: usize,
     /// The best weights so far, with loss and gradient.
+    #[serde(with = "crate::raw")]
     at: Vec<f64>,
     best: Option<Value>,
     /// Changes of weights and gradients, with `1 / (s * y)`.
     pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)>,
+    #[serde(with = "crate::raw")]
     direction: Vec<f64>,
     /// The orthant that the search stays in, by signs; empty without absolute values.
+    #[serde(with = "crate::raw")]
     orthant: Vec<f64>,
     step: f64,
     halvings: u32,

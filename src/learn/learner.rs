@@ -1,6 +1,9 @@
 //! The learner: models side by side, one mini-batch after the other.
 
+use std::io::{self, Read, Write};
 use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
 
 use super::chunk::{Chunk, Shape};
 use super::crew::{Board, Crew, Job};
@@ -68,10 +71,22 @@ pub trait Learn: Send {
 
     /// Whether a table would have grown, had `max_bytes` allowed it.
     fn capped(&self) -> bool;
+
+    /// Writes everything that learning goes on from, as it is, bit for bit.
+    ///
+    /// # Errors
+    /// Those of writing.
+    fn dump(&self, out: &mut dyn Write) -> io::Result<()>;
+
+    /// Goes on from what a learner of the same settings and models has written.
+    ///
+    /// # Errors
+    /// Those of reading, and if it comes from another learner; this one must not be used then.
+    fn take_up(&mut self, from: &mut dyn Read) -> io::Result<()>;
 }
 
 /// A column of a chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Column {
     /// A dense column.
     Dense(usize),
@@ -101,13 +116,13 @@ pub(crate) struct Learner<R, F, const K: usize> {
     loss: Loss,
     class_weights: Vec<f32>,
     variants: Vec<Variant>,
-    step: Step<R, K>,
+    pub(super) step: Step<R, K>,
     max_bytes: usize,
-    shards: Vec<Shard<K>>,
-    bias: Vec<Record<K>>,
+    pub(super) shards: Vec<Shard<K>>,
+    pub(super) bias: Vec<Record<K>>,
     /// For each model the weight of the rows since the last deferred step.
-    deferred: Vec<f64>,
-    capped: bool,
+    pub(super) deferred: Vec<f64>,
+    pub(super) capped: bool,
 }
 
 /// What each model has, for its lanes.
@@ -455,5 +470,13 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
 
     fn capped(&self) -> bool {
         self.capped
+    }
+
+    fn dump(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.write(out)
+    }
+
+    fn take_up(&mut self, from: &mut dyn Read) -> io::Result<()> {
+        self.read(from)
     }
 }

@@ -1,10 +1,12 @@
 //! A scorer: what learning leaves behind and predicting needs.
 
+use serde::{Deserialize, Serialize};
+
 use super::chunk::{Chunk, HASHED, ListColumn};
 use super::form::ModelForm;
 
 /// Which of the weights a run passed through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Iterate {
     /// The last.
     Last,
@@ -25,14 +27,17 @@ impl Iterate {
 }
 
 /// As many numbers for each feature as the model's form has lanes, one feature after the other.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Weights {
     /// The bias's.
+    #[serde(with = "crate::raw")]
     pub bias: Vec<f32>,
     /// Each dense column's.
+    #[serde(with = "crate::raw")]
     pub dense: Vec<f32>,
     /// For each category column, then each list column: the known categories', then those of the
     /// records that the others share (a power of two).
+    #[serde(with = "crate::raw::nested")]
     pub tables: Vec<Vec<f32>>,
 }
 
@@ -50,7 +55,7 @@ impl Weights {
 }
 
 /// What an optimiser needs to go on learning.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct State {
     /// The accumulators.
     pub accumulators: Weights,
@@ -72,7 +77,7 @@ pub(super) fn index(known: usize, records: usize, code: u32) -> usize {
 }
 
 /// A model over encoded rows.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Linear {
     /// What it makes of features.
     pub form: ModelForm,

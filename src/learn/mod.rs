@@ -8,6 +8,7 @@
 mod block;
 mod chunk;
 mod crew;
+mod dump;
 mod fade;
 mod form;
 pub mod kernels;

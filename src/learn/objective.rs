@@ -1,6 +1,8 @@
 //! The objective: the mean loss over all rows, and its gradient, at given weights. For methods that look at
 //! all rows before each step.
 
+use serde::{Deserialize, Serialize};
+
 use super::chunk::Chunk;
 use super::form::ModelForm;
 use super::linear::{Linear, Weights};
@@ -11,7 +13,7 @@ use super::penalty::Penalty;
 ///
 /// The weights, and the gradient, are one vector: the biases, then each dense column's numbers, then each
 /// table's, each feature's numbers together, as in [`Weights`].
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Objective {
     loss: Loss,
     class_weights: Vec<f32>,
@@ -23,21 +25,26 @@ pub struct Objective {
     known: Vec<usize>,
     /// Where the dense columns, each table, and the vector end.
     ends: Vec<usize>,
+    #[serde(with = "crate::raw")]
     gradient: Vec<f64>,
     loss_sum: f64,
     weight: f64,
     /// Buffers: margins of a chunk's rows, then their derivatives.
+    #[serde(skip)]
     margins: Vec<f64>,
+    #[serde(skip)]
     singles: Vec<f32>,
+    #[serde(skip)]
     losses: Vec<f32>,
 }
 
 /// What was summed up.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Value {
     /// The mean loss, penalty included.
     pub loss: f64,
     /// Its gradient, without that of the penalty's absolute values.
+    #[serde(with = "crate::raw")]
     pub gradient: Vec<f64>,
     /// Weight of the rows.
     pub weight: f64,

@@ -130,6 +130,11 @@ impl<R: Rule, const K: usize> Step<R, K> {
         }
     }
 
+    /// What it is after `number` steps, averaging from step `origin` on.
+    pub(crate) fn at(self, number: u64, origin: u64) -> Self {
+        Step { number, origin, ..self }.after(0)
+    }
+
     /// What it is `steps` steps later.
     pub(crate) fn after(self, steps: u64) -> Self {
         let number = self.number + steps;

@@ -91,6 +91,24 @@ impl<const K: usize> Table<K> {
         self.known
     }
 
+    /// Records to be touched before the fill is looked at again.
+    pub(crate) fn until_check(&self) -> usize {
+        self.until_check
+    }
+
+    /// Puts others in the place of all records, `hashed` of which are shared by hash, a power of two.
+    pub(crate) fn replace(
+        &mut self,
+        hashed: usize,
+        until_check: usize,
+        current: Vec<u64>,
+        records: Vec<Record<K>>,
+    ) {
+        debug_assert_eq!(records.len(), (self.known + hashed) * self.blocks);
+        let mask = (hashed - 1) as u32;
+        *self = Table { known: self.known, mask, blocks: self.blocks, records, current, until_check };
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.records.len() * size_of::<Record<K>>() + self.current.len() * size_of::<u64>()
     }

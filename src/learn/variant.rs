@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::learner::Column;
 use super::penalty::Penalty;
 
 /// What one of several models side by side may have to itself; all else they share.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Variant {
     /// The learning rate.
     pub rate: f32,
@@ -38,7 +40,7 @@ impl Variant {
 }
 
 /// Some parts of one of the divisions of the rows (see [`super::Chunk::parts`]).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parts {
     /// Which division.
     pub division: usize,

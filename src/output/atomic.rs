@@ -1,6 +1,6 @@
 //! An atomic file: written under a temporary name, and renamed when it is whole.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -44,20 +44,21 @@ impl AtomicFile {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let file = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .suffix(".tmp")
-            .tempfile_in(folder)
-            .map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => Error::usage(format!(
-                "can't write {}: there is no folder {}",
-                path.display(),
-                folder.display()
-            ))
-            .remedy("make it first"),
-            _ => Error::io("can't write", path, e.get_ref().and_then(|e| e.downcast_ref()).unwrap_or(&e)),
-        })?;
+        let prefix = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
+        remove_orphans(folder, &prefix);
+        let file = tempfile::Builder::new().prefix(&prefix).suffix(SUFFIX).tempfile_in(folder).map_err(
+            |e| match e.kind() {
+                io::ErrorKind::NotFound => Error::usage(format!(
+                    "can't write {}: there is no folder {}",
+                    path.display(),
+                    folder.display()
+                ))
+                .remedy("make it first"),
+                _ => Error::io("can't write", path, e.get_ref().and_then(|e| e.downcast_ref()).unwrap_or(&e)),
+            },
+        )?;
+        // Where locks are not to be had, nobody takes the file for an orphan either.
+        let _ = file.as_file().try_lock();
         set_unfinished(Some(file.path()));
         Ok(AtomicFile { path: path.to_path_buf(), writer: buffered(Destination::Temporary(file)) })
     }
@@ -105,8 +106,23 @@ impl AtomicFile {
     }
 }
 
+/// What the names of temporary files end in.
+const SUFFIX: &str = ".tmp";
+
+/// Removes what runs have left that were killed while they wrote the same file. Those that live hold a lock on theirs.
+fn remove_orphans(folder: &Path, prefix: &str) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_ours = name.to_str().is_some_and(|name| name.starts_with(prefix) && name.ends_with(SUFFIX));
+        if is_ours && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            // Someone else may have removed it, and it is no harm if it stays.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Whether a device, a pipe or the like is there.
-fn is_special(path: &Path) -> bool {
+pub fn is_special(path: &Path) -> bool {
     path.metadata().is_ok_and(|m| !m.is_file() && !m.is_dir())
 }
 
@@ -143,5 +159,28 @@ impl Write for AtomicFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_run_left_goes_and_what_a_living_one_writes_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m");
+        let left = folder.path().join(".m.abc123.tmp");
+        let foreign = folder.path().join(".n.abc123.tmp");
+        fs::write(&left, "left").unwrap();
+        fs::write(&foreign, "foreign").unwrap();
+        let mut first = AtomicFile::create(&path).unwrap();
+        assert!(!left.exists() && foreign.exists());
+        let second = AtomicFile::create(&path).unwrap();
+        first.write_all(b"first").unwrap();
+        first.commit().unwrap();
+        drop(second);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

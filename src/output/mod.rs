@@ -3,6 +3,6 @@
 mod atomic;
 mod table;
 
-pub use atomic::AtomicFile;
+pub use atomic::{AtomicFile, is_special};
 pub(crate) use table::io_cause;
 pub use table::{Format, TableWriter};

@@ -8,6 +8,7 @@
 mod budget;
 mod crew;
 mod order;
+mod position;
 mod shuffle;
 mod stages;
 mod stream;
@@ -16,6 +17,7 @@ mod tasks;
 pub use budget::{Budget, Needs, available_memory};
 pub use crew::GradientWorkers;
 pub use order::Order;
+pub use position::Position;
 pub use shuffle::Shuffle;
 pub use stages::{Bound, StageTime, Stages};
 pub use stream::{Flow, Item, SplitState, Weigh, stream};

@@ -1,11 +1,13 @@
 //! The row shuffle: a buffer of rows whose order is permuted.
 
+use serde::{Deserialize, Serialize};
+
 use crate::learn::Chunk;
 use crate::random::Random;
 
 /// Collects chunks until they hold `rows` rows, then gives them back with their rows in random order:
 /// the second level of CorgiPile's shuffle.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Shuffle {
     rows: usize,
     random: Random,

@@ -16,6 +16,9 @@ pub struct Stages {
     /// Bytes read.
     #[serde(skip)]
     pub bytes_read: u64,
+    /// Rows read to be learned from, or held out.
+    #[serde(skip)]
+    pub rows_read: u64,
 }
 
 /// One stage's time.
@@ -41,6 +44,7 @@ impl Stages {
             mine.waiting += theirs.waiting;
         }
         self.bytes_read += other.bytes_read;
+        self.rows_read += other.rows_read;
     }
 
     /// What bounds a run on so many threads.
@@ -92,6 +96,7 @@ mod tests {
             encode: time((encode, 0.0)),
             learn: time(learn),
             bytes_read: 0,
+            rows_read: 0,
         }
     }
 

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::budget::Needs;
 use super::order::Order;
+use super::position::{Mark, Position};
 use super::stages::Stages;
 use crate::error::{Error, Place, Result};
 use crate::input::{BatchStream, Dataset, Request, guarded, take_read};
@@ -33,6 +34,8 @@ pub struct Flow<'a> {
     pub in_flight: usize,
     /// Rows of each split to read, about: reading ends with the batch that reaches it.
     pub rows_of_each: u64,
+    /// Where to begin; `None` for the beginning.
+    pub from: Option<&'a Position>,
     /// Set when the user wants the run to stop.
     pub stop: &'a AtomicBool,
 }
@@ -46,6 +49,8 @@ pub struct SplitState<S> {
     /// What the mapping function keeps for the split.
     pub state: S,
     stream: Option<Box<dyn BatchStream>>,
+    /// Batches to pass over before the first one, and the rows that they have.
+    behind: (u64, u64),
 }
 
 /// A mapped batch.
@@ -53,6 +58,8 @@ pub struct SplitState<S> {
 pub struct Item<T> {
     /// The split it came from.
     pub split: usize,
+    /// The track of the order that the split lies on.
+    pub track: usize,
     /// What the mapping function made of it.
     pub value: T,
     /// Whether readers rest until it has been consumed: they are far ahead, or done.
@@ -98,7 +105,7 @@ where
         let mut coordinator = Coordinator {
             flow,
             worker: &worker,
-            tracks: order.tracks.iter().map(|splits| Track::new(splits, dataset)).collect(),
+            tracks: tracks(order, flow.from, dataset),
             turn: 0,
             slots: BTreeMap::new(),
             jobs: jobs_in,
@@ -148,7 +155,7 @@ impl<F> Worker<'_, F> {
         F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
     {
         let mut stages = Stages::default();
-        let first_row = state.first_row;
+        let mut rows = 0;
         take_read();
         let start = Instant::now();
         let mut decoded = Duration::ZERO;
@@ -159,7 +166,12 @@ impl<F> Worker<'_, F> {
             let split = &self.dataset.splits()[state.split];
             let mut stream = match state.stream.take() {
                 Some(stream) => stream,
-                None => self.dataset.read(split, self.request)?,
+                None => {
+                    let mut stream = self.dataset.read(split, self.request)?;
+                    pass_over(stream.as_mut(), state.behind)?;
+                    state.first_row = state.behind.1;
+                    stream
+                }
             };
             let batch = stream.next_batch()?;
             decoded = start.elapsed();
@@ -168,7 +180,8 @@ impl<F> Worker<'_, F> {
                 Some(row) => error.moved_to(stream.place(row as usize)),
                 None => error.at(Place { row: None, ..stream.place(0) }),
             })?;
-            state.first_row += batch.num_rows() as u64;
+            rows = batch.num_rows() as u64;
+            state.first_row += rows;
             state.stream = Some(stream);
             Ok(Some(mapped))
         })
@@ -181,7 +194,6 @@ impl<F> Worker<'_, F> {
         stages.read.busy = read.as_secs_f64();
         stages.decode.busy = decoded.saturating_sub(read).as_secs_f64();
         stages.encode.busy = start.elapsed().saturating_sub(decoded).as_secs_f64();
-        let rows = state.first_row - first_row;
         Done { state, rows, result, stages }
     }
 }
@@ -206,25 +218,54 @@ where
     }
 }
 
+/// Passes over batches that were consumed before.
+///
+/// # Errors
+/// Those of reading them, and if they have not as many rows as they had.
+fn pass_over(stream: &mut dyn BatchStream, (batches, rows): (u64, u64)) -> Result<()> {
+    let mut found = 0;
+    for _ in 0..batches {
+        found += stream.next_batch()?.map_or(0, |batch| batch.num_rows() as u64);
+    }
+    if found == rows {
+        return Ok(());
+    }
+    Err(Error::data(format!("there are {found} rows where {rows} rows have been read before"))
+        .remedy("the data has changed since: begin anew"))
+}
+
 /// Splits that follow one another.
 struct Track {
+    /// Its number in the order.
+    number: usize,
     next: VecDeque<usize>,
     open: VecDeque<usize>,
+    /// Batches and rows of the next split that lie behind.
+    behind: (u64, u64),
     /// Rows of all its splits, 1 if that is not known.
     rows: f64,
     /// Rows that it has given.
     given: f64,
 }
 
+/// The tracks of an order, as far as they lie ahead.
+fn tracks(order: &Order, from: Option<&Position>, dataset: &Dataset) -> Vec<Track> {
+    let mark = |track: usize| from.map_or_else(Mark::default, |from| from.tracks[track]);
+    let tracks = order.tracks.iter().enumerate();
+    tracks.map(|(number, splits)| Track::new(number, splits, mark(number), dataset)).collect()
+}
+
 impl Track {
-    fn new(splits: &[usize], dataset: &Dataset) -> Self {
+    fn new(number: usize, splits: &[usize], mark: Mark, dataset: &Dataset) -> Self {
         let rows: Option<u64> = splits.iter().map(|&split| dataset.splits()[split].rows).sum();
         let known = dataset.rows().and(rows);
         Track {
-            next: splits.iter().copied().collect(),
+            number,
+            next: splits[mark.done..].iter().copied().collect(),
             open: VecDeque::new(),
+            behind: (mark.batches, mark.rows),
             rows: known.map_or(1.0, |rows| rows.max(1) as f64),
-            given: 0.0,
+            given: mark.given as f64,
         }
     }
 
@@ -301,7 +342,8 @@ where
                     self.accept(done);
                 }
                 self.issue();
-                return Ok(Some(Item { split, value, readers_rest: self.outstanding == 0 }));
+                let track = self.tracks[self.turn].number;
+                return Ok(Some(Item { split, track, value, readers_rest: self.outstanding == 0 }));
             }
             if slot.ended {
                 self.slots.remove(&split);
@@ -326,7 +368,9 @@ where
         let track = &mut self.tracks[track];
         if let Some(split) = track.next.pop_front() {
             track.open.push_back(split);
-            let state = Box::new(SplitState { split, first_row: 0, state: S::default(), stream: None });
+            let behind = std::mem::take(&mut track.behind);
+            let state =
+                Box::new(SplitState { split, first_row: 0, state: S::default(), stream: None, behind });
             self.slots.insert(split, Slot { state: Some(state), ready: VecDeque::new(), ended: false });
         }
     }
@@ -471,6 +515,7 @@ mod tests {
             needs,
             in_flight: 1 << 30,
             rows_of_each: u64::MAX,
+            from: None,
             stop: &stop,
         };
         let made = AtomicUsize::new(0);

@@ -16,6 +16,8 @@ pub(crate) struct Account<'a> {
     bytes: u64,
     begun: Vec<bool>,
     recent: Recent,
+    /// Rows that an earlier run has read, and their share of all.
+    behind: (u64, f64),
 }
 
 impl<'a> Account<'a> {
@@ -29,7 +31,15 @@ impl<'a> Account<'a> {
             bytes: 0,
             begun,
             recent: Recent::new(),
+            behind: (0, 0.0),
         }
+    }
+
+    /// Goes on from where an earlier run has read some rows of some splits.
+    pub(crate) fn go_on(&mut self, splits: impl Iterator<Item = usize>, rows: u64) {
+        splits.for_each(|split| self.add(split, 0));
+        self.rows += rows;
+        self.behind = (rows, self.share());
     }
 
     /// Counts a batch of a split.
@@ -46,18 +56,24 @@ impl<'a> Account<'a> {
             let overall = loss / weight.max(f64::MIN_POSITIVE);
             (overall, self.recent.mean(self.rows, model, (loss, weight)).unwrap_or(overall))
         });
-        // The share of rows where they are known, else of the bytes of begun splits.
+        let share = self.share();
+        Progress {
+            epoch: self.epoch,
+            rows: self.rows,
+            share,
+            behind: self.behind,
+            bytes: ((share - self.behind.1) * self.dataset.bytes() as f64) as u64,
+            elapsed: self.start.elapsed(),
+            loss,
+        }
+    }
+
+    /// The share of rows where they are known, else of the bytes of begun splits.
+    fn share(&self) -> f64 {
         let share = match self.dataset.rows() {
             Some(rows) => self.rows as f64 / rows.max(1) as f64,
             None => self.bytes as f64 / self.dataset.bytes().max(1) as f64,
         };
-        Progress {
-            epoch: self.epoch,
-            rows: self.rows,
-            share: share.min(1.0),
-            bytes: (share * self.dataset.bytes() as f64) as u64,
-            elapsed: self.start.elapsed(),
-            loss,
-        }
+        share.min(1.0)
     }
 }

@@ -62,6 +62,7 @@ pub(super) fn census(
         needs,
         in_flight: budget.in_flight(&needs)?,
         rows_of_each: u64::MAX,
+        from: None,
         stop,
     };
     let empty = profile.tally(&config.target);

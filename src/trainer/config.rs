@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::checkpoint::CheckpointConfig;
 use super::search::{Axis, Method, Parameter};
 use crate::features::{ClassWeights, LossChoice, Offset, Overrides};
 use crate::input::ReadOptions;
@@ -85,6 +86,8 @@ pub struct TrainConfig {
     pub init: Option<PathBuf>,
     /// Where the model goes; nowhere if it is not wanted.
     pub model: Option<PathBuf>,
+    /// How often checkpoints are written beside the model, and whether to go on from one.
+    pub checkpoints: CheckpointConfig,
 }
 
 /// What `cv` needs to know.

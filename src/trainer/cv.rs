@@ -12,7 +12,7 @@ use super::config::{CvConfig, DivideBy, ShuffleMode, TrainConfig};
 use super::feed::Feed;
 use super::folds::{FoldBy, Folds, times};
 use super::holdout::{Division, Holdout};
-use super::pass::Passes;
+use super::pass::{Pass, Passes};
 use super::plan::{make_plan, spread};
 use super::race::{Entrant, RACE_ROWS, Race};
 use super::run::{Fit, IMPROVEMENT, Lesson, PATIENCE, Task, unchosen};
@@ -40,7 +40,7 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
             .remedy("leave out --optimizer lbfgs"));
     }
     let mut notes = Notes::new(watch);
-    let (file, dataset) = open(train, &mut notes)?;
+    let dataset = open(train, &mut notes)?;
     let by = divide_by(by, *folds, &dataset, train, stop)?;
     let folds = Folds::new(by, *folds, *repeats, train.plan.seed);
     let planned = make_plan(&train.plan, None, &dataset, stop, notes.watch)?;
@@ -49,7 +49,7 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
     let mut passes = make_passes(train, &dataset, &planned, stop, &mut notes);
     passes.divide(folds.clone(), train.shuffle, &mut notes);
     let learning = Instant::now();
-    let contenders: Vec<_> = folds.each().map(Some).chain(file.is_some().then_some(None)).collect();
+    let contenders: Vec<_> = folds.each().map(Some).chain(train.model.is_some().then_some(None)).collect();
     let mut done = learn(&task, &passes, &folds, &contenders, &mut notes)?;
     let learning_seconds = learning.elapsed().as_secs_f64();
     done.fit.stages.add(&planned.stages);
@@ -70,7 +70,7 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
         ..summary(&task, &done.fit, learning_seconds)
     };
     let fit = Fit { epochs: done.best_epoch, ..done.fit };
-    save(&task, &dataset, fit, file, &mut summary)?;
+    save(&task, &dataset, fit, &mut summary)?;
     Ok(summary.ended(start, notes.notes))
 }
 
@@ -126,14 +126,17 @@ fn learn(
     for epoch in 1..=config.epochs() {
         let mut race = Race::new(task.plan.clone(), entrants.clone(), task.race_rows.min(RACE_ROWS));
         let mut lesson = Lesson { feed: &mut feed, referee: &mut race };
-        let holdout = (epoch == 1).then_some(&mut held);
-        let (spent, skipped) = passes.run(
-            (epoch, config.epochs()),
-            if epoch == 1 { passes.division } else { Division::NONE },
-            holdout,
-            &mut lesson,
-            notes.watch,
-        )?;
+        let first = epoch == 1;
+        let pass = Pass {
+            number: epoch,
+            of: config.epochs(),
+            division: if first { passes.division } else { Division::NONE },
+            holdout: Some(&mut held),
+            collects: first,
+            from: None,
+            book: None,
+        };
+        let (spent, skipped) = passes.run(pass, &mut lesson, notes.watch)?;
         feed.flush(&mut race)?;
         race.end(&mut feed.teams)?;
         stages.add(&spent);
@@ -337,6 +340,7 @@ fn block_starts(
         in_flight: budget.in_flight(&needs)?,
         needs,
         rows_of_each: sample.rows_of_each,
+        from: None,
         stop,
     };
     let mut all = Vec::new();

@@ -125,7 +125,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
 pub(crate) fn progress(dataset: &Dataset, rows: u64, start: Instant) -> Progress {
     let share = dataset.rows().map_or(0.0, |all| rows as f64 / all.max(1) as f64).min(1.0);
     let bytes = (share * dataset.bytes() as f64) as u64;
-    Progress { epoch: (1, 1), rows, share, bytes, elapsed: start.elapsed(), loss: None }
+    Progress { epoch: (1, 1), rows, share, behind: (0, 0.0), bytes, elapsed: start.elapsed(), loss: None }
 }
 
 /// Says which of the model's columns the data lacks: they count as missing.

@@ -1,8 +1,11 @@
 //! The exact fit: L-BFGS on the mean loss over all rows, one pass for each look at it.
 
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{Checkpoints, Pages, Pen};
 use super::holdout::Holdout;
-use super::leak::Keeper;
-use super::pass::{Passes, Sink};
+use super::leak::{Keeper, Kept};
+use super::pass::{Book, Pass, Passes, Sink, Standing};
 use super::run::{Fit, Task};
 use super::train::Notes;
 use crate::error::{Error, Result};
@@ -19,12 +22,12 @@ const TOLERANCE: f64 = 1e-5;
 struct Look<'a> {
     objective: &'a mut Objective,
     at: &'a [f64],
-    rows: u64,
+    rows: &'a mut u64,
 }
 
 impl Sink for Look<'_> {
     fn push(&mut self, chunk: &Chunk, _: bool) -> Result<()> {
-        self.rows += chunk.rows() as u64;
+        *self.rows += chunk.rows() as u64;
         self.objective.add(chunk, self.at);
         Ok(())
     }
@@ -32,9 +35,35 @@ impl Sink for Look<'_> {
     fn sums(&self) -> Option<(f64, f64)> {
         Some(self.objective.sums())
     }
+
+    fn write(&self, pen: &mut Pen) -> Result<()> {
+        pen.put(&(&self.objective, &self.rows))
+    }
 }
 
-/// Finds the weights of least loss, penalties included, from zero or from another model's weights.
+/// A search that goes on from pass to pass.
+#[derive(Serialize, Deserialize)]
+struct Descent {
+    search: Lbfgs,
+    /// The weights that are looked at.
+    at: Vec<f64>,
+    /// Those of another model, looked at after the zero weights, at which the slope is what it is measured by.
+    warm: Option<Vec<f64>>,
+    l2: f64,
+    /// The pass that goes on.
+    pass: u64,
+    capped: bool,
+}
+
+/// A pass that was begun.
+struct Begun {
+    standing: Option<Standing>,
+    kept: Kept,
+    rows: u64,
+}
+
+/// Finds the weights of least loss, penalties included, from zero or from another model's weights; or goes on with that
+/// from a checkpoint.
 ///
 /// # Errors
 /// Those of the data; if the loss is not finite; and for factorization machines, whose loss has many minima.
@@ -42,9 +71,10 @@ pub(crate) fn fit(
     task: &Task<'_>,
     passes: &Passes<'_>,
     init: Option<&Model>,
+    (mut checkpoints, pages): (Option<Checkpoints>, Option<Pages>),
     notes: &mut Notes<'_>,
-) -> Result<Fit> {
-    let Task { config, settings, plan, .. } = task;
+) -> Result<(Fit, Option<Checkpoints>)> {
+    let Task { config, settings, .. } = task;
     if matches!(settings.form, ModelForm::Factors { .. }) {
         return Err(Error::usage("--optimizer lbfgs does not fit factors")
             .remedy("leave out --factors, or choose another optimiser"));
@@ -53,76 +83,137 @@ pub(crate) fn fit(
         return Err(Error::usage("--optimizer lbfgs finds its steps by itself")
             .remedy("leave out --learning-rate, or choose another optimiser"));
     }
+    let result = descend(task, passes, init, (&mut checkpoints, pages), notes);
+    match (result, checkpoints) {
+        (Ok(fit), checkpoints) => Ok((fit, checkpoints)),
+        (Err(error), Some(checkpoints)) => Err(checkpoints.explain(error)),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// Where a search begins.
+fn start(task: &Task<'_>, init: Option<&Model>) -> (Objective, Descent) {
+    let Task { config, settings, .. } = task;
+    let penalty = settings.variants[0].penalty;
     // Gradient descent's records are the right ones to start from: all zero but the bias.
     let mut zero =
         learner(&Settings { optimizer: Optimizer::Gd, variants: vec![Variant::at(0.0)], ..settings.clone() });
-    let capped = zero.bytes_each() > config.max_model;
     let start = zero.weights(0, Iterate::Last);
-    let mut objective =
-        Objective::new(settings.loss, settings.class_weights.clone(), settings.variants[0].penalty, &start);
-    let mut at = objective.vector(&start);
-    // Looked at after the zero weights, at which the slope is what it is measured by.
-    let mut warm = init.map(|model| objective.vector(&model.linear));
-    let mut search = Lbfgs::new(at.clone(), objective.biases(), f64::from(settings.variants[0].penalty.l1));
-    let mut holdout = (!passes.division.is_empty()).then(|| Holdout::new(&passes.division));
-    let mut l2 = f64::from(settings.variants[0].penalty.l2);
-    let (mut stages, mut epochs) = (Stages::default(), 0);
+    let objective = Objective::new(settings.loss, settings.class_weights.clone(), penalty, &start);
+    let at = objective.vector(&start);
+    let descent = Descent {
+        search: Lbfgs::new(at.clone(), objective.biases(), f64::from(penalty.l1)),
+        warm: init.map(|model| objective.vector(&model.linear)),
+        at,
+        l2: f64::from(penalty.l2),
+        pass: 1,
+        capped: zero.bytes_each() > config.max_model,
+    };
+    (objective, descent)
+}
+
+fn descend(
+    task: &Task<'_>,
+    passes: &Passes<'_>,
+    init: Option<&Model>,
+    (checkpoints, pages): (&mut Option<Checkpoints>, Option<Pages>),
+    notes: &mut Notes<'_>,
+) -> Result<Fit> {
+    let Task { config, plan, .. } = task;
+    let new_holdout = || (!passes.division.is_empty()).then(|| Holdout::new(&passes.division));
+    let (mut objective, mut descent, mut holdout, mut begun) = match pages {
+        None => {
+            let (objective, descent) = start(task, init);
+            (objective, descent, new_holdout(), None)
+        }
+        Some(mut pages) => {
+            let doubt = pages.doubt.take();
+            notes.notes = pages.take()?;
+            let descent: Descent = pages.take()?;
+            let standing: Standing = pages.take()?;
+            let holdout = pages.take()?;
+            let kept = pages.take()?;
+            let (objective, rows) = pages.take()?;
+            doubt.into_iter().for_each(|doubt| notes.say(doubt));
+            let (behind, pass) = (standing.rows(), descent.pass);
+            notes.say(format!("goes on after {behind} rows of pass {pass}, where an earlier run left off"));
+            (objective, descent, holdout, Some(Begun { standing: Some(standing), kept, rows }))
+        }
+    };
+    let mut stages = Stages::default();
     let most = config.epochs();
     let (rows, skipped) = loop {
-        epochs += 1;
-        let mut look = Look { objective: &mut objective, at: &at, rows: 0 };
-        let held = if epochs == 1 { holdout.as_mut() } else { None };
-        let mut keeper = Keeper::new(&mut look, plan, epochs);
-        let (spent, left_out) =
-            passes.run((epochs, most), passes.division, held, &mut keeper, notes.watch)?;
-        keeper.look(plan, notes);
-        let counted = (look.rows, left_out);
+        let first = descent.pass == 1;
+        let fresh = || Begun { standing: None, kept: Kept::new(plan, first), rows: 0 };
+        let Begun { standing, mut kept, mut rows } = begun.take().unwrap_or_else(fresh);
+        let mut look = Look { objective: &mut objective, at: &descent.at, rows: &mut rows };
+        let mut keeper = Keeper { sink: &mut look, kept: &mut kept };
+        let said = &notes.notes;
+        let ledger = |pen: &mut Pen| {
+            pen.put(said)?;
+            pen.put(&descent)
+        };
+        let pass = Pass {
+            number: descent.pass,
+            of: most,
+            division: passes.division,
+            holdout: holdout.as_mut(),
+            collects: first,
+            from: standing,
+            book: Book::of(checkpoints.as_mut(), &ledger),
+        };
+        let (spent, left_out) = passes.run(pass, &mut keeper, notes.watch)?;
+        kept.look(plan, notes);
+        let counted = (rows, left_out);
         stages.add(&spent);
-        let value = objective.take(&at);
+        let value = objective.take(&descent.at);
+        let Descent { search, at, warm, l2, pass, .. } = &mut descent;
         if search.loss().is_none() && !value.loss.is_finite() {
             return Err(Error::data("the loss is not finite at the start")
                 .remedy("let numbers be scaled, or ignore the column whose numbers are too large"));
         }
-        if epochs == 1 && config.penalty.is_none() {
+        if first && config.penalty.is_none() {
             // All weights but the bias are zero here, so that no penalty was added yet.
-            l2 = 1.0 / value.weight.max(1.0);
-            objective.set_l2(l2);
+            *l2 = 1.0 / value.weight.max(1.0);
+            objective.set_l2(*l2);
             notes.say(format!(
                 "L2 penalty: {l2:.1e}, the prior that is as strong as one row; --l2 0 fits without"
             ));
         }
-        let next = search.tell(&at, value, TOLERANCE);
+        let next = search.tell(at, value, TOLERANCE);
         match warm.take().map_or(next, |weights| search.restart(weights)) {
-            Next::Try(weights) if epochs < most => at = weights,
+            Next::Try(weights) if *pass < most => *at = weights,
             next => {
                 let slope = match search.slope() {
                     Some(slope) => format!("the slope is {slope:.1e} of what it was"),
                     None => "the start was not yet looked at".to_string(),
                 };
                 notes.say(match next {
-                    Next::Done => format!("converged in {epochs} passes: {slope}"),
-                    Next::Try(_) => format!("not converged in {epochs} passes: {slope}; give more --epochs"),
+                    Next::Done => format!("converged in {pass} passes: {slope}"),
+                    Next::Try(_) => format!("not converged in {pass} passes: {slope}; give more --epochs"),
                 });
                 break counted;
             }
         }
+        *pass += 1;
     };
-    let linear = objective.model(search.weights());
+    let weights = descent.search.weights();
+    let linear = objective.model(weights);
     let report = holdout.as_mut().map(|h| h.score(&linear, task.scoring()));
-    let accumulators = objective.model(&vec![0.0; search.weights().len()]).weights;
+    let accumulators = objective.model(&vec![0.0; weights.len()]).weights;
     Ok(Fit {
         linear,
         state: State { accumulators, z: Weights::default(), steps: 0 },
         rate: 0.0,
-        l2: l2 as f32,
+        l2: descent.l2 as f32,
         progressive: None,
         holdout: report,
         race: None,
         rows_learned: rows,
         rows_held: holdout.as_ref().map_or(0, |h| h.rows().0),
         skipped,
-        epochs,
+        epochs: descent.pass,
         stages,
-        capped,
+        capped: descent.capped,
     })
 }

@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::checkpoint::{Pages, Pen};
 use super::team::Team;
 use crate::error::Result;
-use crate::learn::{Alone, Chunk, Crew, Job, Shape};
+use crate::learn::{Alone, Chunk, Crew, Job, Settings, Shape};
 use crate::pipeline::GradientWorkers;
 
 /// Whoever looks at the models while they learn, and decides which of them go on.
@@ -22,6 +23,14 @@ pub(crate) trait Referee {
 
     /// Which model's losses tell how the run goes, as its place among all teams' models.
     fn leader(&self, teams: &[Team]) -> Option<(usize, usize)>;
+
+    /// Writes what it goes on from; nothing, where there are no checkpoints.
+    ///
+    /// # Errors
+    /// Those of the pen.
+    fn write(&self, _pen: &mut Pen) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Cuts the stream of rows into mini-batches, whatever the chunks they come in, and lets teams learn from them.
@@ -43,6 +52,31 @@ impl Feed {
     pub(crate) fn new(teams: Vec<Team>, shape: Shape, batch: usize, crew: GradientWorkers) -> Self {
         let carry = Chunk::new(shape, batch);
         Feed { teams, batch, crew, rows: 0, next_growth: GROWTH_ROWS, carry }
+    }
+
+    /// Writes the teams, and what they have not learned from yet.
+    ///
+    /// # Errors
+    /// Those of the pen.
+    pub(crate) fn write(&self, pen: &mut Pen) -> Result<()> {
+        pen.put(&(self.rows, self.next_growth, &self.carry, self.teams.len()))?;
+        self.teams.iter().try_for_each(|team| team.write(pen))
+    }
+
+    /// A feed that goes on from what was written, of models with `outputs` margins for each row.
+    ///
+    /// # Errors
+    /// Those of the pages.
+    pub(crate) fn read(
+        settings: &Settings,
+        outputs: usize,
+        batch: usize,
+        crew: GradientWorkers,
+        pages: &mut Pages,
+    ) -> Result<Self> {
+        let (rows, next_growth, carry, teams): (_, _, _, usize) = pages.take()?;
+        let teams = (0..teams).map(|_| Team::read(settings, outputs, pages)).collect::<Result<_>>()?;
+        Ok(Feed { teams, batch, crew, rows, next_growth, carry })
     }
 
     /// Learns from all rows of `chunk` but those that do not fill a mini-batch, with the readers' threads, too, if these

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 use super::scoring::Scoring;
 use crate::learn::metrics::Report;
 use crate::learn::{Chunk, Linear, Parts};
@@ -50,23 +52,26 @@ impl Division {
 }
 
 /// Rows held out of one chunk, with their keys.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(crate) chunk: Chunk,
+    #[serde(with = "crate::raw")]
     pub(crate) keys: Vec<u64>,
 }
 
 /// All held-out rows.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Holdout {
     held: Vec<Held>,
     bytes: usize,
     /// Only rows with keys below this are kept.
     below: u64,
     /// The same for whoever sets rows aside: others need not come.
+    #[serde(skip)]
     limit: Arc<AtomicU64>,
     /// Rows set aside, kept or not.
     rows: u64,
+    #[serde(skip)]
     margins: Vec<f32>,
 }
 
@@ -79,6 +84,7 @@ impl Holdout {
 
     /// What keys have to be below. It falls while rows come in.
     pub(crate) fn limit(&self) -> Arc<AtomicU64> {
+        self.limit.store(self.below, Ordering::Relaxed);
         self.limit.clone()
     }
 

@@ -6,8 +6,10 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::checkpoint::Pen;
 use super::pass::Sink;
 use super::reading::LIST_LENGTH;
 use super::train::Notes;
@@ -31,19 +33,19 @@ const FIRST_LOOK: usize = 512;
 const AREA: f64 = 0.999;
 const VARIANCE: f64 = 0.9999;
 
-/// Keeps the first rows that pass through it.
-pub(crate) struct Keeper<'a> {
-    sink: &'a mut dyn Sink,
+/// The first rows of a run.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Kept {
     rows: Chunk,
     most: usize,
 }
 
-impl<'a> Keeper<'a> {
-    /// Keeps rows of the first epoch.
-    pub(crate) fn new(sink: &'a mut dyn Sink, plan: &Plan, epoch: u64) -> Self {
+impl Kept {
+    /// Room for rows of the first epoch, where the models learn for the first time.
+    pub(crate) fn new(plan: &Plan, is_first: bool) -> Self {
         let shape = plan.shape();
-        let most = if epoch == 1 { ROWS.min(BYTES / shape.row_bytes(LIST_LENGTH)) } else { 0 };
-        Keeper { sink, rows: Chunk::new(shape, most), most }
+        let most = if is_first { ROWS.min(BYTES / shape.row_bytes(LIST_LENGTH)) } else { 0 };
+        Kept { rows: Chunk::new(shape, most), most }
     }
 
     /// Says which columns of a plan tell the target by themselves.
@@ -52,17 +54,24 @@ impl<'a> Keeper<'a> {
     }
 }
 
+/// Keeps the first rows that pass through it.
+pub(crate) struct Keeper<'a> {
+    pub(crate) sink: &'a mut dyn Sink,
+    pub(crate) kept: &'a mut Kept,
+}
+
 impl Sink for Keeper<'_> {
     fn push(&mut self, chunk: &Chunk, readers_rest: bool) -> Result<()> {
         // By few rows at a time, since lists may be longer than they were taken to be.
         const STRIDE: usize = 256;
         let mut start = 0;
-        while start < chunk.rows() && self.rows.rows() < self.most {
-            let end = (start + STRIDE).min(chunk.rows()).min(start + self.most - self.rows.rows());
-            self.rows.append(chunk, start, end);
+        let Kept { rows, most } = self.kept;
+        while start < chunk.rows() && rows.rows() < *most {
+            let end = (start + STRIDE).min(chunk.rows()).min(start + *most - rows.rows());
+            rows.append(chunk, start, end);
             start = end;
-            if self.rows.bytes() > 2 * BYTES {
-                self.most = 0;
+            if rows.bytes() > 2 * BYTES {
+                *most = 0;
             }
         }
         self.sink.push(chunk, readers_rest)
@@ -77,7 +86,12 @@ impl Sink for Keeper<'_> {
     }
 
     fn held_bytes(&self) -> usize {
-        self.rows.bytes() + self.sink.held_bytes()
+        self.kept.rows.bytes() + self.sink.held_bytes()
+    }
+
+    fn write(&self, pen: &mut Pen) -> Result<()> {
+        pen.put(self.kept)?;
+        self.sink.write(pen)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod account;
 mod census;
+mod checkpoint;
 mod config;
 mod cv;
 mod evaluate;
@@ -11,6 +12,7 @@ mod feed;
 mod folds;
 mod holdout;
 mod leak;
+mod ledger;
 mod outputs;
 mod pass;
 mod plan;
@@ -27,6 +29,7 @@ mod train;
 mod trend;
 mod watch;
 
+pub use checkpoint::{CheckpointConfig, Every};
 pub use config::{
     Ablation, ApplyConfig, CvConfig, DivideBy, PlanConfig, PredictConfig, Score, SearchConfig, ShuffleMode,
     TrainConfig,

@@ -4,17 +4,19 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
+use serde::{Deserialize, Serialize};
 
 use super::account::Account;
+use super::checkpoint::{Checkpoints, Pen};
 use super::folds::Folds;
 use super::holdout::{Division, HOLDOUT_BYTES, Held, Holdout};
 use super::reading::{LIST_LENGTH, Spares, item_bytes};
 use super::watch::{Leader, Watch};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::features::{Encoder, SplitCache};
 use crate::input::{Dataset, Request};
 use crate::learn::{Chunk, Shape};
-use crate::pipeline::{Budget, Flow, Needs, Order, Shuffle, SplitState, Stages, Weigh, stream};
+use crate::pipeline::{Budget, Flow, Needs, Order, Position, Shuffle, SplitState, Stages, Weigh, stream};
 
 /// Bytes and rows of the buffer in which rows are shuffled; part of what determines the model, so no
 /// memory budget changes them.
@@ -49,6 +51,85 @@ pub(crate) trait Sink {
     /// Bytes of rows that it keeps, at the most.
     fn held_bytes(&self) -> usize {
         0
+    }
+
+    /// Writes what it goes on from; nothing, where passes have no book.
+    ///
+    /// # Errors
+    /// Those of the pen.
+    fn write(&self, _pen: &mut Pen) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// One pass.
+pub(crate) struct Pass<'a> {
+    /// Its number and that of the last one, as the user is to be told; the number decides the order of rows.
+    pub(crate) number: u64,
+    pub(crate) of: u64,
+    /// Which rows are not to be learned from.
+    pub(crate) division: Division,
+    /// Where those go, if this pass collects them.
+    pub(crate) holdout: Option<&'a mut Holdout>,
+    pub(crate) collects: bool,
+    /// Where an earlier run left off.
+    pub(crate) from: Option<Standing>,
+    /// Where the run is kept.
+    pub(crate) book: Option<Book<'a>>,
+}
+
+/// How far a pass has come: what it goes on from, beside the hold-out and the sink.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Standing {
+    position: Position,
+    shuffle: Option<Shuffle>,
+    skipped: u64,
+}
+
+impl Standing {
+    /// Rows of the pass that lie behind.
+    pub(crate) fn rows(&self) -> u64 {
+        self.position.rows()
+    }
+}
+
+/// Keeps a run: writes checkpoints of it while a pass goes on.
+pub(crate) struct Book<'a> {
+    checkpoints: &'a mut Checkpoints,
+    /// Writes what the run has beside the pass.
+    ledger: &'a dyn Fn(&mut Pen) -> Result<()>,
+}
+
+impl<'a> Book<'a> {
+    /// The book of a run, if one is to be kept.
+    pub(crate) fn of(
+        checkpoints: Option<&'a mut Checkpoints>,
+        ledger: &'a dyn Fn(&mut Pen) -> Result<()>,
+    ) -> Option<Self> {
+        let checkpoints = checkpoints.filter(|checkpoints| checkpoints.are_written())?;
+        Some(Book { checkpoints, ledger })
+    }
+
+    /// Writes a checkpoint if it is due, `rows` rows having been read, and this is a good moment.
+    fn write_if_due(
+        &mut self,
+        rows: u64,
+        is_good: bool,
+        standing: &Standing,
+        holdout: Option<&Holdout>,
+        sink: &dyn Sink,
+    ) -> Result<()> {
+        if self.checkpoints.is_due(rows) && is_good { self.write(standing, holdout, sink) } else { Ok(()) }
+    }
+
+    /// Writes a checkpoint.
+    fn write(&mut self, standing: &Standing, holdout: Option<&Holdout>, sink: &dyn Sink) -> Result<()> {
+        self.checkpoints.write(|pen| {
+            (self.ledger)(pen)?;
+            pen.put(standing)?;
+            pen.put(&holdout)?;
+            sink.write(pen)
+        })
     }
 }
 
@@ -90,19 +171,17 @@ impl Weigh for Piece {
 }
 
 impl Passes<'_> {
-    /// Goes through all rows once, as epoch `epoch` of at most `epochs`. Rows that `division` holds out go to
-    /// `holdout`, if there is one. Returns where the time went, and the rows that were skipped.
+    /// Goes through all rows once. Returns where the time went, and the rows that were skipped.
     ///
     /// # Errors
-    /// Those of the data, of the memory's budget, and of the sink.
+    /// Those of the data, of the memory's budget, of the sink and of the book.
     pub(crate) fn run(
         &self,
-        (epoch, epochs): (u64, u64),
-        division: Division,
-        mut holdout: Option<&mut Holdout>,
+        pass: Pass<'_>,
         sink: &mut dyn Sink,
         watch: &mut dyn Watch,
     ) -> Result<(Stages, u64)> {
+        let Pass { number: epoch, of, division, mut holdout, collects, from, mut book } = pass;
         let splits = self.dataset.splits().len();
         let shape = self.shape();
         // What determines the order of rows does not depend on the models that learn from them.
@@ -126,45 +205,61 @@ impl Passes<'_> {
             held_bytes: held + sink.held_bytes() + if self.shuffled { shuffle_rows * row_bytes } else { 0 },
         };
         self.budget.check(needs.least().max(self.least_memory), self.shuffled)?;
+        let behind = from.as_ref().map(|from| from.position.clone());
+        if behind.as_ref().is_some_and(|behind| !behind.fits(&order)) {
+            return Err(Error::data("the checkpoint belongs to data that is cut in another way")
+                .remedy("remove it and begin anew"));
+        }
         let flow = Flow {
             request: &request,
             threads: self.readers,
             in_flight: self.budget.in_flight(&needs)?,
             needs,
             rows_of_each: u64::MAX,
+            from: behind.as_ref(),
             stop: self.stop,
         };
         let spares = Spares::new(shape, 64);
-        let limit = holdout.as_ref().map(|holdout| holdout.limit());
-        let mut shuffle = self.shuffled.then(|| Shuffle::new(shuffle_rows, self.seed, epoch));
+        let limit = holdout.as_ref().filter(|_| collects).map(|holdout| holdout.limit());
         let mut out = Chunk::new(shape, request.batch_rows);
-        let mut account = Account::new(self.dataset, epoch, epochs);
-        let mut skipped = 0;
-        let stages = stream(
+        let mut account = Account::new(self.dataset, epoch, of);
+        let mut standing = from.unwrap_or_else(|| Standing {
+            position: Position::start(&order),
+            shuffle: self.shuffled.then(|| Shuffle::new(shuffle_rows, self.seed, epoch)),
+            skipped: 0,
+        });
+        let rows_behind = standing.rows();
+        account.go_on(standing.position.begun(&order), rows_behind);
+        let streamed = stream(
             self.dataset,
             &order,
             flow,
             |batch: &RecordBatch, split: &mut SplitState<SplitCache>| {
-                self.encode((division, limit.as_deref()), &spares, batch, split)
+                self.encode(division, (collects, limit.as_deref()), &spares, batch, split)
             },
             |item| {
                 let piece = item.value;
                 account.add(item.split, piece.rows);
-                skipped += piece.skipped;
+                standing.position.add(&order, item.track, item.split, piece.rows);
+                standing.skipped += piece.skipped;
                 if let (Some(holdout), Some(held)) = (holdout.as_mut(), piece.held) {
                     holdout.push(held);
                 }
-                match &mut shuffle {
+                let is_full = match &mut standing.shuffle {
                     None => {
                         sink.push(&piece.chunk, item.readers_rest)?;
                         spares.give(piece.chunk);
+                        true
                     }
-                    Some(shuffle) => {
-                        if shuffle.push(piece.chunk) {
-                            let push = |chunk: &Chunk| sink.push(chunk, item.readers_rest);
-                            shuffle.drain(request.batch_rows, &mut out, push, |c| spares.give(c))?;
-                        }
-                    }
+                    Some(shuffle) => shuffle.push(piece.chunk),
+                };
+                if let Some(shuffle) = standing.shuffle.as_mut().filter(|_| is_full) {
+                    let push = |chunk: &Chunk| sink.push(chunk, item.readers_rest);
+                    shuffle.drain(request.batch_rows, &mut out, push, |c| spares.give(c))?;
+                }
+                if let Some(book) = &mut book {
+                    // With an empty buffer there is less to write.
+                    book.write_if_due(piece.rows, is_full, &standing, holdout.as_deref(), sink)?;
                 }
                 watch.progress(account.progress(sink.model(), sink.sums()));
                 if let Some(leaders) = sink.news() {
@@ -172,12 +267,23 @@ impl Passes<'_> {
                 }
                 Ok(())
             },
-        )?;
-        if let Some(shuffle) = &mut shuffle {
+        );
+        let mut stages = match (streamed, &mut book) {
+            (Err(error), Some(book)) if error.kind() == Kind::Interrupted => {
+                book.write(&standing, holdout.as_deref(), sink)?;
+                return Err(Error::new(Kind::Interrupted, "interrupted"));
+            }
+            (streamed, _) => streamed?,
+        };
+        if let Some(shuffle) = &mut standing.shuffle {
             shuffle.drain(request.batch_rows, &mut out, |c| sink.push(c, true), |_| ())?;
         }
+        if let Some(book) = &mut book {
+            book.write_if_due(0, true, &standing, holdout.as_deref(), sink)?;
+        }
         watch.progress(account.progress(sink.model(), sink.sums()));
-        Ok((stages, skipped))
+        stages.rows_read = standing.rows() - rows_behind;
+        Ok((stages, standing.skipped))
     }
 
     /// The shape of the chunks.
@@ -186,10 +292,12 @@ impl Passes<'_> {
         Shape { divisions, ..self.encoder.plan().shape() }
     }
 
-    /// Encodes a batch and parts its rows; those to be held have keys below a limit, if there is one.
+    /// Encodes a batch and parts its rows. Those to be held are collected if that is wanted, where their keys are below
+    /// a limit, if there is one.
     fn encode(
         &self,
-        (division, limit): (Division, Option<&AtomicU64>),
+        division: Division,
+        (collects, limit): (bool, Option<&AtomicU64>),
         spares: &Spares,
         batch: &RecordBatch,
         split: &mut SplitState<SplitCache>,
@@ -216,7 +324,7 @@ impl Passes<'_> {
                 learn.push((0, row));
             }
             // Rows that nobody learns from are counted, whether they are kept or not.
-            if let Some(key) = key.filter(|&key| key < limit || !division.are_learned) {
+            if let Some(key) = key.filter(|&key| collects && (key < limit || !division.are_learned)) {
                 hold.push((0, row));
                 keys.push(key);
             }

@@ -275,6 +275,7 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         needs,
         in_flight: budget.in_flight(&needs)?,
         rows_of_each,
+        from: None,
         stop,
     };
     let mut rows_seen = vec![0; dataset.splits().len()];

@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{Pages, Pen};
 use super::feed::Referee;
 use super::scoring::Scoring;
 use super::team::{Runner, Team, keep};
@@ -23,7 +26,7 @@ pub(crate) struct Race {
     dropped: Vec<Runner>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Entrant {
     /// The race it takes part in.
     pub(crate) race: usize,
@@ -53,6 +56,15 @@ impl Race {
 
     pub(crate) fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// A race that goes on from where it was written.
+    ///
+    /// # Errors
+    /// Those of the pages.
+    pub(crate) fn read(plan: Arc<Plan>, pages: &mut Pages) -> Result<Self> {
+        let (entrants, rows, next_mark, end, dropped) = pages.take()?;
+        Ok(Race { plan, entrants, rows, next_mark, end, dropped })
     }
 
     /// The sound model of race `race` whose loss over the later rows, between a half and three quarters of all, is
@@ -152,5 +164,9 @@ impl Referee for Race {
 
     fn leader(&self, teams: &[Team]) -> Option<(usize, usize)> {
         self.winner(0, teams)
+    }
+
+    fn write(&self, pen: &mut Pen) -> Result<()> {
+        pen.put(&(&self.entrants, self.rows, self.next_mark, self.end, &self.dropped))
     }
 }

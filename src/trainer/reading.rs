@@ -89,7 +89,7 @@ pub(crate) fn flow_in_order<'a>(
         held_bytes: 0,
     };
     let in_flight = budget.in_flight(&needs)?;
-    Ok(Flow { request, threads: config.threads, in_flight, needs, rows_of_each: u64::MAX, stop })
+    Ok(Flow { request, threads: config.threads, in_flight, needs, rows_of_each: u64::MAX, from: None, stop })
 }
 
 /// Chunks that were used and can be used again.

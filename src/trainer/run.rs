@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::checkpoint::{Checkpoints, Pages, Pen};
 use super::config::TrainConfig;
 use super::feed::{Feed, Referee};
 use super::holdout::{Division, Holdout};
-use super::leak::Keeper;
-use super::pass::{Passes, Sink};
+use super::leak::{Keeper, Kept};
+use super::ledger::{Aim, Best, Ledger, Leg};
+use super::pass::{Book, Pass, Passes, Sink, Standing};
 use super::race::{Entrant, Race};
 use super::scoring::Scoring;
 use super::summary::RaceEntry;
@@ -87,40 +89,25 @@ impl Fit {
     }
 }
 
-/// The best model so far, by the hold-out.
-struct Best {
-    loss: f64,
-    report: Report,
-    linear: Linear,
-    state: State,
-    rate: f32,
-    /// The learning rate that it had in the race.
-    raced: f32,
-    l2: f32,
-    iterate: Iterate,
-    epoch: u64,
-}
-
 pub(crate) struct Run<'a> {
     task: &'a Task<'a>,
     passes: &'a Passes<'a>,
     /// The model that learning goes on from.
     init: Option<&'a Model>,
+    checkpoints: Option<Checkpoints>,
     feed: Feed,
-    /// The progressive accounts of all models in the first epoch, the one of them that led at its end, and the rows
-    /// learned from.
-    first: Vec<Runner>,
-    leader: usize,
-    rows: u64,
     holdout: Option<Holdout>,
-    best: Option<Best>,
-    /// The learning rate in the race of the model that all models side by side started from.
-    descended_from: Option<f32>,
-    /// How the loss on the hold-out goes, for each of the models side by side.
-    trends: Vec<Trend>,
-    skipped: u64,
+    ledger: Ledger,
+    /// The pass that an earlier run was in.
+    begun: Option<Begun>,
     stages: Stages,
-    epochs_done: u64,
+}
+
+/// A pass that was begun.
+struct Begun {
+    standing: Standing,
+    kept: Kept,
+    race: Race,
 }
 
 /// Learns from the rows of a pass.
@@ -148,6 +135,11 @@ impl<R: Referee> Sink for Lesson<'_, R> {
     fn model(&self) -> usize {
         self.leader().map_or(0, |runner| runner.id)
     }
+
+    fn write(&self, pen: &mut Pen) -> Result<()> {
+        self.referee.write(pen)?;
+        self.feed.write(pen)
+    }
 }
 
 impl<'a> Run<'a> {
@@ -155,6 +147,7 @@ impl<'a> Run<'a> {
         task: &'a Task<'a>,
         passes: &'a Passes<'a>,
         init: Option<&'a Model>,
+        checkpoints: Option<Checkpoints>,
         notes: &mut Notes<'_>,
     ) -> Result<Self> {
         let Task { config, settings, .. } = task;
@@ -166,37 +159,94 @@ impl<'a> Run<'a> {
         }
         Ok(Run {
             feed: new_feed(task, learner),
-            first: Vec::new(),
-            leader: 0,
-            rows: 0,
             holdout: (!passes.division.is_empty()).then(|| Holdout::new(&passes.division)),
-            best: None,
-            descended_from: None,
-            trends: vec![Trend::NEW; settings.variants.len()],
-            skipped: 0,
+            ledger: Ledger::new(settings.variants.len(), config.epochs()),
+            begun: None,
             stages: Stages::default(),
-            epochs_done: 0,
             task,
             passes,
             init,
+            checkpoints,
         })
     }
 
-    /// Runs all epochs.
+    /// A run that goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    pub(crate) fn resume(
+        task: &'a Task<'a>,
+        passes: &'a Passes<'a>,
+        init: Option<&'a Model>,
+        checkpoints: Option<Checkpoints>,
+        mut pages: Pages,
+        notes: &mut Notes<'_>,
+    ) -> Result<Self> {
+        let doubt = pages.doubt.take();
+        // What an earlier run has said of this one's beginning was said again by now.
+        notes.notes = pages.take()?;
+        let ledger: Ledger = pages.take()?;
+        let standing: Standing = pages.take()?;
+        let holdout = pages.take()?;
+        let kept = pages.take()?;
+        let race = Race::read(task.plan.clone(), &mut pages)?;
+        let (outputs, batch) = (task.plan.target.outputs(), task.config.batch_size);
+        let feed = Feed::read(&task.settings, outputs, batch, task.crew, &mut pages)?;
+        doubt.into_iter().for_each(|doubt| notes.say(doubt));
+        let epoch = match task.config.epochs() {
+            1 => String::new(),
+            _ => format!(" of epoch {}", ledger.leg.next),
+        };
+        notes.say(format!("goes on after {} rows{epoch}, where an earlier run left off", standing.rows()));
+        Ok(Run {
+            feed,
+            holdout,
+            ledger,
+            begun: Some(Begun { standing, kept, race }),
+            stages: Stages::default(),
+            task,
+            passes,
+            init,
+            checkpoints,
+        })
+    }
+
+    /// Runs all epochs. Checkpoints stay until the model is safe.
     ///
     /// # Errors
     /// Those of the data; and if the loss does not stay finite.
-    pub(crate) fn fit(mut self, notes: &mut Notes<'_>) -> Result<Fit> {
-        self.epochs_until_worse(notes)?;
-        if self.task.config.chooses() {
-            let overfits = self.overfits();
-            if overfits && self.may_race_strengths() {
-                self.race_strengths(notes);
-                self.epochs_until_worse(notes)?;
-            }
-            self.learn_from_all(overfits, notes)?;
+    pub(crate) fn fit(mut self, notes: &mut Notes<'_>) -> Result<(Fit, Option<Checkpoints>)> {
+        match self.run_all_legs(notes) {
+            Ok(()) => Ok(self.finish()),
+            Err(error) => Err(match self.checkpoints {
+                Some(checkpoints) => checkpoints.explain(error),
+                None => error,
+            }),
         }
-        Ok(self.finish())
+    }
+
+    fn run_all_legs(&mut self, notes: &mut Notes<'_>) -> Result<()> {
+        loop {
+            match self.ledger.leg.aim {
+                Aim::Choose { penalised, .. } => {
+                    self.run_until_worse(notes)?;
+                    if !self.task.config.chooses() {
+                        return Ok(());
+                    }
+                    let overfits = penalised || self.overfits();
+                    if overfits && !penalised && self.may_race_strengths() {
+                        self.race_strengths(notes);
+                    } else if !self.learn_from_all(overfits) {
+                        return Ok(());
+                    }
+                }
+                Aim::Finish { iterate } => {
+                    self.run_to_the_end(notes)?;
+                    self.finish_best(iterate, notes);
+                    return Ok(());
+                }
+            }
+        }
     }
 
     fn learner(&mut self) -> &mut dyn Learn {
@@ -204,87 +254,102 @@ impl<'a> Run<'a> {
     }
 
     /// Goes on until the last epoch, or until the hold-out's loss has not improved for some.
-    fn epochs_until_worse(&mut self, notes: &mut Notes<'_>) -> Result<()> {
-        let (first, last) = (self.epochs_done + 1, self.task.config.epochs());
-        let (mut least, mut best) = (f64::INFINITY, first);
-        for epoch in first..=last {
-            self.epoch(epoch, notes)?;
-            self.learner().end_epoch();
-            self.epochs_done = epoch;
-            if self.holdout.is_some() {
-                let loss = self.look_at_holdout(epoch);
-                if loss < least * (1.0 - IMPROVEMENT) {
-                    (least, best) = (loss, epoch);
-                }
-                if epoch - best >= PATIENCE && epoch < last {
-                    notes.say(format!(
-                        "stopped after epoch {epoch}: the hold-out's loss has not improved since epoch {best}"
-                    ));
-                    break;
-                }
+    fn run_until_worse(&mut self, notes: &mut Notes<'_>) -> Result<()> {
+        while self.ledger.leg.next <= self.ledger.leg.last {
+            let Leg { next: epoch, last, .. } = self.ledger.leg;
+            self.epoch(self.passes.division, notes)?;
+            self.ledger.epochs_done = epoch;
+            self.ledger.leg.next += 1;
+            if self.holdout.is_none() {
+                continue;
             }
+            let loss = self.look_at_holdout(epoch);
+            let Aim::Choose { least, best, .. } = &mut self.ledger.leg.aim else { continue };
+            if loss < *least * (1.0 - IMPROVEMENT) {
+                (*least, *best) = (loss, epoch);
+            }
+            if epoch - *best >= PATIENCE && epoch < last {
+                notes.say(format!(
+                    "stopped after epoch {epoch}: the hold-out's loss has not improved since epoch {best}"
+                ));
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the chosen model learn from all rows.
+    fn run_to_the_end(&mut self, notes: &mut Notes<'_>) -> Result<()> {
+        while self.ledger.leg.next <= self.ledger.leg.last {
+            self.epoch(Division::NONE, notes)?;
+            self.ledger.leg.next += 1;
         }
         Ok(())
     }
 
     /// Whether later epochs made models worse: those with large rates show it first.
     fn overfits(&self) -> bool {
-        self.trends.iter().any(Trend::rises)
+        self.ledger.trends.iter().any(Trend::rises)
     }
 
     fn may_race_strengths(&self) -> bool {
         let Task { config, .. } = self.task;
         let averages = !matches!(config.optimizer, Optimizer::Ftrl { .. } | Optimizer::Gd);
-        averages && config.penalty.is_none() && self.rows <= MOST_ROWS && self.epochs_done < config.epochs()
+        averages
+            && config.penalty.is_none()
+            && self.ledger.rows <= MOST_ROWS
+            && self.ledger.epochs_done < config.epochs()
     }
 
     /// Lets the best model go on with several strengths of the L2 penalty.
     fn race_strengths(&mut self, notes: &mut Notes<'_>) {
-        let Some(best) = &self.best else { return };
-        let rows = self.rows as f32;
-        let l2s = STRENGTHS.map(|strength| strength / rows);
+        let Ledger { leg, rows, best, trends, descended_from, epochs_done, .. } = &mut self.ledger;
+        *leg = Leg::choose(*epochs_done + 1, self.task.config.epochs(), true);
+        let Some(best) = best else { return };
+        let l2s = STRENGTHS.map(|strength| strength / *rows as f32);
         let variant = |l2| Variant { penalty: Penalty { l1: 0.0, l2 }, ..Variant::at(FASTER * best.rate) };
         let settings = Settings { variants: l2s.map(variant).to_vec(), ..self.task.settings.clone() };
         let mut learner = learner(&settings.sized_for(&best.linear));
         learner.start_from(&best.linear, None);
-        self.feed = new_feed(self.task, learner);
-        self.trends = vec![Trend::NEW; STRENGTHS.len()];
-        self.descended_from = Some(best.raced);
+        *trends = vec![Trend::NEW; STRENGTHS.len()];
+        *descended_from = Some(best.raced);
         notes.say(format!(
             "more epochs overfit: from epoch {} on, L2 penalties of {:.1e} to {:.1e} race",
             best.epoch,
             l2s[0],
             l2s[STRENGTHS.len() - 1]
         ));
+        self.replace_feed(learner);
     }
 
-    /// Lets the best model learn from the rows that were held out to choose it, too.
-    fn learn_from_all(&mut self, overfits: bool, notes: &mut Notes<'_>) -> Result<()> {
-        let Some(best) = &mut self.best else { return Ok(()) };
+    /// Prepares for epochs in which the best model learns from the rows that were held out to choose it, too. False if
+    /// there is none.
+    fn learn_from_all(&mut self, overfits: bool) -> bool {
+        let Ledger { leg, best, epochs_done, .. } = &mut self.ledger;
+        let Some(best) = best else { return false };
         let penalty = Penalty { l2: best.l2, ..self.task.settings.variants[0].penalty };
         let variants = vec![Variant { penalty, ..Variant::at(best.rate) }];
         let settings = Settings { variants, ..self.task.settings.clone() };
-        let (learner, epochs, iterate) = if best.epoch <= FEW_EPOCHS && overfits {
-            (make_learner(&settings, self.init), 1..=best.epoch, best.iterate)
+        let learner = if best.epoch <= FEW_EPOCHS && overfits {
+            *leg = Leg { next: 1, last: best.epoch, aim: Aim::Finish { iterate: best.iterate } };
+            make_learner(&settings, self.init)
         } else {
             let more = best.epoch.div_ceil(EPOCHS_FOR_ONE_MORE).min(MOST_MORE);
+            // By then the last weights only swing about what the mean tells.
+            let aim = Aim::Finish { iterate: Iterate::Mean };
+            *leg = Leg { next: *epochs_done + 1, last: *epochs_done + more, aim };
             let mut learner = learner(&settings.sized_for(&best.linear));
             learner.start_from(&best.linear, Some(&best.state));
-            // By now the last weights only swing about what the mean tells.
-            (learner, self.epochs_done + 1..=self.epochs_done + more, Iterate::Mean)
+            learner
         };
-        let mut feed = new_feed(self.task, learner);
-        let last = *epochs.end();
-        for epoch in epochs {
-            let mut race = new_race(self.task, &feed, u64::MAX);
-            let mut lesson = Lesson { feed: &mut feed, referee: &mut race };
-            let (stages, _) =
-                self.passes.run((epoch, last), Division::NONE, None, &mut lesson, notes.watch)?;
-            feed.flush(&mut race)?;
-            feed.teams[0].learner.end_epoch();
-            self.stages.add(&stages);
-        }
-        let learner = &mut feed.teams[0].learner;
+        self.replace_feed(learner);
+        true
+    }
+
+    /// Takes what the best model has become by learning from all rows.
+    fn finish_best(&mut self, iterate: Iterate, notes: &mut Notes<'_>) {
+        let learner = &mut self.feed.teams[0].learner;
+        let Some(best) = &mut self.ledger.best else { return };
         let linear = learner.weights(0, iterate);
         if linear.is_finite() {
             (best.linear, best.state) = (linear, learner.state(0));
@@ -293,29 +358,60 @@ impl<'a> Run<'a> {
                     .to_string(),
             );
         }
-        Ok(())
     }
 
-    fn epoch(&mut self, epoch: u64, notes: &mut Notes<'_>) -> Result<()> {
-        let mut race = new_race(self.task, &self.feed, self.task.race_rows);
+    /// Goes on with another learner.
+    fn replace_feed(&mut self, learner: Box<dyn Learn>) {
+        self.ledger.capped |= self.learner().capped();
+        self.feed = new_feed(self.task, learner);
+    }
+
+    /// Runs the epoch that is next, or the rest of it.
+    fn epoch(&mut self, division: Division, notes: &mut Notes<'_>) -> Result<()> {
+        let Task { plan, race_rows, .. } = self.task;
+        let Leg { next: epoch, last, aim } = self.ledger.leg;
+        let chooses = matches!(aim, Aim::Choose { .. });
+        let (standing, mut kept, mut race) = match self.begun.take() {
+            Some(Begun { standing, kept, race }) => (Some(standing), kept, race),
+            None => {
+                let race_rows = if chooses { *race_rows } else { u64::MAX };
+                let race = new_race(self.task, &self.feed, race_rows);
+                (None, Kept::new(plan, chooses && epoch == 1), race)
+            }
+        };
         let mut lesson = Lesson { feed: &mut self.feed, referee: &mut race };
-        let holdout = if epoch == 1 { self.holdout.as_mut() } else { None };
-        let epochs = self.task.config.epochs();
-        let mut keeper = Keeper::new(&mut lesson, &self.task.plan, epoch);
-        let (stages, skipped) =
-            self.passes.run((epoch, epochs), self.passes.division, holdout, &mut keeper, notes.watch)?;
-        keeper.look(&self.task.plan, notes);
+        let mut keeper = Keeper { sink: &mut lesson, kept: &mut kept };
+        let (ledger, said) = (&self.ledger, &notes.notes);
+        let write = |pen: &mut Pen| {
+            pen.put(said)?;
+            pen.put(ledger)
+        };
+        let pass = Pass {
+            number: epoch,
+            of: last,
+            division,
+            holdout: self.holdout.as_mut(),
+            collects: chooses && epoch == 1,
+            from: standing,
+            book: Book::of(self.checkpoints.as_mut(), &write),
+        };
+        let (stages, skipped) = self.passes.run(pass, &mut keeper, notes.watch)?;
+        kept.look(plan, notes);
         self.feed.flush(&mut race)?;
+        self.stages.add(&stages);
         // After the first epoch rows are no longer new: their losses are not progressive ones.
         let teams = &mut self.feed.teams;
-        let (leader, rows) =
-            (race.leader(teams).map_or(0, |(team, place)| teams[team].runners[place].id), race.rows());
+        let leader = race.leader(teams).map_or(0, |(team, place)| teams[team].runners[place].id);
+        let rows = race.rows();
         let runners = race.finish(teams, self.task.scoring());
-        if epoch == 1 {
-            (self.first, self.leader, self.rows) = (runners, leader, rows);
+        self.learner().end_epoch();
+        let ledger = &mut self.ledger;
+        if chooses {
+            ledger.skipped = skipped;
         }
-        self.stages.add(&stages);
-        self.skipped = skipped;
+        if chooses && epoch == 1 {
+            (ledger.first, ledger.leader, ledger.rows) = (runners, leader, rows);
+        }
         Ok(())
     }
 
@@ -323,10 +419,11 @@ impl<'a> Run<'a> {
     fn look_at_holdout(&mut self, epoch: u64) -> f64 {
         let Some(holdout) = &mut self.holdout else { return f64::INFINITY };
         let learner = &mut self.feed.teams[0].learner;
+        let Ledger { best, descended_from, trends, .. } = &mut self.ledger;
         let models = learner.variants().len();
-        if self.trends.len() != models {
+        if trends.len() != models {
             // The race has been won since.
-            self.trends = vec![Trend::NEW; models];
+            *trends = vec![Trend::NEW; models];
         }
         let mut least_of_all = f64::INFINITY;
         for model in 0..models {
@@ -339,25 +436,26 @@ impl<'a> Run<'a> {
                 let report = holdout.score(&linear, self.task.scoring());
                 let Some(loss) = report.mean_loss else { continue };
                 least = least.min(loss);
-                let limit = self.best.as_ref().map_or(f64::INFINITY, |b| b.loss * (1.0 - IMPROVEMENT));
+                let limit = best.as_ref().map_or(f64::INFINITY, |b| b.loss * (1.0 - IMPROVEMENT));
                 if loss < limit {
                     let state = learner.state(model);
                     let Variant { rate, penalty, .. } = learner.variants()[model];
-                    let (raced, l2) = (self.descended_from.unwrap_or(rate), penalty.l2);
-                    self.best = Some(Best { loss, report, linear, state, rate, raced, l2, iterate, epoch });
+                    let (raced, l2) = (descended_from.unwrap_or(rate), penalty.l2);
+                    *best = Some(Best { loss, report, linear, state, rate, raced, l2, iterate, epoch });
                 }
             }
-            self.trends[model].push(least);
+            trends[model].push(least);
             least_of_all = least_of_all.min(least);
         }
         least_of_all
     }
 
-    fn finish(mut self) -> Fit {
+    fn finish(mut self) -> (Fit, Option<Checkpoints>) {
+        let ledger = self.ledger;
         let team = &mut self.feed.teams[0];
-        let leader = team.runners.iter().position(|runner| runner.id == self.leader).unwrap_or(0);
+        let leader = team.runners.iter().position(|runner| runner.id == ledger.leader).unwrap_or(0);
         let learner = &mut team.learner;
-        let (linear, state, rate, raced, l2, holdout) = match self.best {
+        let (linear, state, rate, raced, l2, holdout) = match ledger.best {
             Some(best) => (best.linear, best.state, best.rate, best.raced, best.l2, Some(best.report)),
             None => {
                 let iterate = unchosen(self.task.config);
@@ -369,7 +467,7 @@ impl<'a> Run<'a> {
         let variants = &self.task.settings.variants;
         let winner = variants.iter().position(|variant| variant.rate == raced);
         let race = (variants.len() > 1).then(|| {
-            let entries = self.first.iter().zip(variants).enumerate();
+            let entries = ledger.first.iter().zip(variants).enumerate();
             entries
                 .map(|(i, (runner, variant))| RaceEntry {
                     learning_rate: variant.rate,
@@ -378,21 +476,22 @@ impl<'a> Run<'a> {
                 })
                 .collect()
         });
-        Fit {
+        let fit = Fit {
             linear,
             state,
             rate,
             l2,
-            progressive: winner.and_then(|winner| self.first.get(winner)).map(|r| r.metrics.report()),
+            progressive: winner.and_then(|winner| ledger.first.get(winner)).map(|r| r.metrics.report()),
             holdout,
             race,
-            rows_learned: self.rows,
+            rows_learned: ledger.rows,
             rows_held: self.holdout.as_ref().map_or(0, |h| h.rows().0),
-            skipped: self.skipped,
-            epochs: self.epochs_done,
+            skipped: ledger.skipped,
+            epochs: ledger.epochs_done,
             stages: self.stages,
-            capped: self.feed.teams[0].learner.capped(),
-        }
+            capped: ledger.capped || self.feed.teams[0].learner.capped(),
+        };
+        (fit, self.checkpoints)
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{Pages, Pen};
 use super::scoring::Scoring;
 use crate::error::{Error, Result};
 use crate::learn::metrics::Metrics;
@@ -19,7 +22,7 @@ pub(crate) struct Team {
 }
 
 /// What a model made of rows before it learned from them.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Runner {
     /// Which of all models of the run it is.
     pub(crate) id: usize,
@@ -95,6 +98,26 @@ impl Team {
         let runners: Vec<_> = ids.into_iter().map(runner).collect();
         assert_eq!(runners.len(), learner.variants().len());
         Team { runners, learner, outputs: scoring.target.outputs(), margins: Vec::new(), own: Own::default() }
+    }
+
+    /// Writes the models and their accounts.
+    ///
+    /// # Errors
+    /// Those of the pen.
+    pub(crate) fn write(&self, pen: &mut Pen) -> Result<()> {
+        pen.put(&(self.learner.variants(), &self.runners))?;
+        pen.put_raw(|out| self.learner.dump(out))
+    }
+
+    /// A team that goes on with the models that were written.
+    ///
+    /// # Errors
+    /// Those of the pages.
+    pub(crate) fn read(settings: &Settings, outputs: usize, pages: &mut Pages) -> Result<Self> {
+        let (variants, runners): (Vec<Variant>, _) = pages.take()?;
+        let mut learner = learner(&Settings { variants, ..settings.clone() });
+        pages.take_raw(|from| learner.take_up(from))?;
+        Ok(Team { learner, runners, outputs, margins: Vec::new(), own: Own::default() })
     }
 
     /// Lets all models learn from `rows` of `chunk`, the first of which is row `number` of the run, in mini-batches

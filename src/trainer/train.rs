@@ -6,6 +6,7 @@ use std::time::Instant;
 use arrow::datatypes::Schema;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::checkpoint::{CheckpointConfig, Checkpoints, Every, Identity, Pages};
 use super::config::{PlanConfig, ShuffleMode, TrainConfig};
 use super::evaluate::{check_columns, check_offset};
 use super::exact;
@@ -22,7 +23,7 @@ use crate::features::{Decided, Encoder, Plan, RowFilter, Target, no_such_column}
 use crate::input::Dataset;
 use crate::learn::{Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape, Variant};
 use crate::model::{About, Model};
-use crate::output::AtomicFile;
+use crate::output::{AtomicFile, is_special};
 use crate::pipeline::{Budget, GradientWorkers};
 
 /// Share of the rows held out when several epochs race and the user names none.
@@ -35,7 +36,7 @@ const AUTO_HOLDOUT: f64 = 0.1;
 pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> Result<Summary> {
     let start = Instant::now();
     let mut notes = Notes::new(watch);
-    let (file, dataset) = open(config, &mut notes)?;
+    let dataset = open(config, &mut notes)?;
     let mut init = config.init.as_deref().map(Model::load).transpose()?;
     if let Some(model) = &mut init {
         check_init(model, &config.plan, &dataset, notes.watch)?;
@@ -51,9 +52,14 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let task = make_task(config, &planned, init.as_ref(), &mut notes)?;
     let passes = make_passes(config, &dataset, &planned, stop, &mut notes);
     let learning = Instant::now();
-    let mut fit = match config.optimizer {
-        Optimizer::Lbfgs => exact::fit(&task, &passes, init.as_ref(), &mut notes)?,
-        _ => Run::new(&task, &passes, init.as_ref(), &mut notes)?.fit(&mut notes)?,
+    let (checkpoints, pages) = checkpoints(config, &planned.plan, &dataset, &mut notes)?;
+    let init = init.as_ref();
+    let (mut fit, checkpoints) = match (config.optimizer, pages) {
+        (Optimizer::Lbfgs, pages) => exact::fit(&task, &passes, init, (checkpoints, pages), &mut notes)?,
+        (_, None) => Run::new(&task, &passes, init, checkpoints, &mut notes)?.fit(&mut notes)?,
+        (_, Some(pages)) => {
+            Run::resume(&task, &passes, init, checkpoints, pages, &mut notes)?.fit(&mut notes)?
+        }
     };
     let learning_seconds = learning.elapsed().as_secs_f64();
     if fit.rows_learned == 0 {
@@ -67,30 +73,48 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
         race: fit.race.take(),
         ..summary(&task, &fit, learning_seconds)
     };
-    save(&task, &dataset, fit, file, &mut summary)?;
+    save(&task, &dataset, fit, &mut summary)?;
+    checkpoints.map_or(Ok(()), Checkpoints::finish)?;
     Ok(summary.ended(start, notes.notes))
 }
 
-/// Opens the data, and the model's file, if one is wanted: before anything is read, since a model that can't be written
-/// is not worth training.
-pub(super) fn open(config: &TrainConfig, notes: &mut Notes<'_>) -> Result<(Option<AtomicFile>, Dataset)> {
-    let file = config.model.as_deref().map(AtomicFile::create).transpose()?;
+/// Opens the data, and makes sure that the model's file can be written, if one is wanted: before anything is read, since
+/// a model that can't be written is not worth training.
+pub(super) fn open(config: &TrainConfig, notes: &mut Notes<'_>) -> Result<Dataset> {
+    config.model.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let dataset = Dataset::open(&config.plan.inputs, &config.plan.read)?;
     config.model.as_deref().map_or(Ok(()), |model| check_output(model, &dataset))?;
     dataset.notes().iter().for_each(|note| notes.say(note.clone()));
-    Ok((file, dataset))
+    Ok(dataset)
+}
+
+/// The checkpoints of a run, if it makes some, and the one to go on from.
+fn checkpoints(
+    config: &TrainConfig,
+    plan: &Plan,
+    dataset: &Dataset,
+    notes: &mut Notes<'_>,
+) -> Result<(Option<Checkpoints>, Option<Pages>)> {
+    let CheckpointConfig { every, resume } = config.checkpoints;
+    let output = config.model.as_deref().filter(|path| !is_special(path));
+    let Some(output) = output.filter(|_| resume || every != Every::Never) else { return Ok((None, None)) };
+    let identity = Identity::of(config, plan, dataset.files())?;
+    let (checkpoints, pages) = Checkpoints::open(output, config.checkpoints, identity)?;
+    if resume && pages.is_none() {
+        notes.say(format!("there is no {} to go on from: begins anew", checkpoints.path().display()));
+    } else if !resume && checkpoints.path().exists() {
+        notes.say(format!(
+            "{} is left of a run that was interrupted: --resume would go on from there; this run will write over it",
+            checkpoints.path().display()
+        ));
+    }
+    Ok((Some(checkpoints), pages))
 }
 
 /// Writes the model, if it is wanted, and says so in the summary.
-pub(super) fn save(
-    task: &Task<'_>,
-    dataset: &Dataset,
-    fit: Fit,
-    file: Option<AtomicFile>,
-    summary: &mut Summary,
-) -> Result<()> {
-    let Some(file) = file else { return Ok(()) };
+pub(super) fn save(task: &Task<'_>, dataset: &Dataset, fit: Fit, summary: &mut Summary) -> Result<()> {
     let config = task.config;
+    let Some(path) = &config.model else { return Ok(()) };
     let (weights, non_zero) = (fit.linear.len(), fit.linear.non_zero());
     let (learning_rate, capped) = (fit.rate, fit.capped);
     let model = Model {
@@ -112,7 +136,7 @@ pub(super) fn save(
         linear: fit.linear,
         state: fit.state,
     };
-    let (bytes, sha256) = model.save(file)?;
+    let (bytes, sha256) = model.save(AtomicFile::create(path)?)?;
     summary.model = Some(ModelSummary { bytes, weights, non_zero, learning_rate, capped });
     summary.model_sha256 = Some(sha256);
     Ok(())
@@ -128,7 +152,7 @@ pub(super) fn summary(task: &Task<'_>, fit: &Fit, learning_seconds: f64) -> Summ
     Summary {
         rows,
         epochs: Some(fit.epochs),
-        rows_per_second: rows as f64 * fit.epochs as f64 / learning_seconds.max(1e-9),
+        rows_per_second: fit.stages.rows_read as f64 / learning_seconds.max(1e-9),
         bytes_read: fit.stages.bytes_read,
         threads: config.threads,
         seed: Some(config.seed),

@@ -1,10 +1,12 @@
 //! A trend: how a model's loss on the hold-out goes from epoch to epoch.
 
+use serde::{Deserialize, Serialize};
+
 /// A loss this much above the least one has risen for good, not by chance.
 const WORSE: f64 = 2e-3;
 
 /// The least and the last of the losses after each epoch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Trend {
     least: f64,
     last: f64,

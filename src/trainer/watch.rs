@@ -13,7 +13,9 @@ pub struct Progress {
     pub rows: u64,
     /// Share of this epoch's bytes that are done.
     pub share: f64,
-    /// Bytes of the splits that are done, in this epoch.
+    /// Rows and share that an earlier run has done, from which this one goes on.
+    pub behind: (u64, f64),
+    /// Bytes of the splits that this run has done, in this epoch.
     pub bytes: u64,
     /// Time since the epoch's beginning.
     pub elapsed: Duration,

@@ -1,10 +1,12 @@
 //! Two classes: what the histogram of their margins tells, and the Brier score.
 
+use serde::{Deserialize, Serialize};
+
 use super::report::{ClassFigures, Report, mean};
 use super::scores::Scores;
 
 /// What is summed over rows of two classes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Binary {
     scores: Scores,
     /// Whether margins have probabilities: those of the hinge losses do not.

@@ -1,9 +1,11 @@
 //! Several classes: who is taken for whom.
 
+use serde::{Deserialize, Serialize};
+
 use super::report::{ClassFigures, MOST_CONFUSED, Report, mean};
 
 /// What is summed over rows of several classes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Classes {
     /// For each class the weight of its rows, of the rows that are decided for it, and of those that are both.
     support: Vec<f64>,

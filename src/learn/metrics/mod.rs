@@ -13,12 +13,13 @@ use binary::Binary;
 use classes::Classes;
 use numbers::Numbers;
 pub use report::{CalibrationGroup, ClassFigures, MOST_CONFUSED, Report};
+use serde::{Deserialize, Serialize};
 
 use super::kernels;
 use super::loss::{Loss, Task};
 
 /// What a metric sums over rows. Rows count with their importance weights.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Metrics {
     /// In the labels' units.
     loss: Loss,
@@ -35,12 +36,14 @@ pub struct Metrics {
     minimised: (f64, f64),
     figures: Figures,
     /// Buffers.
+    #[serde(skip)]
     losses: Vec<f32>,
+    #[serde(skip)]
     predictions: Vec<f32>,
 }
 
 /// The sums that suit a task.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Figures {
     Binary(Binary),
     Classes(Classes),

@@ -1,11 +1,13 @@
 //! Numbers: residuals, and what they are measured against.
 
+use serde::{Deserialize, Serialize};
+
 use super::report::Report;
 use crate::learn::kernels;
 use crate::learn::loss::Loss;
 
 /// What is summed over rows whose target is a number.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Numbers {
     /// A unit of labels and predictions, in the target's own.
     scale: f64,
@@ -23,7 +25,7 @@ pub(super) struct Numbers {
 }
 
 /// What is asked about the predictions beside their residuals.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum About {
     Nothing,
     /// Weight of the rows whose label is at most the prediction.

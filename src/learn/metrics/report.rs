@@ -1,10 +1,10 @@
 //! The report: what metrics come to.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The figures, of which those that suit the task are there. Rows count with their importance weights
 /// everywhere but in `rows`. Where scikit-learn has a figure, it is the one of that name there.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Rows seen.
     pub rows: u64,
@@ -92,7 +92,7 @@ pub struct Report {
 pub const MOST_CONFUSED: usize = 256;
 
 /// The figures of one class among several.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassFigures {
     /// Share of the rows decided for the class that are of it; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,7 +128,7 @@ pub(super) fn mean(figures: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 }
 
 /// Rows of similar probability.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationGroup {
     /// Rows.
     pub rows: u64,

@@ -1,6 +1,8 @@
 //! Scores: a histogram of margins by class, from which everything follows that needs rows in the order of
 //! their margins.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::report::CalibrationGroup;
 
 /// Margins of rows of two classes, sorted into bins of 0.4% to 0.8% relative width: memory is bounded,
@@ -109,5 +111,23 @@ impl Scores {
             }
         }
         groups
+    }
+}
+
+/// Most bins are empty: the others are written with their numbers.
+impl Serialize for Scores {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0u32..).zip(&self.bins).filter(|(_, bin)| **bin != [0.0; 4]))
+    }
+}
+
+impl<'de> Deserialize<'de> for Scores {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut scores = Scores::new();
+        for (number, bin) in Vec::<(u32, Bin)>::deserialize(deserializer)? {
+            let place = scores.bins.get_mut(number as usize);
+            *place.ok_or_else(|| serde::de::Error::custom("a score beyond all bins"))? = bin;
+        }
+        Ok(scores)
     }
 }

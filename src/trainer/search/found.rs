@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::config::Ablation;
 use super::super::cv::{estimates, score};
 use super::super::holdout::{Division, Holdout};
-use super::super::pass::Passes;
+use super::super::pass::{Pass, Passes};
 use super::super::run::Fit;
 use super::super::summary::{Estimate, FoldScore};
 use super::super::train::Notes;
@@ -150,9 +150,17 @@ impl<'a> Search<'a> {
         let mut pass = 0;
         while pass == 0 || !tournament.is_over() {
             pass += 1;
-            let (division, holdout) =
-                if pass == 1 { (self.passes.division, Some(&mut held)) } else { (Division::NONE, None) };
-            let (stages, skipped) = self.passes.run((1, 1), division, holdout, tournament, notes.watch)?;
+            let first = pass == 1;
+            let pass = Pass {
+                number: 1,
+                of: 1,
+                division: if first { self.passes.division } else { Division::NONE },
+                holdout: Some(&mut held),
+                collects: first,
+                from: None,
+                book: None,
+            };
+            let (stages, skipped) = self.passes.run(pass, tournament, notes.watch)?;
             tournament.end_pass()?;
             notes.watch.leaders(&tournament.leaders());
             self.stages.add(&stages);

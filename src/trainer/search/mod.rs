@@ -45,7 +45,7 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
     let start = Instant::now();
     let mut notes = Notes::new(watch);
     wishes::check(config)?;
-    let (file, dataset) = open(&config.train, &mut notes)?;
+    let dataset = open(&config.train, &mut notes)?;
     let table = config.table.as_deref().map(|path| Format::of(path).and_then(|_| AtomicFile::create(path)));
     let table = table.transpose()?;
     config.table.as_deref().map_or(Ok(()), |path| check_output(path, &dataset))?;
@@ -87,10 +87,10 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
     };
     if config.refit {
         let passes = make_passes(&winner, &dataset, &planned, stop, &mut notes);
-        fit = Run::new(&task, &passes, None, &mut notes)?.fit(&mut notes)?;
+        (fit, _) = Run::new(&task, &passes, None, None, &mut notes)?.fit(&mut notes)?;
         (summary.progressive, summary.holdout) = (fit.progressive.take(), fit.holdout.take());
         summary.epochs = Some(fit.epochs);
     }
-    save(&task, &dataset, fit, file, &mut summary)?;
+    save(&task, &dataset, fit, &mut summary)?;
     Ok(summary.ended(start, notes.notes))
 }

@@ -1,0 +1,170 @@
+//! Checkpoints: now and then a run writes all that it goes on from to a file beside its output, so that whatever ends
+//! it, another can go on from there and end in the same bits.
+//!
+//! The file holds an [`Identity`] (what must be the same for that), then what the run's parts write one after the
+//! other, and at its end a hash of all that. It appears whole or not at all, and is gone when the output is there.
+
+mod identity;
+mod pen;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+pub(crate) use identity::Identity;
+pub(crate) use pen::{Pages, Pen};
+
+use crate::error::{Error, Result};
+use crate::output::AtomicFile;
+
+/// How often checkpoints are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Every {
+    /// Not at all, not even when a run is interrupted.
+    Never,
+    /// After so many rows.
+    Rows(u64),
+    /// After such a time.
+    Time(Duration),
+}
+
+/// What `train` needs to know of checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckpointConfig {
+    /// How often they are written.
+    pub every: Every,
+    /// Whether to go on from one, if it is there.
+    pub resume: bool,
+}
+
+impl CheckpointConfig {
+    /// No checkpoints.
+    pub const NONE: CheckpointConfig = CheckpointConfig { every: Every::Never, resume: false };
+}
+
+/// The checkpoints of a run.
+pub(crate) struct Checkpoints {
+    path: PathBuf,
+    every: Every,
+    identity: Identity,
+    /// When the last one was written, and rows since then.
+    last: Instant,
+    rows: u64,
+    /// One that is on its way to the disk.
+    on_its_way: Option<JoinHandle<Result<()>>>,
+    /// Whether one is there that this run can go on from.
+    there: bool,
+}
+
+/// Where the checkpoint of a run lies that makes `output`.
+pub(crate) fn path_beside(output: &Path) -> PathBuf {
+    let mut name = output.file_name().unwrap_or_default().to_os_string();
+    name.push(".checkpoint");
+    output.with_file_name(name)
+}
+
+impl Checkpoints {
+    /// The checkpoints of a run that makes `output`, and the one to go on from, if that is wanted and one is there.
+    ///
+    /// # Errors
+    /// If it is damaged, or comes from a run of other options or other data.
+    pub(crate) fn open(
+        output: &Path,
+        config: CheckpointConfig,
+        identity: Identity,
+    ) -> Result<(Checkpoints, Option<Pages>)> {
+        let path = path_beside(output);
+        let pages = if config.resume { Pages::open(&path, &identity)? } else { None };
+        let checkpoints = Checkpoints {
+            path,
+            every: config.every,
+            identity,
+            last: Instant::now(),
+            rows: 0,
+            on_its_way: None,
+            there: pages.is_some(),
+        };
+        Ok((checkpoints, pages))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether any are written.
+    pub(crate) fn are_written(&self) -> bool {
+        self.every != Every::Never
+    }
+
+    /// Counts rows; true if it is time for the next one.
+    pub(crate) fn is_due(&mut self, rows: u64) -> bool {
+        self.rows += rows;
+        match self.every {
+            Every::Never => false,
+            Every::Rows(rows) => self.rows >= rows,
+            Every::Time(time) => self.last.elapsed() >= time,
+        }
+    }
+
+    /// Writes one: `fill` writes what the run goes on from. Returns before it is safe on the disk.
+    ///
+    /// # Errors
+    /// If this one, or the one before, can't be written. The last one that was written stays.
+    pub(crate) fn write(&mut self, fill: impl FnOnce(&mut Pen) -> Result<()>) -> Result<()> {
+        self.settle()?;
+        let mut pen = Pen::new(AtomicFile::create(&self.path)?, &self.identity)?;
+        fill(&mut pen)?;
+        let file = pen.finish()?;
+        let commit = thread::Builder::new().name("millstream-checkpoint".to_string());
+        let handle = commit
+            .spawn(move || file.commit())
+            .map_err(|e| Error::data(format!("can't start a thread: {e}")).remedy("give fewer --threads"))?;
+        (self.on_its_way, self.last, self.rows) = (Some(handle), Instant::now(), 0);
+        Ok(())
+    }
+
+    /// Waits until the last one is safe on the disk.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        if let Some(handle) = self.on_its_way.take() {
+            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            self.there = true;
+        }
+        Ok(())
+    }
+
+    /// The error of a run that `error` has ended: says that it can go on, if it can.
+    pub(crate) fn explain(mut self, error: Error) -> Error {
+        match self.settle() {
+            Ok(()) if self.there => error.and(&format!(
+                "what was learned so far is kept in {}: the same command with --resume goes on from there",
+                self.path.display()
+            )),
+            _ => error,
+        }
+    }
+
+    /// Removes what is no longer needed.
+    ///
+    /// # Errors
+    /// If it can't be removed.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.settle()?;
+        if self.there {
+            fs::remove_file(&self.path).map_err(|e| Error::io("can't remove", &self.path, &e))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        // No thread outlives the run. Whoever wants to know how it went has asked before.
+        if let Some(handle) = self.on_its_way.take() {
+            let _ = handle.join();
+        }
+    }
+}
