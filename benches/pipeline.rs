@@ -13,7 +13,7 @@ use data::{Data, TABLES};
 use millstream::features::ClassWeights;
 use millstream::input::Dataset;
 use millstream::learn::Optimizer;
-use millstream::trainer::{self, ShuffleMode, Silent, TrainConfig};
+use millstream::trainer::{self, CheckpointConfig, ShuffleMode, Silent, TrainConfig};
 
 /// More than the race of learning rates takes, and than planning looks at in full where a format knows its
 /// rows.
@@ -67,6 +67,7 @@ fn config(data: &Data, threads: usize, models: &Path) -> TrainConfig {
         skip_bad_rows: false,
         max_model: 1 << 30,
         model: Some(models.join("model")),
+        checkpoints: CheckpointConfig::NONE,
     }
 }
 

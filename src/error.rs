@@ -135,6 +135,9 @@ impl Error {
         let fault = Self::new(kind, format!("{doing} {}: {what}", path.display()));
         match error.kind() {
             std::io::ErrorKind::NotFound => fault.remedy("check the path"),
+            _ if error.raw_os_error() == Some(libc::EMFILE) => {
+                fault.remedy("allow more open files (`ulimit -n`), give fewer --threads, or join small files")
+            }
             _ => fault,
         }
     }
@@ -148,6 +151,13 @@ impl Error {
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.0.remedy.get_or_insert(remedy.into());
+        self
+    }
+
+    /// Says what to do about it, whatever was said before.
+    #[must_use]
+    pub fn remedied(mut self, remedy: impl Into<String>) -> Self {
+        self.0.remedy = Some(remedy.into());
         self
     }
 

@@ -1,5 +1,6 @@
 //! millstream fits linear models to tables that do not fit in memory, in one pass over the data.
 
+mod blocking;
 pub mod catalog;
 pub mod cli;
 pub mod convert;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
-use millstream::cli::{Screen, exit_code, watch_for_interrupts, write_summary};
+use millstream::cli::{Screen, exit_code, watch_for_interrupts, without_panic, write_summary};
 use millstream::convert::{ConvertConfig, convert};
 use millstream::{Error, Result};
 
@@ -22,7 +22,8 @@ use millstream::{Error, Result};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match run(args::Args::parse()) {
+    let args = args::Args::parse();
+    match without_panic(|| run(args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Whoever read our errors may have gone.

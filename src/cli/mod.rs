@@ -18,6 +18,7 @@ mod target;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 pub use args::Command;
 use args::InspectArgs;
@@ -27,8 +28,9 @@ pub use read::ReadArgs;
 pub use screen::Screen;
 pub use size::parse as parse_size;
 
+use crate::blocking::{blocking, is_blocked};
 use crate::error::{Error, Kind, Result};
-use crate::input::remove_unfinished;
+use crate::input::{caught, ignore_file_limit, program, remove_unfinished};
 use crate::model::Model;
 use crate::trainer;
 
@@ -37,6 +39,21 @@ use crate::trainer;
 /// # Errors
 /// What went wrong, as a sentence.
 pub fn run(command: Command) -> Result<()> {
+    without_panic(|| carry_out(command))
+}
+
+/// Does the work of a program; a panic in it becomes an error: a defect of our own, whatever has brought it about.
+///
+/// # Errors
+/// The work's, or its panic.
+pub fn without_panic(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    caught(work).unwrap_or_else(|panic| {
+        Err(Error::data(format!("the run ended in a defect of the program ({panic})"))
+            .remedy("please report it, with the command and, if that can be, the data"))
+    })
+}
+
+fn carry_out(command: Command) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     match command {
         Command::Train(args) => {
@@ -106,8 +123,10 @@ fn inspect(args: &InspectArgs) -> Result<()> {
     print(&if args.json { show::learned_json(&model)? } else { show::learned(&model, args.top) })
 }
 
-/// The first signal asks the run to stop at the next batch, the second ends it at once.
+/// The first signal asks the run to stop at the next batch, or ends it where it could not see that; the second ends it
+/// at once.
 pub fn watch_for_interrupts(stop: &Arc<AtomicBool>) {
+    ignore_file_limit();
     let stop = stop.clone();
     // Fails only if a handler is there already, as in a program that calls this twice.
     let _ = ctrlc::set_handler(move || {
@@ -115,12 +134,23 @@ pub fn watch_for_interrupts(stop: &Arc<AtomicBool>) {
             remove_unfinished();
             std::process::exit(130);
         }
+        // This handler must be free for the second signal.
+        std::thread::spawn(|| {
+            loop {
+                if is_blocked() {
+                    remove_unfinished();
+                    let _ = writeln!(std::io::stderr(), "{}: {}", program(), Error::interrupted());
+                    std::process::exit(130);
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
     });
 }
 
 /// Prints to standard output.
 fn print(text: &str) -> Result<()> {
-    std::io::stdout().lock().write_all(text.as_bytes()).map_err(|e| match e.kind() {
+    blocking(|| std::io::stdout().lock().write_all(text.as_bytes())).map_err(|e| match e.kind() {
         std::io::ErrorKind::BrokenPipe => Error::new(Kind::BrokenPipe, "nobody reads the output"),
         _ => Error::new(Kind::Io, format!("can't write to standard output: {e}")),
     })

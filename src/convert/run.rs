@@ -57,8 +57,10 @@ pub fn convert(config: &ConvertConfig, stop: &AtomicBool, watch: &mut dyn Watch)
     let run = Run { config, dataset: &dataset, shape: &shape, layout, size, divider, stop, start };
     // What a sample of the input shows holds for the output, too, as long as the rows are the same.
     let look = || config.is_verbatim().then(|| look(config, &dataset, stop)).transpose();
-    let (result, profile) = alongside(config.threads, || run.all(&mut folder, &steps, watch), look);
-    let result = result.and_then(|(read, threads)| {
+    let done = alongside(config.threads, || run.all(&mut folder, &steps, watch), look);
+    let result = done.and_then(|(result, profile)| {
+        let (read, threads) = result?;
+        dataset.check_unchanged()?;
         folder.remove_earlier()?;
         run.write_catalogs(&folder, profile?.map(|profile| run.own_profile(profile)))?;
         Ok(run.summary(&folder, read, threads))

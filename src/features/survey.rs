@@ -30,6 +30,7 @@ pub struct Survey {
 #[derive(Debug)]
 pub(crate) struct ColumnSurvey {
     name: String,
+    is_read: bool,
     data_type: DataType,
     /// How its values are looked at: the user's word counts.
     sort: Sort,
@@ -65,7 +66,9 @@ pub(crate) struct ColumnSurvey {
 }
 
 /// Most numbers and distinct values kept of all columns together.
-const MOST_KEPT: usize = 16 << 20;
+const MOST_KEPT: usize = 4 << 20;
+/// Numbers kept of all places of lists of one length.
+const MOST_OF_PLACES: usize = 1 << 18;
 /// Where nobody said what is to be used, words are looked at of texts that have more bytes than this.
 const WORDY_BYTES: u64 = 30;
 
@@ -89,6 +92,7 @@ impl Survey {
             };
             ColumnSurvey {
                 name: field.name().clone(),
+                is_read: true,
                 data_type: field.data_type().clone(),
                 sort,
                 missing: 0,
@@ -113,13 +117,21 @@ impl Survey {
         Survey { rows: 0, columns: columns.collect() }
     }
 
-    /// Adds rows, which have the survey's schema.
+    /// The same, of which only some columns are read, by name: of the others nothing is found out.
+    #[must_use]
+    pub fn reading(mut self, is_read: impl Fn(&str) -> bool) -> Self {
+        self.columns.iter_mut().for_each(|column| column.is_read = is_read(&column.name));
+        self
+    }
+
+    /// Adds rows, which have those columns of the survey's schema that are read.
     ///
     /// # Errors
     /// If a value can't be looked at as its type promises.
     pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
-        for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
+        let read = self.columns.iter_mut().filter(|column| column.is_read);
+        for (column, array) in read.zip(batch.columns()) {
             // Numbers that a file without types gives as texts, as it does those of the target.
             let array = match column.sort {
                 Sort::Number if is_text(array.data_type()) => &numbers_of(array)?,
@@ -231,7 +243,7 @@ impl ColumnSurvey {
                     && length <= 1 << 14
                 {
                     self.places.resize_with(length, || {
-                        Thinned::new((MOST_KEPT / 64 / length.max(1)).clamp(64, 4096))
+                        Thinned::new((MOST_OF_PLACES / length.max(1)).clamp(64, 4096))
                     });
                     let numbers = numbers(&lists.items)?;
                     for row in 0..array.len() {

@@ -15,6 +15,7 @@ use super::options::{ReadOptions, TextFormat};
 use super::parquet::ParquetSource;
 use super::source::{BatchStream, Request, Source, Split};
 use super::spool::{Spool, Spooled, is_standard_input};
+use super::stamp::Stamp;
 use super::unify::{translating_what_stays, unify, widened};
 use super::{json, libsvm, vw};
 use crate::error::{Error, Result};
@@ -26,6 +27,7 @@ pub struct Dataset {
     schema: SchemaRef,
     splits: Vec<Split>,
     notes: Vec<String>,
+    stamps: Vec<Stamp>,
 }
 
 impl Dataset {
@@ -47,6 +49,7 @@ impl Dataset {
             return Err(Error::usage("standard input is named twice, but can be read only once"));
         }
         let recent = Arc::new(Recent::default());
+        let stamps = paths.iter().filter(|path| path.is_file()).filter_map(|path| Stamp::of(path)).collect();
         let sources = paths.iter().map(|p| open_source(p, options, &recent)).collect::<Result<Vec<_>>>()?;
         let schema = unify(&sources)?;
         for name in options.types.keys() {
@@ -54,7 +57,7 @@ impl Dataset {
             schema.index_of(name).map_err(|_| no_such_column(name, names))?;
         }
         let splits: Vec<Split> = sources.iter().enumerate().flat_map(|(i, s)| s.splits(i)).collect();
-        Ok(Dataset { sources, schema, splits, notes })
+        Ok(Dataset { sources, schema, splits, notes, stamps })
     }
 
     /// All columns of all files.
@@ -70,6 +73,15 @@ impl Dataset {
     /// The files.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &Path> {
         self.sources.iter().map(|s| s.path())
+    }
+
+    /// Makes sure that what was read of the files is what they were when they were opened: to be called when all has been
+    /// read.
+    ///
+    /// # Errors
+    /// If a file was changed, replaced or removed since.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.stamps.iter().try_for_each(Stamp::check)
     }
 
     /// What was passed over, a sentence each.

@@ -10,12 +10,23 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work`; a panic in it becomes an error with the panic's message. Whatever `work` was changing
+/// Runs `work`, a decoder's; a panic in it becomes an error with the panic's message. Whatever `work` was changing
 /// must not be used again after an error.
 ///
 /// # Errors
 /// Those of `work`, or its panic.
 pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    caught(work).unwrap_or_else(|message| {
+        Err(Error::data(format!("the decoder gave up on the data ({message})"))
+            .remedy("the file may be damaged: write or copy it again"))
+    })
+}
+
+/// Runs `work`.
+///
+/// # Errors
+/// The message of its panic, which is printed nowhere else.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let print = take_hook();
@@ -28,14 +39,9 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let before = GUARDED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     GUARDED.set(before);
-    result.unwrap_or_else(|panic| {
-        let message = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
-        Err(Error::data(format!("the decoder gave up on the data ({message})"))
-            .remedy("the file may be damaged: write or copy it again"))
+    result.map_err(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_string()
     })
 }
 

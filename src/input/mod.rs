@@ -22,14 +22,15 @@ mod parquet;
 mod reject;
 mod source;
 mod spool;
+mod stamp;
 mod unify;
 mod vw;
 
 pub use dataset::{Dataset, UNFINISHED};
-pub use guard::guarded;
+pub use guard::{caught, guarded};
 pub(crate) use hash::{hash_rows, hash_values};
 pub use meter::take_read;
-pub use mmap::{remove_unfinished, set_unfinished};
+pub use mmap::{ignore_file_limit, program, remove_unfinished, set_unfinished};
 pub use options::{ColumnType, ReadOptions, TextFormat};
 pub use reject::Reject;
 pub use source::{BatchStream, Extent, ReadAs, Request, Source, Split};

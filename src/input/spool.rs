@@ -11,6 +11,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::reject::Reject;
 use super::source::{BatchStream, Request, Source, Split};
+use crate::blocking::blocking;
 use crate::error::{Error, Place, Result};
 
 /// Bytes copied at once.
@@ -49,7 +50,7 @@ impl Spool {
 
     /// A copy of what comes out of a pipe.
     pub(super) fn pipe(path: &Path) -> Result<Self> {
-        let pipe = File::open(path).map_err(|error| Error::io("can't read", path, &error))?;
+        let pipe = blocking(|| File::open(path)).map_err(|error| Error::io("can't read", path, &error))?;
         Self::copy(pipe, path.to_path_buf())
     }
 
@@ -58,13 +59,14 @@ impl Spool {
         let unwritable = |error: io::Error| {
             let doing =
                 format!("{} can't be kept in a file while it is read: can't write to", name.display());
+            // (The folder is not of the user's choosing: "check the path" would not help.)
             Error::io(&doing, &folder, &error)
-                .remedy("set TMPDIR to a folder with more room, or write the data to a file first")
+                .remedied("set TMPDIR to a folder with more room, or write the data to a file first")
         };
         let mut to = tempfile::tempfile_in(&folder).map_err(unwritable)?;
         let mut buffer = vec![0; BLOCK];
         loop {
-            match from.read(&mut buffer) {
+            match blocking(|| from.read(&mut buffer)) {
                 Ok(0) => return Ok(Spool { file: to, name }),
                 Ok(read) => to.write_all(&buffer[..read]).map_err(unwritable)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chunk::{Chunk, HASHED, ListColumn};
 use super::form::ModelForm;
+use super::learner::Column;
 
 /// Which of the weights a run passed through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +42,27 @@ pub struct Weights {
     pub tables: Vec<Vec<f32>>,
 }
 
+/// A part of the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The bias.
+    Bias,
+    /// A dense column's number.
+    Dense(usize),
+    /// A table.
+    Table(usize),
+}
+
 impl Weights {
+    /// The first part with a number that is not finite.
+    pub fn not_finite(&self) -> Option<Part> {
+        let bad = |numbers: &[f32]| numbers.iter().position(|number| !number.is_finite());
+        bad(&self.bias)
+            .map(|_| Part::Bias)
+            .or_else(|| bad(&self.dense).map(Part::Dense))
+            .or_else(|| self.tables.iter().position(|table| bad(table).is_some()).map(Part::Table))
+    }
+
     /// Doubles what is shared in each table until there are `2^bits` shared features: each has `lanes` numbers, and
     /// comes to lie where codes find it in the larger table, as when a table grows.
     pub fn make_room(&mut self, known: &[usize], lanes: usize, bits: u32) {
@@ -193,7 +214,17 @@ impl Linear {
 
     /// Whether every weight is finite.
     pub fn is_finite(&self) -> bool {
-        let tables = self.weights.tables.iter().flatten();
-        self.weights.bias.iter().chain(&self.weights.dense).chain(tables).all(|w| w.is_finite())
+        self.weights.not_finite().is_none()
+    }
+
+    /// Where a number that is not finite stands, if there is one: in a column among `slots` category columns and others,
+    /// or `None` in the bias.
+    pub fn column_at(&self, part: Part, slots: usize) -> Option<Column> {
+        match part {
+            Part::Bias => None,
+            Part::Dense(number) => Some(Column::Dense(number / self.form.lanes())),
+            Part::Table(table) if table < slots => Some(Column::Slots(table)),
+            Part::Table(table) => Some(Column::List(table - slots)),
+        }
     }
 }

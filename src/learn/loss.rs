@@ -41,7 +41,7 @@ pub enum Loss {
         epsilon: f64,
     },
     /// `exp(m) - y m`: Poisson regression with a log link, for counts and amounts of at least 0. In the
-    /// exponential margins above 60 count as 60, so that one large step can't make everything infinite.
+    /// exponential margins above 40 count as 40, so that one large step can't make everything infinite.
     Poisson,
 }
 
@@ -94,7 +94,7 @@ impl Loss {
     /// The constant margin that costs least where the weighted mean label is `mean`: where to start from.
     /// It is 0 for the losses whose minimum the mean does not tell.
     ///
-    /// The logit of `mean` is kept within 10 of 0 and its logarithm between -20 and 60, so that a sample of
+    /// The logit of `mean` is kept within 10 of 0 and its logarithm between -20 and 40, so that a sample of
     /// one class or of zeros does not make a start that rows of another kind would take long to come back
     /// from.
     pub fn start(self, mean: f64) -> f32 {
@@ -109,7 +109,7 @@ impl Loss {
                 let mean = mean.clamp(1e-9, 1.0 - 1e-9);
                 (ln(mean) - ln(1.0 - mean)).clamp(-10.0, 10.0)
             }
-            Loss::Poisson => ln(mean.clamp(1e-30, 1e30)).clamp(-20.0, 60.0),
+            Loss::Poisson => ln(mean.clamp(1e-30, 1e30)).clamp(-20.0, 40.0),
             Loss::Squared => mean as f32,
             Loss::Hinge
             | Loss::SquaredHinge

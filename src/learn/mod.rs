@@ -35,7 +35,7 @@ pub use crew::{Alone, Crew, Job};
 pub use form::{MOST_FACTORS, ModelForm};
 pub use lbfgs::{Lbfgs, Next};
 pub use learner::{Column, Learn};
-pub use linear::{Iterate, Linear, State, Weights};
+pub use linear::{Iterate, Linear, Part, State, Weights};
 pub use loss::{Loss, Task, softmax, softmax_gradient, softmax_loss};
 pub use objective::{Objective, Value};
 pub use optimizer::Optimizer;

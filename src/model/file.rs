@@ -225,7 +225,11 @@ fn read(tensors: &SafeTensors<'_>, name: String, fits: impl Fn(usize) -> bool) -
     if !fits(numbers.len()) {
         return Err(no_model(format!("the tensor {name} does not fit the plan")));
     }
-    Ok(numbers.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    let numbers: Vec<f32> = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    if numbers.iter().any(|number| !number.is_finite()) {
+        return Err(no_model(format!("the tensor {name} has numbers that are not finite")));
+    }
+    Ok(numbers)
 }
 
 #[cfg(test)]

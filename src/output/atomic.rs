@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::blocking::{Blocking, blocking};
 use crate::error::{Error, Result};
 use crate::input::set_unfinished;
 
@@ -21,7 +22,7 @@ pub struct AtomicFile {
 enum Destination {
     Temporary(NamedTempFile),
     /// A device or a pipe, which is written to: a file renamed to its name would take its place.
-    Special(File),
+    Special(Blocking<File>),
 }
 
 impl AtomicFile {
@@ -36,9 +37,10 @@ impl AtomicFile {
         }
         let buffered = |destination| BufWriter::with_capacity(1 << 20, destination);
         if is_special(path) {
-            let file =
-                File::options().write(true).open(path).map_err(|e| Error::io("can't write", path, &e))?;
-            return Ok(AtomicFile { path: path.to_path_buf(), writer: buffered(Destination::Special(file)) });
+            let file = blocking(|| File::options().write(true).open(path));
+            let file = file.map_err(|e| Error::io("can't write", path, &e))?;
+            let special = Destination::Special(Blocking(file));
+            return Ok(AtomicFile { path: path.to_path_buf(), writer: buffered(special) });
         }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,

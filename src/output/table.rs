@@ -1,7 +1,7 @@
 //! A table on its way out: Parquet, CSV, Arrow or JSON, to a file or to standard output.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -14,6 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::atomic::AtomicFile;
+use crate::blocking::Blocking;
 use crate::error::{Error, Kind, Result};
 
 /// The format of a table.
@@ -55,6 +56,8 @@ impl Format {
 /// Writes record batches of one schema.
 pub struct TableWriter {
     encoder: Encoder,
+    /// What it is called in messages.
+    name: PathBuf,
 }
 
 enum Encoder {
@@ -63,7 +66,7 @@ enum Encoder {
     Arrow(Box<FileWriter<AtomicFile>>),
     Json(Box<ArrayWriter<BufWriter<AtomicFile>>>),
     JsonLines(Box<LineDelimitedWriter<BufWriter<AtomicFile>>>),
-    Stdout(arrow::csv::Writer<BufWriter<io::Stdout>>),
+    Stdout(arrow::csv::Writer<BufWriter<Blocking<io::Stdout>>>),
 }
 
 impl TableWriter {
@@ -73,7 +76,8 @@ impl TableWriter {
     /// If the file can't be written.
     pub fn create(file: AtomicFile, schema: SchemaRef) -> Result<Self> {
         let csv = |delimiter| arrow::csv::WriterBuilder::new().with_header(true).with_delimiter(delimiter);
-        let encoder = match Format::of(file.path())? {
+        let name = file.path().to_path_buf();
+        let encoder = match Format::of(&name)? {
             Format::Parquet => {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -90,14 +94,15 @@ impl TableWriter {
             Format::Json => Encoder::Json(Box::new(ArrayWriter::new(BufWriter::new(file)))),
             Format::JsonLines => Encoder::JsonLines(Box::new(LineDelimitedWriter::new(BufWriter::new(file)))),
         };
-        Ok(TableWriter { encoder })
+        Ok(TableWriter { encoder, name })
     }
 
     /// A writer of CSV to standard output.
     pub fn stdout() -> Self {
         let writer = arrow::csv::WriterBuilder::new().with_header(true);
         TableWriter {
-            encoder: Encoder::Stdout(writer.build(BufWriter::with_capacity(1 << 16, io::stdout()))),
+            name: PathBuf::from("standard output"),
+            encoder: Encoder::Stdout(writer.build(BufWriter::with_capacity(1 << 16, Blocking(io::stdout())))),
         }
     }
 
@@ -114,6 +119,7 @@ impl TableWriter {
             Encoder::JsonLines(writer) => writer.write(batch).map_err(arrow_fault),
             Encoder::Stdout(writer) => writer.write(batch).map_err(arrow_fault),
         }
+        .map_err(|error| error.in_file(&self.name))
     }
 
     /// Finishes the table; only now does a file get its name.
@@ -121,6 +127,7 @@ impl TableWriter {
     /// # Errors
     /// If the disk fails, or nobody reads our output any more.
     pub fn finish(self) -> Result<()> {
+        let name = self.name;
         match self.encoder {
             Encoder::Parquet(writer) => writer.into_inner().map_err(parquet_fault)?.commit(),
             Encoder::Csv(writer) => writer.into_inner().commit(),
@@ -138,6 +145,7 @@ impl TableWriter {
                 out.flush().map_err(|e| io_fault(&e))
             }
         }
+        .map_err(|error| error.in_file(&name))
     }
 }
 
@@ -170,6 +178,7 @@ fn arrow_fault(error: ArrowError) -> Error {
         ArrowError::IoError(_, io) => io_fault(io),
         // The CSV writer tells only in words what went wrong.
         other if other.to_string().contains("Broken pipe") => io_fault(&io::ErrorKind::BrokenPipe.into()),
+        other if other.to_string().contains("No space left") => io_fault(&io::ErrorKind::StorageFull.into()),
         other => match io_cause(other) {
             Some(io) => io_fault(io),
             None => Error::new(Kind::Io, format!("can't write the output: {other}")),

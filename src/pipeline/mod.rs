@@ -21,4 +21,4 @@ pub use position::Position;
 pub use shuffle::Shuffle;
 pub use stages::{Bound, StageTime, Stages};
 pub use stream::{Flow, Item, SplitState, Weigh, stream};
-pub use tasks::{alongside, in_order};
+pub use tasks::{alongside, in_order, no_thread};

@@ -12,6 +12,7 @@ use super::budget::Needs;
 use super::order::Order;
 use super::position::{Mark, Position};
 use super::stages::Stages;
+use super::tasks::no_thread;
 use crate::error::{Error, Place, Result};
 use crate::input::{BatchStream, Dataset, Request, guarded, take_read};
 
@@ -94,9 +95,7 @@ where
         for i in 0..workers {
             let (jobs, done, worker) = (jobs_out.clone(), done_in.clone(), &worker);
             let thread = thread::Builder::new().name(format!("millstream-{}", i + 1));
-            let handle = thread.spawn_scoped(scope, move || work(worker, &jobs, &done)).map_err(|e| {
-                Error::data(format!("can't start a thread: {e}")).remedy("give fewer --threads")
-            })?;
+            let handle = thread.spawn_scoped(scope, move || work(worker, &jobs, &done)).map_err(no_thread)?;
             handles.push(handle);
         }
         drop(done_in);

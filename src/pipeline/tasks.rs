@@ -47,9 +47,7 @@ where
             let (tasks, done, work, give_up) = (tasks_out.clone(), done_in.clone(), &work, &give_up);
             let thread = thread::Builder::new().name(format!("millstream-{}", number + 1));
             let run = move || worker(&tasks, &done, work, give_up);
-            thread.spawn_scoped(scope, run).map_err(|e| {
-                Error::data(format!("can't start a thread: {e}")).remedy("give fewer --threads")
-            })?;
+            thread.spawn_scoped(scope, run).map_err(no_thread)?;
         }
         drop((tasks_out, done_in));
         // This thread owns the channels' other ends: when it returns, the workers' hang up.
@@ -59,19 +57,27 @@ where
     })
 }
 
+/// The error of a thread that can't be started.
+pub fn no_thread(error: std::io::Error) -> Error {
+    Error::data(format!("can't start a thread: {error}")).remedy("give fewer --threads")
+}
+
 /// Does two things at the same time, the second on a thread of its own if there is more than one.
+///
+/// # Errors
+/// If a thread can't be started; then neither is done.
 pub fn alongside<A, B: Send>(
     threads: usize,
     first: impl FnOnce() -> A,
     second: impl FnOnce() -> B + Send,
-) -> (A, B) {
+) -> Result<(A, B)> {
     if threads <= 1 {
-        return (first(), second());
+        return Ok((first(), second()));
     }
     thread::scope(|scope| {
-        let second = scope.spawn(second);
+        let second = thread::Builder::new().spawn_scoped(scope, second).map_err(no_thread)?;
         let first = first();
-        (first, second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        Ok((first, second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
     })
 }
 

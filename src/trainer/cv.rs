@@ -52,6 +52,7 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
     let contenders: Vec<_> = folds.each().map(Some).chain(train.model.is_some().then_some(None)).collect();
     let mut done = learn(&task, &passes, &folds, &contenders, &mut notes)?;
     let learning_seconds = learning.elapsed().as_secs_f64();
+    dataset.check_unchanged()?;
     done.fit.stages.add(&planned.stages);
     let scored = done.scores.iter().filter(|score| score.repeat == 1).map(|score| score.metrics.rows).sum();
     if !done.all_are_kept {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 
 use super::config::ApplyConfig;
-use super::reading::{Spares, flow_in_order, request};
+use super::reading::{Spares, check_margins, flow_in_order, request};
 use super::scoring::Scoring;
 use super::summary::{Skipped, Summary, plan_lines};
 use super::watch::{Progress, Watch};
@@ -69,12 +69,11 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
             let mut chunk = spares.take(batch.num_rows());
             let encoded = encoder.encode(batch, &mut split.state, &mut chunk)?;
             let skipped = encoded.skipped.len() as u64;
+            let mut good: Vec<(u32, u32)> = Vec::new();
             if skipped > 0 {
                 let mut bad = encoded.skipped.into_iter().peekable();
-                let good: Vec<(u32, u32)> = (0..chunk.rows() as u32)
-                    .filter(|row| bad.next_if_eq(row).is_none())
-                    .map(|row| (0, row))
-                    .collect();
+                let rows = (0..chunk.rows() as u32).filter(|row| bad.next_if_eq(row).is_none());
+                good.extend(rows.map(|row| (0, row)));
                 let mut part = spares.take(good.len());
                 part.reset(good.len());
                 part.gather(std::slice::from_ref(&chunk), &good);
@@ -82,13 +81,15 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
             }
             let mut margins = Vec::new();
             model.linear.margins(&chunk, &mut margins);
+            let row_of = |row: usize| good.get(row).map_or(row, |&(_, row)| row as usize);
+            check_margins(&margins, plan.target.outputs(), row_of)?;
             Ok(Scored { chunk, margins, skipped })
         },
         |item| {
             let scored: Scored = item.value;
             if let Some(row) = metrics.add(&scored.margins, &scored.chunk.labels, &scored.chunk.weights) {
                 return Err(Error::data(format!("the loss of row {} is not finite", rows + row as u64))
-                    .remedy("the model's weights are not usable: train again"));
+                    .remedy("correct or leave out the row: its numbers or its target are too large"));
             }
             rows += scored.chunk.rows() as u64;
             skipped += scored.skipped;
@@ -97,6 +98,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
             Ok(())
         },
     )?;
+    dataset.check_unchanged()?;
     if rows == 0 {
         return Err(Error::data("there is no row to evaluate").remedy("expected a table with rows"));
     }

@@ -172,6 +172,10 @@ fn descend(
             return Err(Error::data("the loss is not finite at the start")
                 .remedy("let numbers be scaled, or ignore the column whose numbers are too large"));
         }
+        if value.weight == 0.0 {
+            return Err(Error::data("the weights of all rows are zero: there is nothing to learn from")
+                .remedy("leave out --weight, or name another column"));
+        }
         if first && config.penalty.is_none() {
             // All weights but the bias are zero here, so that no penalty was added yet.
             *l2 = 1.0 / value.weight.max(1.0);

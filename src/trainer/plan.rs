@@ -28,6 +28,8 @@ const BATCH_BYTES: usize = 4 << 20;
 const MOST_BATCH_ROWS: usize = 4096;
 const FEWEST_BATCH_ROWS: usize = 256;
 const VALUE_BYTES: usize = 16;
+/// Bytes that are too many to be taken without asking.
+const MUCH: usize = 256 << 20;
 
 /// What planning found.
 pub(crate) struct Planned {
@@ -237,7 +239,13 @@ pub(super) fn spread(dataset: &Dataset) -> Spread {
 /// # Errors
 /// Those of the files; and if there are no rows.
 pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Result<Surveyed> {
-    let mut survey = Survey::new(dataset.schema(), look.target, look.overrides);
+    // What nobody wants to know of costs nothing.
+    let is_read = |name: &str| {
+        look.target.is_none_or(|target| target == name)
+            || look.amounts.contains(&name)
+            || !look.overrides.ignores(name)
+    };
+    let mut survey = Survey::new(dataset.schema(), look.target, look.overrides).reading(is_read);
     let Spread { splits: chosen, rows_of_each } = spread(dataset);
     let small = rows_of_each == u64::MAX;
     let hint = |field: &Field| {
@@ -250,24 +258,24 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         ReadHint::Native if is_text(field.data_type()) => ReadAs::Text,
         hint => read_as(hint),
     };
-    let columns = dataset.schema().fields().iter().map(|field| (field.name().clone(), read_as(field)));
-    let row_bytes = VALUE_BYTES * dataset.schema().fields().len().max(1);
+    let fields = dataset.schema().fields().iter().filter(|field| is_read(field.name()));
+    let columns: Vec<_> = fields.map(|field| (field.name().clone(), read_as(field))).collect();
+    let row_bytes = VALUE_BYTES * columns.len().max(1);
     let batch_rows = (BATCH_BYTES / row_bytes).clamp(FEWEST_BATCH_ROWS, MOST_BATCH_ROWS);
     let batch_rows = batch_rows.min(usize::try_from(rows_of_each).unwrap_or(usize::MAX));
-    let request = Request {
-        columns: columns.collect(),
-        batch_rows,
-        rejects: look.skips_bad_rows,
-        ..Request::default()
-    };
+    let request = Request { columns, batch_rows, rejects: look.skips_bad_rows, ..Request::default() };
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(&request),
         item_bytes: batch_rows * row_bytes,
         held_bytes: 0,
     };
-    // A budget that is too small is refused when the plan shows what all of the run needs.
+    // A budget that is somewhat too small is refused when the plan shows what all of the run needs, one that is far
+    // too small before anything is read.
     let budget = look.memory.map_or_else(Budget::from_machine, |total| Budget { total });
+    if needs.least() > MUCH {
+        budget.check(needs.least(), false)?;
+    }
     let budget = Budget { total: budget.total.max(needs.least()) };
     let flow = Flow {
         request: &request,

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use super::config::{ApplyConfig, PredictConfig};
 use super::evaluate::{check_columns, check_offset, progress};
 use super::outputs::Outputs;
-use super::reading::{Spares, check_output, flow_in_order, request};
+use super::reading::{Spares, check_margins, check_output, flow_in_order, request};
 use super::summary::{Summary, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
@@ -86,6 +86,7 @@ pub fn predict(
             }
             let mut margins = Vec::new();
             model.linear.margins(&chunk, &mut margins);
+            check_margins(&margins, plan.target.outputs(), |row| row)?;
             columns.extend(outputs.columns(margins));
             spares.give(chunk);
             let batch = RecordBatch::try_new(schema.clone(), columns)
@@ -100,6 +101,7 @@ pub fn predict(
             Ok(())
         },
     )?;
+    dataset.check_unchanged()?;
     writer.finish()?;
     Ok(Summary {
         command: "predict",

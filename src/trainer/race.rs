@@ -132,11 +132,17 @@ impl Race {
         });
         let message = format!(
             "the loss was no longer finite at row {row} of the run: {column} has grown beyond all bounds with the \
-             learning rate {rate}"
+             learning rate {}",
+            told(rate)
         );
         Error::data(message)
             .remedy("give a smaller --learning-rate, let numbers be scaled, or ignore the column")
     }
+}
+
+/// A learning rate, without a row of zeros.
+pub(super) fn told(rate: f32) -> String {
+    if (1e-4..1e5).contains(&rate) { rate.to_string() } else { format!("{rate:e}") }
 }
 
 impl Referee for Race {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::config::ApplyConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::features::{Encoder, Plan, ReadHint};
 use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::{Chunk, Shape};
@@ -62,6 +62,18 @@ pub(crate) fn read_as(hint: ReadHint) -> ReadAs {
         ReadHint::Text => ReadAs::Text,
         ReadHint::Native => ReadAs::Native,
     }
+}
+
+/// Refuses rows whose margins are not finite, `outputs` of them for each: with a model's weights that are, numbers far
+/// beyond those that it was made for do that. `row_of` tells a row's number in its batch.
+pub(crate) fn check_margins(margins: &[f32], outputs: usize, row_of: impl Fn(usize) -> usize) -> Result<()> {
+    let Some(bad) = margins.iter().position(|margin| !margin.is_finite()) else { return Ok(()) };
+    let place = Place { row: Some(row_of(bad / outputs) as u64), ..Place::default() };
+    Err(Error::data(
+        "the numbers of this row are too large for the model: what it makes of them is not finite",
+    )
+    .remedy("correct or leave out the row, or train with numbers scaled and clipped")
+    .at(place))
 }
 
 /// Bytes of a chunk and of the batch that it is made from, for planning memory.

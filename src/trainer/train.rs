@@ -13,7 +13,7 @@ use super::exact;
 use super::holdout::Division;
 use super::pass::Passes;
 use super::plan::{Planned, make_plan};
-use super::race::RACE_ROWS;
+use super::race::{RACE_ROWS, told};
 use super::reading::{check_output, request};
 use super::run::{Fit, Run, Task};
 use super::summary::{ModelSummary, Skipped, Summary, plan_lines};
@@ -62,8 +62,13 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
         }
     };
     let learning_seconds = learning.elapsed().as_secs_f64();
+    dataset.check_unchanged()?;
     if fit.rows_learned == 0 {
         return Err(Error::data("no row was left to learn from").remedy("hold out or skip fewer rows"));
+    }
+    if fit.progressive.as_ref().is_some_and(|report| report.mean_loss.is_none()) {
+        return Err(Error::data("the weights of all rows are zero: there is nothing to learn from")
+            .remedy("leave out --weight, or name another column"));
     }
     fit.stages.add(&planned.stages);
     let mut summary = Summary {
@@ -115,6 +120,7 @@ fn checkpoints(
 pub(super) fn save(task: &Task<'_>, dataset: &Dataset, fit: Fit, summary: &mut Summary) -> Result<()> {
     let config = task.config;
     let Some(path) = &config.model else { return Ok(()) };
+    check_finite(task, &fit)?;
     let (weights, non_zero) = (fit.linear.len(), fit.linear.non_zero());
     let (learning_rate, capped) = (fit.rate, fit.capped);
     let model = Model {
@@ -140,6 +146,27 @@ pub(super) fn save(task: &Task<'_>, dataset: &Dataset, fit: Fit, summary: &mut S
     summary.model = Some(ModelSummary { bytes, weights, non_zero, learning_rate, capped });
     summary.model_sha256 = Some(sha256);
     Ok(())
+}
+
+/// Refuses a model that has come to numbers which are not finite. Losses tell that of all mini-batches but the last, and
+/// of weights alone.
+fn check_finite(task: &Task<'_>, fit: &Fit) -> Result<()> {
+    let all = [
+        ("the weight", &fit.linear.weights),
+        ("what the optimiser keeps", &fit.state.accumulators),
+        ("what the optimiser keeps", &fit.state.z),
+    ];
+    let bad = all.into_iter().find_map(|(what, weights)| Some((what, weights.not_finite()?)));
+    let Some((what, part)) = bad else { return Ok(()) };
+    let column = fit.linear.column_at(part, task.settings.shape.slots);
+    let of =
+        column.map_or("the bias".to_string(), |column| format!("column `{}`", task.plan.column_name(column)));
+    let message =
+        format!("{what} of {of} has grown beyond all bounds with the learning rate {}", told(fit.rate));
+    Err(Error::data(message).remedy(
+        "give a smaller --learning-rate, let numbers be scaled, leave out rows of extreme weights or offsets, or \
+         ignore the column",
+    ))
 }
 
 /// What all runs that learn say.
@@ -203,7 +230,7 @@ fn check_init(model: &Model, config: &PlanConfig, dataset: &Dataset, watch: &mut
 }
 
 /// The word for a form in messages.
-fn told(form: ModelForm) -> String {
+fn word(form: ModelForm) -> String {
     match form {
         ModelForm::Linear | ModelForm::Classes { .. } => "linear".to_string(),
         ModelForm::Factors { factors } => format!("one of {factors} factors"),
@@ -223,7 +250,7 @@ pub(super) fn make_task<'a>(
     if let Some(Model { about, .. }) = init
         && about.form != settings.form
     {
-        let [before, now] = [about.form, settings.form].map(told);
+        let [before, now] = [about.form, settings.form].map(word);
         return Err(Error::usage(format!("the model to start from is {before}, not {now}"))
             .remedy("give the same --factors as before, or train anew without --init"));
     }

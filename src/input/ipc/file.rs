@@ -12,7 +12,7 @@ use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::read_footer_length;
 use arrow::ipc::{Block, root_as_footer};
 
-use super::message::{Decoder, message};
+use super::message::{Decoder, message, unpacked_bytes};
 use super::{Slices, projection, unreadable};
 use crate::error::{Error, Part, Place, Result};
 use crate::input::arrange::arrange;
@@ -185,8 +185,13 @@ impl Source for IpcSource {
     }
 
     fn open_bytes(&self, split: &Split, _: &Request) -> usize {
-        // Mapped, but decompressed if it is compressed.
-        usize::try_from(split.bytes).unwrap_or(usize::MAX).min(64 << 20)
+        let Extent::Batch(index) = split.extent else { return 0 };
+        let unpacked = || {
+            let (header, body) = parts(&self.batches.get(index)?.0, &self.map.buffer()).ok()?;
+            unpacked_bytes(message(&header).ok()?.header_as_record_batch()?, &body)
+        };
+        // What is mapped as it is takes memory only as long as nobody else wants it.
+        unpacked().unwrap_or_else(|| usize::try_from(split.bytes).unwrap_or(usize::MAX).min(64 << 20))
     }
 }
 

@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::{read_dictionary, read_record_batch};
 use arrow::ipc::{CompressionType, Message, MessageHeader, RecordBatch as Batch, root_as_message};
 
+use super::owned::{own, owned};
 use super::unreadable;
 use crate::error::Result;
 
@@ -32,7 +33,11 @@ impl Decoder {
             check_sizes(data, body)?;
         }
         read_dictionary(body, dictionary, &self.schema, &mut self.dictionaries, &message.version())
-            .map_err(unreadable)
+            .map_err(unreadable)?;
+        if let Some(values) = self.dictionaries.get_mut(&dictionary.id()) {
+            *values = own(values).map_err(unreadable)?;
+        }
+        Ok(())
     }
 
     /// The columns `projection` of a message that holds a record batch; `None` for an empty message.
@@ -50,9 +55,8 @@ impl Decoder {
         })?;
         check_sizes(batch, body)?;
         let (schema, dictionaries) = (self.schema.clone(), &self.dictionaries);
-        read_record_batch(body, batch, schema, dictionaries, Some(projection), &message.version())
-            .map(Some)
-            .map_err(unreadable)
+        let read = read_record_batch(body, batch, schema, dictionaries, Some(projection), &message.version());
+        owned(&read.map_err(unreadable)?).map(Some)
     }
 }
 
@@ -65,6 +69,17 @@ pub(super) fn message(data: &[u8]) -> Result<Message<'_>> {
 
 /// What every message begins with, since Arrow 0.15.
 pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// Bytes of a compressed record batch's buffers, unpacked, as far as they say; `None` if it is not compressed.
+pub(super) fn unpacked_bytes(batch: Batch<'_>, body: &Buffer) -> Option<usize> {
+    batch.compression()?;
+    let length = |buffer: &arrow::ipc::Buffer| {
+        let start = usize::try_from(buffer.offset()).ok()?;
+        let (length, _) = body.get(start..)?.split_first_chunk()?;
+        usize::try_from(i64::from_le_bytes(*length)).ok()
+    };
+    Some(batch.buffers()?.iter().filter(|buffer| buffer.length() > 0).filter_map(length).sum())
+}
 
 /// Refuses rows and lengths that can't be: Arrow allocates what a compressed buffer says it will
 /// be, and there is no way back from an allocation that fails.

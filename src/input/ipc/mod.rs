@@ -3,6 +3,7 @@
 
 mod file;
 mod message;
+mod owned;
 mod stream;
 
 use arrow::array::RecordBatch;

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 mod sigbus;
 
-pub use sigbus::{remove_unfinished, set_unfinished};
+pub use sigbus::{ignore_file_limit, program, remove_unfinished, set_unfinished};
 
 /// A whole file in the address space, read only.
 #[derive(Debug, Clone)]
@@ -40,9 +40,9 @@ impl Map {
     pub(super) fn open(path: &Path) -> Result<Map> {
         let file = File::open(path).map_err(|e| Error::io("can't read", path, &e))?;
         // SAFETY: the map is private to this process and never written through. Should another
-        // program change the file meanwhile, values may change under us: all arrays made from it
-        // are checked when they are made, kernels check the indices they use, and a file that was
-        // cut short ends in `sigbus`'s error.
+        // program change the file meanwhile, values may change under us: offsets and whatever else is
+        // followed without a look are copied out of the map before they are checked (`ipc::owned`),
+        // and a file that was cut short ends in `sigbus`'s error.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("can't map", path, &e))?;
         sigbus::watch(path, map.as_ptr() as usize, map.len());
         Ok(Map(Arc::new(Watched(map))))

@@ -23,12 +23,19 @@ static WATCHED: [Watched; MOST] = [const {
 /// A file that shall not outlive a run that dies in the handler.
 static UNFINISHED: AtomicPtr<CString> = AtomicPtr::new(null_mut());
 
+/// The name of this program, which its messages begin with.
+pub fn program() -> String {
+    let name = std::env::args_os().next().unwrap_or_default();
+    Path::new(&name).file_name().unwrap_or(OsStr::new("millstream")).to_string_lossy().into_owned()
+}
+
 /// Has the file named if reading these addresses fails. With very many maps some go unnamed.
 pub(super) fn watch(path: &Path, start: usize, len: usize) {
     install();
     let text = format!(
-        "millstream: {}: the file was cut short or its device failed while it was read; \
+        "{}: {}: the file was cut short or its device failed while it was read; \
          leave the files alone during a run, or read them as Parquet\n",
+        program(),
         path.display()
     );
     let Ok(text) = CString::new(text) else { return };
@@ -65,6 +72,13 @@ pub fn remove_unfinished() {
     }
 }
 
+/// Has writing beyond the limit of a file's size (`ulimit -f`) fail like writing to a full disk, instead of ending the
+/// program.
+pub fn ignore_file_limit() {
+    // SAFETY: no handler is involved.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -73,16 +87,16 @@ fn install() {
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = handle as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_RESETHAND;
+            action.sa_flags = libc::SA_SIGINFO;
             libc::sigaction(libc::SIGBUS, &action, null_mut());
         }
     });
 }
 
 extern "C" fn handle(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: the system passes a valid `info`; messages are never freed; `write`, `unlink` and
-    // `_exit` may be called in a handler. For a foreign address the handler returns, the access
-    // fails again, and SA_RESETHAND has restored the default by then.
+    // SAFETY: the system passes a valid `info`; messages are never freed; `write`, `unlink`, `signal` and
+    // `_exit` may be called in a handler. Threads that fail at the same time all come here: one of them
+    // ends the process. For a foreign address the default is restored, and the access fails again.
     unsafe {
         let address = (*info).si_addr() as usize;
         for slot in &WATCHED {
@@ -98,5 +112,6 @@ extern "C" fn handle(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c
                 libc::_exit(1);
             }
         }
+        libc::signal(libc::SIGBUS, libc::SIG_DFL);
     }
 }

@@ -7,9 +7,9 @@ mod pages;
 mod stream;
 mod thrift;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ProjectionMask;
@@ -18,12 +18,12 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetStatisticsPolicy, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetStatisticsPolicy, RowGroupMetaData};
 use parquet::schema::types::TypePtr;
 
 use self::file::PositionedFile;
 use self::flat::{FlatColumn, Given, is_all_dictionary};
-use self::pages::Unpacker;
+use self::pages::{Unpacker, first_pages};
 use self::stream::{From, ParquetStream};
 use self::thrift::has_encrypted_columns;
 use super::guard::guarded;
@@ -40,6 +40,8 @@ pub(crate) struct ParquetSource {
     path: PathBuf,
     schema: SchemaRef,
     metadata: ArrowReaderMetadata,
+    /// What was found out of large column chunks: see [`ParquetSource::pages_bytes`].
+    pages: Mutex<HashMap<(usize, usize), usize>>,
 }
 
 impl ParquetSource {
@@ -62,7 +64,8 @@ impl ParquetSource {
         };
         let metadata = guarded(|| load().map_err(|e| unreadable(&e)))
             .map_err(|e| or_encrypted(e, path).in_file(path))?;
-        Ok(ParquetSource { path: path.to_path_buf(), schema: metadata.schema().clone(), metadata })
+        let (path, schema) = (path.to_path_buf(), metadata.schema().clone());
+        Ok(ParquetSource { path, schema, metadata, pages: Mutex::default() })
     }
 
     fn group(&self, split: &Split) -> Result<(usize, u64, u64)> {
@@ -263,8 +266,6 @@ impl Source for ParquetSource {
     }
 
     fn open_bytes(&self, split: &Split, request: &Request) -> usize {
-        /// A page and a dictionary of a usual size, each compressed and not.
-        const USUAL: usize = 2 << 20;
         let Ok((group, ..)) = self.group(split) else { return 0 };
         let roots = self.roots(request);
         let metadata = self.metadata.metadata();
@@ -272,8 +273,34 @@ impl Source for ParquetSource {
         let chunks = metadata.row_group(group).columns().iter().enumerate();
         chunks
             .filter(|(leaf, _)| roots.contains(&descriptor.get_column_root_idx(*leaf)))
-            .map(|(_, chunk)| usize::try_from(chunk.uncompressed_size()).unwrap_or(0).min(USUAL))
+            .map(|(leaf, chunk)| match usize::try_from(chunk.uncompressed_size()).unwrap_or(0) {
+                bytes if bytes <= USUAL => bytes,
+                bytes => self.pages_bytes(group, leaf, chunk).clamp(USUAL, 2 * bytes),
+            })
             .sum()
+    }
+}
+
+/// Bytes of a page and a dictionary of a usual size, each compressed and not.
+const USUAL: usize = 2 << 20;
+
+impl ParquetSource {
+    /// Bytes that the pages of a large column chunk take, each as it is and decoded: like the first ones, since only
+    /// their headers tell.
+    fn pages_bytes(&self, group: usize, leaf: usize, chunk: &ColumnChunkMetaData) -> usize {
+        let known = |known: &HashMap<_, _>| known.get(&(group, leaf)).copied();
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = known(&pages) {
+            return bytes;
+        }
+        let read = || {
+            let PositionedFile { file, len } = PositionedFile::open(&self.path)?;
+            first_pages(file, len, chunk).map_err(|e| unreadable(&e))
+        };
+        // Whoever reads the column says what is wrong with it.
+        let bytes = read().map_or(0, |bytes| if bytes <= USUAL { USUAL } else { 2 * bytes });
+        pages.insert((group, leaf), bytes);
+        bytes
     }
 }
 

@@ -254,6 +254,20 @@ impl Pages {
     }
 }
 
+/// Bytes of a column chunk's dictionary and first data page, unpacked, as their headers say.
+pub(super) fn first_pages(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkMetaData) -> Result<usize> {
+    let mut pages = Pages::new(file, file_bytes, chunk)?;
+    let mut bytes = 0;
+    while let Some(header) = pages.header()? {
+        bytes += header.bytes;
+        if matches!(header.kind, Kind::Data | Kind::DataV2) {
+            break;
+        }
+        pages.skip(&header)?;
+    }
+    Ok(bytes)
+}
+
 pub(super) fn damaged(what: &str) -> ParquetError {
     ParquetError::General(what.to_string())
 }

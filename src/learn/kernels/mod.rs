@@ -35,26 +35,26 @@ pub fn ln(values: &mut [f32]) {
     Level::best().ln(values);
 }
 
-/// Overwrites each margin by `exp(m)`, the mean that Poisson regression predicts. Margins above 60 count as
-/// 60, those below -87 as -87.
+/// Overwrites each margin by `exp(m)`, the mean that Poisson regression predicts. Margins above 40 count as
+/// 40, those below -87 as -87.
 pub fn poisson_mean(margins: &mut [f32]) {
     Level::best().poisson_mean(margins);
 }
 
-/// Overwrites each margin by the Poisson loss's derivative `exp(m) - y`, with margins above 60 counted as 60
+/// Overwrites each margin by the Poisson loss's derivative `exp(m) - y`, with margins above 40 counted as 40
 /// in the exponential. The slices have the same length.
 pub fn poisson_gradient(margins: &mut [f32], labels: &[f32]) {
     Level::best().poisson_gradient(margins, labels);
 }
 
-/// Writes the Poisson loss `exp(m) - y m` of each margin into `out`, with margins above 60 counted as 60 in
+/// Writes the Poisson loss `exp(m) - y m` of each margin into `out`, with margins above 40 counted as 40 in
 /// the exponential. The slices have the same length.
 pub fn poisson_loss(margins: &[f32], labels: &[f32], out: &mut [f32]) {
     Level::best().poisson_loss(margins, labels, out);
 }
 
 /// Writes the Poisson deviance `2 (y ln(y / exp(m)) - y + exp(m))` of each margin into `out`, for labels of
-/// at least 0. Margins above 60 count as 60. The slices have the same length.
+/// at least 0. Margins above 40 count as 40. The slices have the same length.
 pub fn poisson_deviance(margins: &[f32], labels: &[f32], out: &mut [f32]) {
     Level::best().poisson_deviance(margins, labels, out);
 }

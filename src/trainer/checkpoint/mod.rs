@@ -17,6 +17,7 @@ pub(crate) use pen::{Pages, Pen};
 
 use crate::error::{Error, Result};
 use crate::output::AtomicFile;
+use crate::pipeline::no_thread;
 
 /// How often checkpoints are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,10 +117,8 @@ impl Checkpoints {
         let mut pen = Pen::new(AtomicFile::create(&self.path)?, &self.identity)?;
         fill(&mut pen)?;
         let file = pen.finish()?;
-        let commit = thread::Builder::new().name("millstream-checkpoint".to_string());
-        let handle = commit
-            .spawn(move || file.commit())
-            .map_err(|e| Error::data(format!("can't start a thread: {e}")).remedy("give fewer --threads"))?;
+        let thread = thread::Builder::new().name("millstream-checkpoint".to_string());
+        let handle = thread.spawn(move || file.commit()).map_err(no_thread)?;
         (self.on_its_way, self.last, self.rows) = (Some(handle), Instant::now(), 0);
         Ok(())
     }

@@ -63,6 +63,7 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
     let learning = Instant::now();
     let found = found::run(&setup, &passes, &mut notes)?;
     let learning_seconds = learning.elapsed().as_secs_f64();
+    dataset.check_unchanged()?;
     if let Some(table) = table {
         let trials: Vec<_> = found.candidates.iter().zip(&found.standings).collect();
         table::write(table, &config.axes, &trials, &found.order, setup.unit())?;
