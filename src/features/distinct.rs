@@ -8,7 +8,7 @@ use super::vocabulary::{AlreadyHashed, hash};
 /// Distinct values, of each how often it occurred, what else is gathered of it, and its text.
 #[derive(Debug)]
 pub(super) struct Distinct<T = ()> {
-    /// From a value's hash to its place.
+    /// From a value's hash to its place; nowhere for values without a name.
     places: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
     entries: Vec<Entry<T>>,
     /// All names, one after the other.
@@ -48,31 +48,32 @@ impl<T: Default + Copy> Distinct<T> {
 
     /// Counts a value, which has no name, by its hash. Once there are too many of them, no more is found out.
     pub(super) fn add(&mut self, hash: u64) {
-        if !self.is_bound {
-            let place = self.place(hash, None);
-            self.count(place);
+        if !self.is_bound && self.places.len() < self.most {
+            self.places.insert(hash, NOWHERE);
+        } else if !self.is_bound {
+            self.is_bound = !self.places.contains_key(&hash);
         }
     }
 
     /// Counts a text, whose hash is returned.
     pub(super) fn add_text(&mut self, text: &[u8]) -> u64 {
         let hash = hash(0, text);
-        let place = self.place(hash, Some(text));
+        let place = self.place(hash, text);
         self.count(place);
         hash
     }
 
     /// The place of a text, which is the same for good.
     pub(super) fn place_of(&mut self, text: &[u8]) -> u32 {
-        self.place(hash(0, text), Some(text))
+        self.place(hash(0, text), text)
     }
 
-    fn place(&mut self, hash: u64, text: Option<&[u8]>) -> u32 {
-        if self.entries.len() == self.most {
+    fn place(&mut self, hash: u64, text: &[u8]) -> u32 {
+        if self.places.len() == self.most {
             return self.places.get(&hash).copied().unwrap_or(NOWHERE);
         }
         *self.places.entry(hash).or_insert_with(|| {
-            let name = text.and_then(name).map(|name| {
+            let name = name(text).map(|name| {
                 let start = self.names.len();
                 self.names.push_str(name);
                 (start, self.names.len())
@@ -97,7 +98,7 @@ impl<T: Default + Copy> Distinct<T> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.places.len()
     }
 
     /// The texts with their counts and what was gathered of them, the most frequent first, equals in

@@ -85,9 +85,10 @@ impl Survey {
             let words_on_trial = asked.is_none() && target.is_none() && sort == Sort::Text;
             let ngrams = asked.or(words_on_trial.then_some(DEFAULT_NGRAMS));
             let is_label = target.is_none_or(|target| target == field.name()) && sort.suits_a_target();
-            // Of numbers it only matters whether they are few.
+            // Of numbers it only matters whether they are few, and of a target how many there are.
             let most_distinct = match sort {
-                Sort::Number | Sort::Time => each.min(MOST_CLASSES),
+                Sort::Number | Sort::Time if is_label => MOST_CLASSES,
+                Sort::Number | Sort::Time => (each / 4).clamp(128, MOST_CLASSES),
                 _ => each,
             };
             ColumnSurvey {

@@ -84,6 +84,11 @@ impl Dataset {
         self.stamps.iter().try_for_each(Stamp::check)
     }
 
+    /// Of each file what it is called, and where its bytes can be read.
+    pub(crate) fn contents(&self) -> impl ExactSizeIterator<Item = (&Path, &Path)> {
+        self.sources.iter().map(|source| (source.path(), source.file()))
+    }
+
     /// What was passed over, a sentence each.
     pub fn notes(&self) -> &[String] {
         &self.notes

@@ -91,6 +91,11 @@ pub trait Source: Send + Sync {
     /// The file's path.
     fn path(&self) -> &Path;
 
+    /// The file in which its bytes can be read: another than its path where it is a copy.
+    fn file(&self) -> &Path {
+        self.path()
+    }
+
     /// The file's columns. For text, as found from a sample.
     fn schema(&self) -> &SchemaRef;
 

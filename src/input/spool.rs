@@ -106,6 +106,10 @@ impl Source for Spooled {
         &self.spool.name
     }
 
+    fn file(&self) -> &Path {
+        &self.path
+    }
+
     fn schema(&self) -> &SchemaRef {
         self.source.schema()
     }

@@ -29,7 +29,7 @@ mod train;
 mod trend;
 mod watch;
 
-pub use checkpoint::{CheckpointConfig, Every};
+pub use checkpoint::{CheckpointConfig, Every, Pauses};
 pub use config::{
     Ablation, ApplyConfig, CvConfig, DivideBy, PlanConfig, PredictConfig, Score, SearchConfig, ShuffleMode,
     TrainConfig,

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::checkpoint::Pauses;
 use super::search::SearchOutcome;
 use crate::features::{Plan, Use};
 use crate::learn::metrics::Report;
@@ -68,6 +69,9 @@ pub struct Summary {
     /// SHA-256 of the model file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_sha256: Option<String>,
+    /// What checkpoints cost, where some were written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoints: Option<Pauses>,
     /// What the user was told.
     pub notes: Vec<String>,
 }

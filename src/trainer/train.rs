@@ -76,6 +76,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
         progressive: fit.progressive.take(),
         holdout: fit.holdout.take(),
         race: fit.race.take(),
+        checkpoints: checkpoints.as_ref().map(Checkpoints::pauses).filter(|pauses| pauses.written > 0),
         ..summary(&task, &fit, learning_seconds)
     };
     save(&task, &dataset, fit, &mut summary)?;
@@ -103,7 +104,7 @@ fn checkpoints(
     let CheckpointConfig { every, resume } = config.checkpoints;
     let output = config.model.as_deref().filter(|path| !is_special(path));
     let Some(output) = output.filter(|_| resume || every != Every::Never) else { return Ok((None, None)) };
-    let identity = Identity::of(config, plan, dataset.files())?;
+    let identity = Identity::of(config, plan, dataset.contents())?;
     let (checkpoints, pages) = Checkpoints::open(output, config.checkpoints, identity)?;
     if resume && pages.is_none() {
         notes.say(format!("there is no {} to go on from: begins anew", checkpoints.path().display()));

@@ -15,6 +15,10 @@ fn folder() -> Folder {
     folder.table_in_pieces("b.parquet", &clicks(20_000, 2), 2000);
     let killed = interrupt(&folder, &format!("{COMMAND} --quiet --checkpoint-every 1 --threads 1"), "-KILL");
     assert!(killed, "the run came to its end");
+    // What it was writing is removed by the next run.
+    for name in folder.names().iter().filter(|name| name.ends_with(".tmp")) {
+        fs::remove_file(folder.path(name)).unwrap();
+    }
     folder
 }
 

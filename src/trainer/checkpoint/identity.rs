@@ -45,22 +45,25 @@ const FEWEST_BLOCKS: usize = 2;
 const MOST_BLOCKS: usize = 64;
 
 impl Identity {
-    /// The identity of a run that learns from `files` by this plan.
+    /// The identity of a run that learns by this plan from files, of each what it is called and where it lies.
     ///
     /// # Errors
     /// If a file can't be read.
     pub(crate) fn of<'a>(
         config: &'a TrainConfig,
         plan: &Plan,
-        files: impl ExactSizeIterator<Item = &'a Path>,
+        files: impl ExactSizeIterator<Item = (&'a Path, &'a Path)>,
     ) -> Result<Self> {
         let blocks = (BLOCKS / files.len().max(1)).clamp(FEWEST_BLOCKS, MOST_BLOCKS) as u64;
-        let content = |path: &Path| Content::of(path, blocks).map_err(|e| Error::io("can't read", path, &e));
+        let content = |(name, path): (&Path, &Path)| {
+            Content::of(name, path, blocks).map_err(|e| Error::io("can't read", name, &e))
+        };
+        let init = config.init.as_deref().map(|path| (path, path));
         let plan = serde_json::to_vec(plan).map_err(|e| Error::data(format!("can't write the plan: {e}")))?;
         Ok(Identity {
             version: env!("CARGO_PKG_VERSION").to_string(),
             settings: settings(config),
-            files: files.chain(config.init.as_deref()).map(content).collect::<Result<_>>()?,
+            files: files.chain(init).map(content).collect::<Result<_>>()?,
             plan: xxh3_128(&plan),
         })
     }
@@ -108,7 +111,7 @@ impl Identity {
 }
 
 impl Content {
-    fn of(path: &Path, blocks: u64) -> io::Result<Self> {
+    fn of(name: &Path, path: &Path, blocks: u64) -> io::Result<Self> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         let bytes = metadata.len();
@@ -124,7 +127,7 @@ impl Content {
             hash.update(piece);
         }
         Ok(Content {
-            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name: name.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             bytes,
             modified: modified.map(|time| time.as_nanos()),
             samples: hash.digest128(),

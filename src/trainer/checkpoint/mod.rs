@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use identity::Identity;
 pub(crate) use pen::{Pages, Pen};
+use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::output::AtomicFile;
@@ -56,6 +57,16 @@ pub(crate) struct Checkpoints {
     on_its_way: Option<JoinHandle<Result<()>>>,
     /// Whether one is there that this run can go on from.
     there: bool,
+    pauses: Pauses,
+}
+
+/// How often a run stood still to write a checkpoint, and for how long at the most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Pauses {
+    /// Checkpoints written.
+    pub written: u64,
+    /// Seconds for which learning stood still at the most.
+    pub longest: f64,
 }
 
 /// Where the checkpoint of a run lies that makes `output`.
@@ -85,6 +96,7 @@ impl Checkpoints {
             rows: 0,
             on_its_way: None,
             there: pages.is_some(),
+            pauses: Pauses::default(),
         };
         Ok((checkpoints, pages))
     }
@@ -96,6 +108,10 @@ impl Checkpoints {
     /// Whether any are written.
     pub(crate) fn are_written(&self) -> bool {
         self.every != Every::Never
+    }
+
+    pub(crate) fn pauses(&self) -> Pauses {
+        self.pauses
     }
 
     /// Counts rows; true if it is time for the next one.
@@ -113,6 +129,7 @@ impl Checkpoints {
     /// # Errors
     /// If this one, or the one before, can't be written. The last one that was written stays.
     pub(crate) fn write(&mut self, fill: impl FnOnce(&mut Pen) -> Result<()>) -> Result<()> {
+        let start = Instant::now();
         self.settle()?;
         let mut pen = Pen::new(AtomicFile::create(&self.path)?, &self.identity)?;
         fill(&mut pen)?;
@@ -120,6 +137,8 @@ impl Checkpoints {
         let thread = thread::Builder::new().name("millstream-checkpoint".to_string());
         let handle = thread.spawn(move || file.commit()).map_err(no_thread)?;
         (self.on_its_way, self.last, self.rows) = (Some(handle), Instant::now(), 0);
+        self.pauses.written += 1;
+        self.pauses.longest = self.pauses.longest.max(start.elapsed().as_secs_f64());
         Ok(())
     }
 
