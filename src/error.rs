@@ -226,7 +226,10 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.0.place.is_empty() {
+        // What failed on a file as a whole has named it.
+        let Place { file, part, row, column } = &self.0.place;
+        let is_named = file.as_ref().is_some_and(|file| self.0.message.contains(&*file.to_string_lossy()));
+        if !(self.0.place.is_empty() || is_named && part.is_none() && row.is_none() && column.is_none()) {
             write!(f, "{}: ", self.0.place)?;
         }
         write!(f, "{}", self.0.message)?;

@@ -6,7 +6,7 @@ mod common;
 use arrow::array::RecordBatch;
 use common::{Folder, Random, clicks, floats, table, texts};
 
-const ROWS: usize = 8000;
+const ROWS: usize = 2400;
 const CONFIGURATIONS: usize = 50;
 
 /// The clicks with words, a class, and a count.
@@ -62,7 +62,7 @@ fn draw(random: &mut Random) -> String {
     options.push(one(random, &["", "--l2 0.001", "--l1 0.0001", "--l1 0.0001 --l2 0.0001"]).to_string());
     options.push(one(random, &["", "--batch-size 1", "--batch-size 7", "--batch-size 500"]).to_string());
     options.push(
-        one(random, &["", "--text words", "--cross city*price", "--bin age", "--scale none"]).to_string(),
+        one(random, &["", "--text words", "--cross city*age", "--bin age", "--scale none"]).to_string(),
     );
     options.push(one(random, &["", "--shuffle none", "--weight weight", "--holdout 0.2"]).to_string());
     if !is_exact {
@@ -81,10 +81,11 @@ fn draw(random: &mut Random) -> String {
 #[test]
 fn any_configuration_gives_one_model_on_any_threads_and_any_memory() {
     let folder = Folder::new();
+    // (A CSV file of so few rows is one split: that more give the same is told by tests/determinism.rs.)
     let data = visits();
-    folder.table_in_pieces("parquet/1.parquet", &data.slice(0, 3000), 700);
-    folder.table_in_pieces("parquet/2.parquet", &data.slice(3000, ROWS - 3000), 2100);
-    folder.table_in_pieces("a.arrow", &data, 900);
+    folder.table_in_pieces("parquet/1.parquet", &data.slice(0, 1000), 300);
+    folder.table_in_pieces("parquet/2.parquet", &data.slice(1000, ROWS - 1000), 700);
+    folder.table_in_pieces("a.arrow", &data, 400);
     folder.table("a.csv", &data);
     let mut random = Random(11);
     for number in 0..CONFIGURATIONS {
@@ -92,7 +93,8 @@ fn any_configuration_gives_one_model_on_any_threads_and_any_memory() {
         let command = format!("train {input} -o m --quiet --summary - {}", draw(&mut random));
         let hash = |machine: &str| folder.summary(&format!("{command} {machine}"))["model_sha256"].clone();
         let error = folder.fails(2, &format!("{command} --memory 1MB"));
-        let least = error.split("at least ").nth(1).unwrap().split([',', ' ']).next().unwrap();
+        let least = error.split("at least ").nth(1).unwrap_or_else(|| panic!("{command}: {error}"));
+        let least = least.split([',', ' ']).next().unwrap();
         let alone = hash("--threads 1");
         let threads = 2 + random.below(7);
         for memory in [format!("--memory {least}"), "--memory 8GB".to_string()] {

@@ -50,7 +50,7 @@ fn check(folder: &Folder, input: &str, told: &str) {
     assert!(biases.iter().all(finite), "{told}: {}", model["bias"]);
     for feature in model["features"].as_array().unwrap() {
         let weights =
-            feature["weight"].as_array().cloned().unwrap_or_else(|| vec![feature["weight"].clone()]);
+            feature["weights"].as_array().cloned().unwrap_or_else(|| vec![feature["weight"].clone()]);
         assert!(weights.iter().all(finite), "{told}: {feature}");
     }
     let predictions = folder.ok(&format!("predict {input} --model m --quiet")).out();
@@ -83,7 +83,7 @@ fn a_run_that_diverges_says_where_and_leaves_no_model() {
     let folder = extremes();
     for options in [
         "--target y --ignore n --learning-rate 1e30 --optimizer sgd --loss squared",
-        "--target y --ignore n --learning-rate 3e38 --optimizer gd --factors 2",
+        "--target y --ignore n --learning-rate 3e38 --optimizer gd --loss squared --epochs 2",
         "--target n --ignore y --loss poisson --optimizer sgd --learning-rate 1e30",
         "--target n --ignore y --loss softmax --optimizer gd --scale none --clip none",
         "--target y --ignore n --scale none --clip none",

@@ -198,12 +198,13 @@ impl Objective {
 
     /// Loss and gradient at the weights `at`, at which all rows were added; the next ones start anew.
     pub fn take(&mut self, at: &[f64]) -> Value {
-        let weight = self.weight.max(f64::MIN_POSITIVE);
+        let weight = self.weight;
+        let divisor = weight.max(f64::MIN_POSITIVE);
         let (l1, l2) = (self.l1, self.l2);
         let zeros = vec![0.0; self.gradient.len()];
         let mut gradient = std::mem::replace(&mut self.gradient, zeros);
-        gradient.iter_mut().for_each(|g| *g /= weight);
-        let mut loss = self.loss_sum / weight;
+        gradient.iter_mut().for_each(|g| *g /= divisor);
+        let mut loss = self.loss_sum / divisor;
         for (g, w) in gradient.iter_mut().zip(at).skip(self.biases()) {
             loss += l1 * w.abs() + 0.5 * l2 * w * w;
             *g += l2 * w;

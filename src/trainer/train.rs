@@ -37,6 +37,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let start = Instant::now();
     let mut notes = Notes::new(watch);
     let dataset = open(config, &mut notes)?;
+    let (mut checkpoints, mut pages) = checkpoints(config, &dataset, &mut notes)?;
     let mut init = config.init.as_deref().map(Model::load).transpose()?;
     if let Some(model) = &mut init {
         check_init(model, &config.plan, &dataset, notes.watch)?;
@@ -49,10 +50,11 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     });
     let planned = make_plan(&config.plan, given, &dataset, stop, notes.watch)?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
+    let plan = &planned.plan;
+    checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.learn_by(plan, pages.as_mut()))?;
     let task = make_task(config, &planned, init.as_ref(), &mut notes)?;
     let passes = make_passes(config, &dataset, &planned, stop, &mut notes);
     let learning = Instant::now();
-    let (checkpoints, pages) = checkpoints(config, &planned.plan, &dataset, &mut notes)?;
     let init = init.as_ref();
     let (mut fit, checkpoints) = match (config.optimizer, pages) {
         (Optimizer::Lbfgs, pages) => exact::fit(&task, &passes, init, (checkpoints, pages), &mut notes)?,
@@ -97,14 +99,13 @@ pub(super) fn open(config: &TrainConfig, notes: &mut Notes<'_>) -> Result<Datase
 /// The checkpoints of a run, if it makes some, and the one to go on from.
 fn checkpoints(
     config: &TrainConfig,
-    plan: &Plan,
     dataset: &Dataset,
     notes: &mut Notes<'_>,
 ) -> Result<(Option<Checkpoints>, Option<Pages>)> {
     let CheckpointConfig { every, resume } = config.checkpoints;
     let output = config.model.as_deref().filter(|path| !is_special(path));
     let Some(output) = output.filter(|_| resume || every != Every::Never) else { return Ok((None, None)) };
-    let identity = Identity::of(config, plan, dataset.contents())?;
+    let identity = Identity::of(config, dataset.contents())?;
     let (checkpoints, pages) = Checkpoints::open(output, config.checkpoints, identity)?;
     if resume && pages.is_none() {
         notes.say(format!("there is no {} to go on from: begins anew", checkpoints.path().display()));

@@ -7,10 +7,9 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
-use crate::features::Plan;
 use crate::input::ReadOptions;
 use crate::trainer::config::{PlanConfig, TrainConfig};
 
@@ -23,8 +22,6 @@ pub(crate) struct Identity {
     settings: Vec<(String, String)>,
     /// The data's files, and the model's that training started from.
     files: Vec<Content>,
-    /// A hash of the plan, which follows from the options and from what a sample of the data shows.
-    plan: u128,
 }
 
 /// What is known of a file's content without reading all of it.
@@ -45,13 +42,12 @@ const FEWEST_BLOCKS: usize = 2;
 const MOST_BLOCKS: usize = 64;
 
 impl Identity {
-    /// The identity of a run that learns by this plan from files, of each what it is called and where it lies.
+    /// The identity of a run that learns from files, of each what it is called and where it lies.
     ///
     /// # Errors
     /// If a file can't be read.
     pub(crate) fn of<'a>(
         config: &'a TrainConfig,
-        plan: &Plan,
         files: impl ExactSizeIterator<Item = (&'a Path, &'a Path)>,
     ) -> Result<Self> {
         let blocks = (BLOCKS / files.len().max(1)).clamp(FEWEST_BLOCKS, MOST_BLOCKS) as u64;
@@ -59,12 +55,10 @@ impl Identity {
             Content::of(name, path, blocks).map_err(|e| Error::io("can't read", name, &e))
         };
         let init = config.init.as_deref().map(|path| (path, path));
-        let plan = serde_json::to_vec(plan).map_err(|e| Error::data(format!("can't write the plan: {e}")))?;
         Ok(Identity {
             version: env!("CARGO_PKG_VERSION").to_string(),
             settings: settings(config),
             files: files.chain(init).map(content).collect::<Result<_>>()?,
-            plan: xxh3_128(&plan),
         })
     }
 
@@ -105,8 +99,7 @@ impl Identity {
         }
         let differences =
             self.files.iter().zip(&now.files).filter_map(|(before, now)| before.difference(now));
-        let of_files = differences.into_iter().next();
-        of_files.or_else(|| (self.plan != now.plan).then(|| "a sample of it shows other columns".to_string()))
+        differences.into_iter().next()
     }
 }
 
@@ -199,7 +192,7 @@ fn settings(config: &TrainConfig) -> Vec<(String, String)> {
         ("--header", header),
         ("--quotes", quotes),
         ("--comment", comment),
-        ("--nulls", nulls),
+        ("--null", nulls),
         ("--decimal-comma", decimal_comma),
         ("--type", types),
         ("--optimizer", optimizer),

@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 pub(crate) use identity::Identity;
 pub(crate) use pen::{Pages, Pen};
 use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
+use crate::features::Plan;
 use crate::output::AtomicFile;
 use crate::pipeline::no_thread;
 
@@ -50,6 +52,8 @@ pub(crate) struct Checkpoints {
     path: PathBuf,
     every: Every,
     identity: Identity,
+    /// A hash of the plan, which follows from the options and from what a sample of the data shows.
+    plan: u128,
     /// When the last one was written, and rows since then.
     last: Instant,
     rows: u64,
@@ -92,6 +96,7 @@ impl Checkpoints {
             path,
             every: config.every,
             identity,
+            plan: 0,
             last: Instant::now(),
             rows: 0,
             on_its_way: None,
@@ -99,6 +104,24 @@ impl Checkpoints {
             pauses: Pauses::default(),
         };
         Ok((checkpoints, pages))
+    }
+
+    /// Takes note of the plan, by which the run whose checkpoint is gone on from must have learned, too.
+    ///
+    /// # Errors
+    /// If it has not.
+    pub(crate) fn learn_by(&mut self, plan: &Plan, pages: Option<&mut Pages>) -> Result<()> {
+        let text = serde_json::to_vec(plan).map_err(|e| Error::data(format!("can't write the plan: {e}")))?;
+        self.plan = xxh3_128(&text);
+        let Some(pages) = pages else { return Ok(()) };
+        if pages.take::<u128>()? == self.plan {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(Error::data(format!(
+            "the data has changed since {path} was written: a sample gives another plan"
+        ))
+        .remedy("give the same data as before, or remove the checkpoint to begin anew"))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -132,6 +155,7 @@ impl Checkpoints {
         let start = Instant::now();
         self.settle()?;
         let mut pen = Pen::new(AtomicFile::create(&self.path)?, &self.identity)?;
+        pen.put(&self.plan)?;
         fill(&mut pen)?;
         let file = pen.finish()?;
         let thread = thread::Builder::new().name("millstream-checkpoint".to_string());
