@@ -6,7 +6,7 @@ model in the end with that of a run which nobody disturbs. Every format takes it
 
 Needs a release build (cargo build --release) and nothing else.
 """
-import argparse, hashlib, json, pathlib, random, subprocess, sys, tempfile, time
+import argparse, gzip, hashlib, json, pathlib, random, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = ROOT / "target" / "release"
@@ -24,16 +24,12 @@ OPTIONS = [
 def make_data(folder, rows):
     """The same rows as Parquet, Arrow, CSV, compressed CSV and JSON lines."""
     for form in ["parquet", "ipc", "csv"]:
-        subprocess.run(
-            [BIN / "mkdata", "clicks", "--rows", str(rows), "--rows-per-file", str(rows // 3), "--row-group-rows",
-             "10000", "--format", form, "-o", folder / form],
-            check=True, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        pieces = ["--row-group-rows", "10000"] if form == "parquet" else []
+        make = [BIN / "mkdata", "clicks", "--rows", str(rows), "--rows-per-file", str(rows // 3), *pieces]
+        subprocess.run([*make, "--format", form, "-o", folder / form], check=True, stderr=subprocess.DEVNULL)
     text = sorted((folder / "csv").glob("*.csv"))
     packed = folder / "gz"
     packed.mkdir()
-    import gzip
-
     for path in text:
         (packed / (path.name + ".gz")).write_bytes(gzip.compress(path.read_bytes(), 1))
     lines = folder / "jsonl"

@@ -13,6 +13,7 @@ use super::search::SearchArgs;
 use super::target::TargetArgs;
 use super::{ReadArgs, size};
 use crate::error::Result;
+use crate::input::ReadOptions;
 use crate::trainer::{ApplyConfig, CheckpointConfig, Parameter, PlanConfig, PredictConfig, TrainConfig};
 
 /// Trains linear models on tables larger than memory, in one pass.
@@ -87,7 +88,8 @@ pub(super) struct FitArgs {
     data: DataArgs,
     #[command(flatten)]
     learning: LearningArgs,
-    /// What to do with rows whose target, weight or offset can't be used.
+    /// What to do with rows that can't be read, or whose target, weight or offset can't be used, and with damaged files
+    /// and parts of files: `skip` leaves them out, counts them and says why.
     #[arg(long, help_heading = DATA, value_enum, default_value_t = OnErrorArg::Fail)]
     on_error: OnErrorArg,
     /// Most memory that the tables of categories may take, for each model.
@@ -141,7 +143,8 @@ pub(super) struct ApplyArgs {
     inputs: Vec<String>,
     #[command(flatten)]
     machine: MachineArgs,
-    /// What to do with rows whose target, weight or offset can't be used.
+    /// What to do with rows that can't be read, or whose target, weight or offset can't be used, and with damaged files
+    /// and parts of files: `skip` leaves them out, counts them and says why.
     #[arg(long, help_heading = DATA, value_enum, default_value_t = OnErrorArg::Fail)]
     on_error: OnErrorArg,
     /// Write a summary as JSON (`-` for standard output).
@@ -244,6 +247,9 @@ impl FitArgs {
 
     pub(super) fn validate(self) -> Result<TrainConfig> {
         self.learning.check()?;
+        let skips = matches!(self.on_error, OnErrorArg::Skip);
+        let mut plan = self.data.validate()?;
+        plan.read.skips_broken = skips;
         let penalty = self.learning.penalty();
         let LearningArgs { batch_size, epochs, factors, .. } = self.learning.clone();
         Ok(TrainConfig {
@@ -258,9 +264,9 @@ impl FitArgs {
             penalty,
             factors: factors.map(usize::from),
             init: None,
-            plan: self.data.validate()?,
+            plan,
             holdout: None,
-            skip_bad_rows: matches!(self.on_error, OnErrorArg::Skip),
+            skip_bad_rows: skips,
             max_model: self.max_model,
             model: None,
             checkpoints: CheckpointConfig::NONE,
@@ -289,13 +295,14 @@ impl PredictArgs {
 
 impl ApplyArgs {
     pub(super) fn validate(self) -> Result<ApplyConfig> {
+        let skips = matches!(self.on_error, OnErrorArg::Skip);
         Ok(ApplyConfig {
             model: self.model,
             inputs: self.inputs,
-            read: self.read.validate()?,
+            read: ReadOptions { skips_broken: skips, ..self.read.validate()? },
             threads: self.machine.threads(),
             memory: self.machine.memory,
-            skip_bad_rows: matches!(self.on_error, OnErrorArg::Skip),
+            skip_bad_rows: skips,
         })
     }
 }

@@ -13,12 +13,13 @@ use super::detect::text_format;
 use super::ipc::{IpcSource, IpcStreamSource, Recent};
 use super::options::{ReadOptions, TextFormat};
 use super::parquet::ParquetSource;
+use super::skipped::Skipped;
 use super::source::{BatchStream, Request, Source, Split};
 use super::spool::{Spool, Spooled, is_standard_input};
 use super::stamp::Stamp;
 use super::unify::{translating_what_stays, unify, widened};
 use super::{json, libsvm, vw};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::suggest::no_such_column;
 
 /// Files of one schema, in order.
@@ -28,6 +29,7 @@ pub struct Dataset {
     splits: Vec<Split>,
     notes: Vec<String>,
     stamps: Vec<Stamp>,
+    skipped: Skipped,
 }
 
 impl Dataset {
@@ -50,14 +52,24 @@ impl Dataset {
         }
         let recent = Arc::new(Recent::default());
         let stamps = paths.iter().filter(|path| path.is_file()).filter_map(|path| Stamp::of(path)).collect();
-        let sources = paths.iter().map(|p| open_source(p, options, &recent)).collect::<Result<Vec<_>>>()?;
+        let mut skipped = Skipped::default();
+        let mut sources = Vec::with_capacity(paths.len());
+        for path in &paths {
+            match open_source(path, options, &recent) {
+                Err(error) if options.skips_broken && error.kind() == Kind::Data && paths.len() > 1 => {
+                    notes.push(format!("left out: {error}"));
+                    skipped.add_block(&error, None);
+                }
+                source => sources.push(source?),
+            }
+        }
         let schema = unify(&sources)?;
         for name in options.types.keys() {
             let names = schema.fields().iter().map(|field| field.name().as_str());
             schema.index_of(name).map_err(|_| no_such_column(name, names))?;
         }
         let splits: Vec<Split> = sources.iter().enumerate().flat_map(|(i, s)| s.splits(i)).collect();
-        Ok(Dataset { sources, schema, splits, notes, stamps })
+        Ok(Dataset { sources, schema, splits, notes, stamps, skipped })
     }
 
     /// All columns of all files.
@@ -92,6 +104,11 @@ impl Dataset {
     /// What was passed over, a sentence each.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The files that were left out.
+    pub fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 
     /// Bytes of all splits.

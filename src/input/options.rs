@@ -25,6 +25,9 @@ pub struct ReadOptions {
     pub nulls: Vec<String>,
     /// Whether numbers are written with a comma before the decimals (`3,14`).
     pub decimal_comma: bool,
+    /// Whether files that can't be opened as what they are, lines that can't be read, and what is left of damaged blocks
+    /// are left out.
+    pub skips_broken: bool,
     /// Types of columns by name. A column that no sample of the file shows may be named here.
     pub types: BTreeMap<String, ColumnType>,
 }

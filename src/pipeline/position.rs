@@ -34,20 +34,24 @@ impl Position {
             && self.tracks.iter().zip(&order.tracks).all(|(mark, track)| mark.done <= track.len())
     }
 
-    /// Counts a batch of `rows` rows that was consumed: of a split of track `track`.
-    ///
-    /// # Panics
-    /// If the track has no such split at or after its position.
-    pub fn add(&mut self, order: &Order, track: usize, split: usize, rows: u64) {
-        let (splits, mark) = (&order.tracks[track], &mut self.tracks[track]);
-        if splits[mark.done] != split {
-            let ahead = splits[mark.done..].iter().position(|&other| other == split);
-            let ahead = ahead.unwrap_or_else(|| panic!("split {split} is not ahead on track {track}"));
-            *mark = Mark { done: mark.done + ahead, batches: 0, rows: 0, given: mark.given };
-        }
+    /// Counts a batch of `rows` rows that was consumed, of the split at which track `track` stands.
+    pub fn add(&mut self, track: usize, rows: u64) {
+        let mark = &mut self.tracks[track];
         mark.batches += 1;
         mark.rows += rows;
         mark.given += rows;
+    }
+
+    /// Notes that the split at which track `track` stands has come to its end.
+    pub fn end(&mut self, track: usize) {
+        let mark = &mut self.tracks[track];
+        *mark = Mark { done: mark.done + 1, batches: 0, rows: 0, given: mark.given };
+    }
+
+    /// Notes that the whole of track `track` lies behind.
+    pub fn finish(&mut self, order: &Order, track: usize) {
+        let mark = &mut self.tracks[track];
+        *mark = Mark { done: order.tracks[track].len(), batches: 0, rows: 0, given: mark.given };
     }
 
     /// Rows consumed.
@@ -71,12 +75,18 @@ mod tests {
         let order = Order { tracks: vec![vec![4, 2, 7], vec![1]] };
         let mut position = Position::start(&order);
         assert!(position.fits(&order) && position.begun(&order).count() == 0);
-        for (track, split, rows) in [(0, 4, 10), (1, 1, 5), (0, 4, 3), (0, 7, 8)] {
-            position.add(&order, track, split, rows);
-        }
+        position.add(0, 10);
+        position.add(1, 5);
+        position.add(0, 3);
+        position.end(0);
+        position.end(0);
+        position.add(0, 8);
         assert_eq!(position.tracks[0], Mark { done: 2, batches: 1, rows: 8, given: 21 });
         assert_eq!(position.rows(), 26);
         assert_eq!(position.begun(&order).collect::<Vec<_>>(), [4, 2, 7, 1]);
         assert!(!position.fits(&Order { tracks: vec![vec![4], vec![1]] }));
+        position.end(1);
+        assert_eq!(position.tracks[1], Mark { done: 1, batches: 0, rows: 0, given: 5 });
+        assert_eq!(position.begun(&order).count(), 4);
     }
 }

@@ -13,8 +13,8 @@ use super::order::Order;
 use super::position::{Mark, Position};
 use super::stages::Stages;
 use super::tasks::no_thread;
-use crate::error::{Error, Place, Result};
-use crate::input::{BatchStream, Dataset, Request, guarded, take_read};
+use crate::error::{Error, Kind, Place, Result};
+use crate::input::{BatchStream, Dataset, Request, Skipped, guarded, take_read};
 
 /// Something that takes memory while it is in flight.
 pub trait Weigh {
@@ -63,12 +63,18 @@ pub struct Item<T> {
     pub track: usize,
     /// What the mapping function made of it.
     pub value: T,
+    /// What was left out before it, since the item before, because it could not be read.
+    pub skipped: Skipped,
+    /// The tracks of whose splits one has come to its end since the item before.
+    pub ended: Vec<usize>,
     /// Whether readers rest until it has been consumed: they are far ahead, or done.
     pub readers_rest: bool,
 }
 
 /// Reads the splits in `order`, maps each batch by `map` (on any thread) and gives the results to
-/// `consume` (on this one) in the order that `order` fixes, whatever the number of threads.
+/// `consume` (on this one) in the order that `order` fixes, whatever the number of threads. Where the request asks for
+/// rejects, rows that can't be read are left out, as is the rest of a split that can't be read any further. Returns where the
+/// time went, and what was left out after the last item.
 ///
 /// # Errors
 /// The first error in that order, or `consume`'s.
@@ -78,7 +84,7 @@ pub fn stream<S, T, F>(
     flow: Flow<'_>,
     map: F,
     mut consume: impl FnMut(Item<T>) -> Result<()>,
-) -> Result<Stages>
+) -> Result<(Stages, Skipped)>
 where
     S: Default + Send,
     T: Weigh + Send,
@@ -114,6 +120,8 @@ where
             most_jobs,
             resting: false,
             item_bytes: 0,
+            skipped: Skipped::default(),
+            ended: Vec::new(),
             stages: Stages::default(),
         };
         while let Some(item) = coordinator.next()? {
@@ -122,13 +130,14 @@ where
             coordinator.stages.learn.busy += start.elapsed().as_secs_f64();
         }
         let mut stages = coordinator.stages;
+        let skipped = std::mem::take(&mut coordinator.skipped);
         drop(coordinator);
         for handle in handles {
             // Workers guard their jobs: a panic elsewhere in them is a bug that must not pass unseen.
             let idle = handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             stages.decode.waiting += idle.as_secs_f64();
         }
-        Ok(stages)
+        Ok((stages, skipped))
     })
 }
 
@@ -137,6 +146,8 @@ struct Done<S, T> {
     state: Box<SplitState<S>>,
     rows: u64,
     result: Result<Option<T>>,
+    /// What was left out before it.
+    skipped: Skipped,
     stages: Stages,
 }
 
@@ -154,7 +165,7 @@ impl<F> Worker<'_, F> {
         F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
     {
         let mut stages = Stages::default();
-        let mut rows = 0;
+        let (mut rows, mut skipped) = (0, Skipped::default());
         take_read();
         let start = Instant::now();
         let mut decoded = Duration::ZERO;
@@ -172,7 +183,9 @@ impl<F> Worker<'_, F> {
                     stream
                 }
             };
-            let batch = stream.next_batch()?;
+            let batch = stream.next_batch();
+            stream.take_rejects().iter().for_each(|reject| skipped.add_row(&reject.error));
+            let batch = batch?;
             decoded = start.elapsed();
             let Some(batch) = batch else { return Ok(None) };
             let mapped = (self.map)(&batch, &mut state).map_err(|error| match error.place().row {
@@ -188,12 +201,20 @@ impl<F> Worker<'_, F> {
             let file = self.dataset.path(state.split);
             error.in_file(file)
         });
+        let result = match result {
+            Err(error) if self.request.rejects && error.kind() == Kind::Data => {
+                let rows = self.dataset.splits()[state.split].rows;
+                skipped.add_block(&error, rows.map(|rows| rows.saturating_sub(state.first_row)));
+                Ok(None)
+            }
+            result => result,
+        };
         let (bytes, read) = take_read();
         stages.bytes_read = bytes;
         stages.read.busy = read.as_secs_f64();
         stages.decode.busy = decoded.saturating_sub(read).as_secs_f64();
         stages.encode.busy = start.elapsed().saturating_sub(decoded).as_secs_f64();
-        Done { state, rows, result, stages }
+        Done { state, rows, result, skipped, stages }
     }
 }
 
@@ -226,10 +247,12 @@ fn pass_over(stream: &mut dyn BatchStream, (batches, rows): (u64, u64)) -> Resul
     for _ in 0..batches {
         found += stream.next_batch()?.map_or(0, |batch| batch.num_rows() as u64);
     }
+    // They have been counted.
+    stream.take_rejects();
     if found == rows {
         return Ok(());
     }
-    Err(Error::data(format!("there are {found} rows where {rows} rows have been read before"))
+    Err(Error::usage(format!("there are {found} rows where {rows} rows have been read before"))
         .remedy("the data has changed since: begin anew"))
 }
 
@@ -280,9 +303,11 @@ impl Track {
 struct Slot<S, T> {
     /// Here unless a worker has it.
     state: Option<Box<SplitState<S>>>,
-    /// Results, each with its rows.
-    ready: VecDeque<(u64, Result<T>)>,
+    /// Results, each with its rows and what was left out before it.
+    ready: VecDeque<(u64, Result<T>, Skipped)>,
     ended: bool,
+    /// What was left out after the last of them.
+    skipped: Skipped,
 }
 
 struct Coordinator<'a, S, T, F> {
@@ -301,6 +326,9 @@ struct Coordinator<'a, S, T, F> {
     resting: bool,
     /// Bytes of the items that are ready.
     item_bytes: usize,
+    /// What was left out since the last item was given, and the tracks of splits that have ended since.
+    skipped: Skipped,
+    ended: Vec<usize>,
     stages: Stages,
 }
 
@@ -333,7 +361,7 @@ where
                 continue;
             };
             let slot = self.slots.get_mut(&split).ok_or_else(|| Error::data("a split was lost"))?;
-            if let Some((rows, result)) = slot.ready.pop_front() {
+            if let Some((rows, result, skipped)) = slot.ready.pop_front() {
                 let value = result?;
                 self.item_bytes -= value.bytes();
                 self.tracks[self.turn].given += rows as f64;
@@ -342,11 +370,17 @@ where
                 }
                 self.issue();
                 let track = self.tracks[self.turn].number;
-                return Ok(Some(Item { split, track, value, readers_rest: self.outstanding == 0 }));
+                self.skipped.add(&skipped);
+                let (skipped, ended) = (std::mem::take(&mut self.skipped), std::mem::take(&mut self.ended));
+                let readers_rest = self.outstanding == 0;
+                return Ok(Some(Item { split, track, value, skipped, ended, readers_rest }));
             }
             if slot.ended {
-                self.slots.remove(&split);
+                if let Some(slot) = self.slots.remove(&split) {
+                    self.skipped.add(&slot.skipped);
+                }
                 self.tracks[self.turn].open.pop_front();
+                self.ended.push(self.tracks[self.turn].number);
                 continue;
             }
             self.issue();
@@ -370,7 +404,15 @@ where
             let behind = std::mem::take(&mut track.behind);
             let state =
                 Box::new(SplitState { split, first_row: 0, state: S::default(), stream: None, behind });
-            self.slots.insert(split, Slot { state: Some(state), ready: VecDeque::new(), ended: false });
+            self.slots.insert(
+                split,
+                Slot {
+                    state: Some(state),
+                    ready: VecDeque::new(),
+                    ended: false,
+                    skipped: Skipped::default(),
+                },
+            );
         }
     }
 
@@ -467,11 +509,11 @@ where
         match done.result {
             Ok(Some(value)) => {
                 self.item_bytes += value.bytes();
-                slot.ready.push_back((rows, Ok(value)));
+                slot.ready.push_back((rows, Ok(value), done.skipped));
             }
-            Ok(None) => slot.ended = true,
+            Ok(None) => (slot.ended, slot.skipped) = (true, done.skipped),
             Err(error) => {
-                slot.ready.push_back((rows, Err(error)));
+                slot.ready.push_back((rows, Err(error), done.skipped));
                 slot.ended = true;
             }
         }
@@ -497,12 +539,7 @@ mod tests {
 
     #[test]
     fn readers_far_ahead_of_a_slow_consumer_rest() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut text = "x\n".to_string();
-        (0..2000).for_each(|i| writeln!(text, "{i}").unwrap());
-        (0..4).for_each(|file| std::fs::write(folder.path().join(format!("{file}.csv")), &text).unwrap());
-        let path = folder.path().display().to_string();
-        let dataset = Dataset::open(&[path], &ReadOptions::default()).unwrap();
+        let (_folder, dataset) = numbers(4, 2000);
         let columns = vec![("x".to_string(), ReadAs::Number)];
         let request = Request { columns, batch_rows: 50, ..Request::default() };
         let stop = AtomicBool::new(false);
@@ -540,5 +577,102 @@ mod tests {
         assert!(rests > 30, "{rests}");
         // One file is read while the one before it is used; jobs that are out when readers begin to rest are finished.
         assert!(most <= MOST_AHEAD * threads + 40 + 2 * threads, "{most}");
+    }
+
+    /// A folder of CSV files of numbers, so many rows in each, and the dataset that they are.
+    fn numbers(files: usize, rows: usize) -> (tempfile::TempDir, Dataset) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = "x\n".to_string();
+        (0..rows).for_each(|i| writeln!(text, "{i}").unwrap());
+        (0..files).for_each(|file| std::fs::write(folder.path().join(format!("{file}.csv")), &text).unwrap());
+        let path = folder.path().display().to_string();
+        let dataset = Dataset::open(&[path], &ReadOptions::default()).unwrap();
+        (folder, dataset)
+    }
+
+    #[test]
+    fn a_worker_that_panics_is_an_error_with_a_place_and_leaves_no_thread() {
+        let (_folder, dataset) = numbers(4, 500);
+        let columns = vec![("x".to_string(), ReadAs::Number)];
+        let request = Request { columns, batch_rows: 50, ..Request::default() };
+        let stop = AtomicBool::new(false);
+        let needs = Needs { open: 1, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
+        for threads in [1, 4] {
+            let in_flight = 1 << 30;
+            let flow = Flow {
+                request: &request,
+                threads,
+                needs,
+                in_flight,
+                rows_of_each: u64::MAX,
+                from: None,
+                stop: &stop,
+            };
+            let order = Order::in_place(0..dataset.splits().len());
+            let (alive, mut rows) = (AtomicUsize::new(0), 0);
+            let map = |batch: &RecordBatch, split: &mut SplitState<()>| {
+                alive.fetch_add(1, Ordering::SeqCst);
+                assert!(!(split.split == 2 && split.first_row == 100), "injected");
+                alive.fetch_sub(1, Ordering::SeqCst);
+                Ok(Rows(batch.num_rows()))
+            };
+            let begun = Instant::now();
+            let error = stream(&dataset, &order, flow, map, |item| {
+                rows += item.value.0;
+                Ok(())
+            })
+            .unwrap_err();
+            assert!(error.to_string().contains("injected") && error.to_string().contains("2.csv"), "{error}");
+            assert_eq!(
+                (rows, alive.load(Ordering::SeqCst)),
+                (1100, 1),
+                "all before it, and only it, at work"
+            );
+            assert!(begun.elapsed() < Duration::from_secs(5));
+        }
+    }
+
+    #[test]
+    fn a_stream_goes_on_from_any_position() {
+        let (_folder, dataset) = numbers(5, 330);
+        let columns = vec![("x".to_string(), ReadAs::Number)];
+        let request = Request { columns, batch_rows: 50, ..Request::default() };
+        let stop = AtomicBool::new(false);
+        let needs = Needs { open: 3, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
+        let order = Order { tracks: vec![vec![3, 1], vec![0], vec![4, 2]] };
+        let read = |from: Option<&Position>, most: usize| {
+            let mut position = from.cloned().unwrap_or_else(|| Position::start(&order));
+            let flow = Flow {
+                request: &request,
+                threads: 2,
+                needs,
+                in_flight: 1 << 30,
+                rows_of_each: u64::MAX,
+                from,
+                stop: &stop,
+            };
+            let map = |batch: &RecordBatch, split: &mut SplitState<()>| {
+                Ok(Rows(split.split * 1_000_000 + split.first_row as usize * 100 + batch.num_rows()))
+            };
+            let mut items = Vec::new();
+            // An error ends it where it was to end.
+            let _ = stream(&dataset, &order, flow, map, |item| {
+                if items.len() == most {
+                    return Err(Error::interrupted());
+                }
+                item.ended.iter().for_each(|track| position.end(*track));
+                position.add(item.track, item.value.0 as u64 % 100);
+                items.push(item.value.0);
+                Ok(())
+            });
+            (items, position)
+        };
+        let (all, _) = read(None, usize::MAX);
+        assert_eq!(all.len(), 5 * 7);
+        for cut in 0..all.len() {
+            let (mut items, position) = read(None, cut);
+            items.extend(read(Some(&position), usize::MAX).0);
+            assert_eq!(items, all, "cut after {cut}");
+        }
     }
 }

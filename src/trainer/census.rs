@@ -46,7 +46,8 @@ pub(super) fn census(
         .field_with_name(&config.target)
         .map_err(|_| Error::usage(format!("there is no column `{}`", config.target)))?;
     let columns = vec![(config.target.clone(), read_as(label_hint(field, &config.overrides)))];
-    let request = Request { columns, batch_rows: BATCH_ROWS, rejects: false, ..Request::default() };
+    let request =
+        Request { columns, batch_rows: BATCH_ROWS, rejects: config.read.skips_broken, ..Request::default() };
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(&request),
@@ -67,7 +68,7 @@ pub(super) fn census(
     };
     let empty = profile.tally(&config.target);
     let mut tally = empty.clone();
-    let stages = stream(
+    let (stages, _) = stream(
         dataset,
         &Order::in_place(0..dataset.splits().len()),
         flow,

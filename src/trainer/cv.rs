@@ -23,7 +23,7 @@ use super::train::{Notes, make_passes, make_task, open, save, summary};
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::features::no_such_column;
-use crate::input::{Dataset, ReadAs, Request};
+use crate::input::{Dataset, ReadAs, Request, Skipped};
 use crate::learn::metrics::Report;
 use crate::learn::{Chunk, Linear, Optimizer, State, Variant};
 use crate::pipeline::{Budget, Flow, Needs, Order, SplitState, Stages, Weigh, stream};
@@ -122,7 +122,7 @@ fn learn(
     let mut feed = Feed::new(teams, passes.shape(), config.batch_size, task.crew);
     let mut held = Holdout::new(&passes.division);
     let (mut best, mut rows, mut stages, mut left_out): (Option<Look>, _, _, _) =
-        (None, 0, Stages::default(), 0);
+        (None, 0, Stages::default(), Skipped::default());
     let (mut progressive, mut epochs) = (None, 0);
     for epoch in 1..=config.epochs() {
         let mut race = Race::new(task.plan.clone(), entrants.clone(), task.race_rows.min(RACE_ROWS));

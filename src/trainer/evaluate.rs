@@ -7,13 +7,14 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 
 use super::config::ApplyConfig;
+use super::pass::UNUSABLE;
 use super::reading::{Spares, check_margins, flow_in_order, request};
 use super::scoring::Scoring;
-use super::summary::{Skipped, Summary, plan_lines};
+use super::summary::{Summary, plan_lines};
 use super::watch::{Progress, Watch};
 use crate::error::{Error, Result};
 use crate::features::{Encoder, Plan, RowFilter, SplitCache};
-use crate::input::Dataset;
+use crate::input::{Dataset, Request};
 use crate::learn::Chunk;
 use crate::model::Model;
 use crate::pipeline::{Order, SplitState, Weigh, stream};
@@ -53,15 +54,15 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     }
     let filter = if config.skip_bad_rows { RowFilter::Skip } else { RowFilter::Fail };
     let encoder = Encoder::new(plan.clone(), filter);
-    let request = request(&encoder, &[]);
+    let request = Request { rejects: config.skip_bad_rows, ..request(&encoder, &[]) };
     let flow = flow_in_order(config, &dataset, &encoder, &request, 0, stop)?;
     let spares = Spares::new(plan.shape(), 64);
     let mut metrics =
         Scoring { loss: model.about.loss, target: &plan.target, class_weights: &[], losses_alone: false }
             .metrics();
-    let (mut rows, mut skipped) = (0, 0);
+    let (mut rows, mut skipped) = (0, dataset.skipped().clone());
     let scoring = Instant::now();
-    let stages = stream(
+    let (stages, last) = stream(
         &dataset,
         &Order::in_place(0..dataset.splits().len()),
         flow,
@@ -92,9 +93,10 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
                     .remedy("correct or leave out the row: its numbers or its target are too large"));
             }
             rows += scored.chunk.rows() as u64;
-            skipped += scored.skipped;
+            skipped.add(&item.skipped);
+            skipped.add_rows(scored.skipped, UNUSABLE);
             spares.give(scored.chunk);
-            watch.progress(progress(&dataset, rows + skipped, scoring));
+            watch.progress(progress(&dataset, rows + skipped.rows, scoring));
             Ok(())
         },
     )?;
@@ -102,13 +104,10 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     if rows == 0 {
         return Err(Error::data("there is no row to evaluate").remedy("expected a table with rows"));
     }
-    let mut left_out = Skipped { rows: skipped, ..Skipped::default() };
-    if skipped > 0 {
-        left_out.reasons.insert("target, weight or offset not usable".to_string(), skipped);
-    }
+    skipped.add(&last);
     Ok(Summary {
         command: "evaluate",
-        rows: rows + skipped,
+        rows: rows + skipped.rows,
         rows_per_second: rows as f64 / scoring.elapsed().as_secs_f64().max(1e-9),
         bytes_read: stages.bytes_read,
         threads: config.threads,
@@ -117,7 +116,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
         metrics: Some(metrics.report()),
         plan: plan_lines(&plan),
         stages,
-        skipped: left_out,
+        skipped,
         ..Summary::default()
     }
     .ended(start, dataset.notes().to_vec()))

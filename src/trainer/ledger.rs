@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::team::Runner;
 use super::trend::Trend;
+use crate::input::Skipped;
 use crate::learn::metrics::Report;
 use crate::learn::{Iterate, Linear, State};
 
@@ -22,7 +23,7 @@ pub(crate) struct Ledger {
     pub(crate) descended_from: Option<f32>,
     /// How the loss on the hold-out goes, for each of the models side by side.
     pub(crate) trends: Vec<Trend>,
-    pub(crate) skipped: u64,
+    pub(crate) skipped: Skipped,
     pub(crate) epochs_done: u64,
     /// Whether a table would have grown further.
     pub(crate) capped: bool,
@@ -85,7 +86,7 @@ impl Ledger {
             best: None,
             descended_from: None,
             trends: vec![Trend::NEW; models],
-            skipped: 0,
+            skipped: Skipped::default(),
             epochs_done: 0,
             capped: false,
         }

@@ -42,6 +42,6 @@ pub use predict::predict;
 pub use reading::request;
 pub use search::{Axis, Importance, Meaning, Method, Parameter, SearchOutcome, Trial, Value, Values, search};
 pub(crate) use summary::peak_memory;
-pub use summary::{Estimate, ModelSummary, RaceEntry, Skipped, Summary};
+pub use summary::{Estimate, ModelSummary, RaceEntry, Summary};
 pub use train::train;
 pub use watch::{Leader, Progress, Silent, Watch};

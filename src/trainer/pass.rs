@@ -14,7 +14,7 @@ use super::reading::{LIST_LENGTH, Spares, item_bytes};
 use super::watch::{Leader, Watch};
 use crate::error::{Error, Kind, Result};
 use crate::features::{Encoder, SplitCache};
-use crate::input::{Dataset, Request};
+use crate::input::{Dataset, Request, Skipped};
 use crate::learn::{Chunk, Shape};
 use crate::pipeline::{Budget, Flow, Needs, Order, Position, Shuffle, SplitState, Stages, Weigh, stream};
 
@@ -26,6 +26,9 @@ const SHUFFLE_ROWS: usize = 1 << 17;
 const FEWEST_SHUFFLED: usize = 1 << 12;
 /// Chunks that the buffer holds at the least: it shall have rows of each split that is open.
 const SHUFFLED_CHUNKS: usize = 32;
+
+/// Why rows are left out that could be read.
+pub(crate) const UNUSABLE: &str = "target, weight or offset not usable";
 
 /// Whoever takes the rows of a pass.
 pub(crate) trait Sink {
@@ -83,7 +86,7 @@ pub(crate) struct Pass<'a> {
 pub(crate) struct Standing {
     position: Position,
     shuffle: Option<Shuffle>,
-    skipped: u64,
+    skipped: Skipped,
 }
 
 impl Standing {
@@ -171,7 +174,7 @@ impl Weigh for Piece {
 }
 
 impl Passes<'_> {
-    /// Goes through all rows once. Returns where the time went, and the rows that were skipped.
+    /// Goes through all rows once. Returns where the time went, and what was left out.
     ///
     /// # Errors
     /// Those of the data, of the memory's budget, of the sink and of the book.
@@ -180,7 +183,7 @@ impl Passes<'_> {
         pass: Pass<'_>,
         sink: &mut dyn Sink,
         watch: &mut dyn Watch,
-    ) -> Result<(Stages, u64)> {
+    ) -> Result<(Stages, Skipped)> {
         let Pass { number: epoch, of, division, mut holdout, collects, from, mut book } = pass;
         let splits = self.dataset.splits().len();
         let shape = self.shape();
@@ -226,7 +229,7 @@ impl Passes<'_> {
         let mut standing = from.unwrap_or_else(|| Standing {
             position: Position::start(&order),
             shuffle: self.shuffled.then(|| Shuffle::new(shuffle_rows, self.seed, epoch)),
-            skipped: 0,
+            skipped: self.dataset.skipped().clone(),
         });
         let rows_behind = standing.rows();
         account.go_on(standing.position.begun(&order), rows_behind);
@@ -240,8 +243,10 @@ impl Passes<'_> {
             |item| {
                 let piece = item.value;
                 account.add(item.split, piece.rows);
-                standing.position.add(&order, item.track, item.split, piece.rows);
-                standing.skipped += piece.skipped;
+                item.ended.iter().for_each(|track| standing.position.end(*track));
+                standing.position.add(item.track, piece.rows);
+                standing.skipped.add(&item.skipped);
+                standing.skipped.add_rows(piece.skipped, UNUSABLE);
                 if let (Some(holdout), Some(held)) = (holdout.as_mut(), piece.held) {
                     holdout.push(held);
                 }
@@ -268,7 +273,7 @@ impl Passes<'_> {
                 Ok(())
             },
         );
-        let mut stages = match (streamed, &mut book) {
+        let (mut stages, skipped) = match (streamed, &mut book) {
             (Err(error), Some(book)) if error.kind() == Kind::Interrupted => {
                 book.write(&standing, holdout.as_deref(), sink)?;
                 return Err(Error::new(Kind::Interrupted, "interrupted"));
@@ -278,6 +283,8 @@ impl Passes<'_> {
         if let Some(shuffle) = &mut standing.shuffle {
             shuffle.drain(request.batch_rows, &mut out, |c| sink.push(c, true), |_| ())?;
         }
+        standing.skipped.add(&skipped);
+        (0..order.tracks.len()).for_each(|track| standing.position.finish(&order, track));
         if let Some(book) = &mut book {
             book.write_if_due(0, true, &standing, holdout.as_deref(), sink)?;
         }

@@ -107,7 +107,7 @@ pub(crate) fn make_plan(
         overrides: &config.overrides,
         threads: config.threads,
         memory: config.memory,
-        skips_bad_rows: false,
+        skips_bad_rows: config.read.skips_broken,
     };
     let wishes = config.wishes();
     // Shards say themselves what a sample of their rows shows.
@@ -287,7 +287,7 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         stop,
     };
     let mut rows_seen = vec![0; dataset.splits().len()];
-    let stages = stream(
+    let (stages, _) = stream(
         dataset,
         &Order::in_place(chosen.iter().copied()),
         flow,

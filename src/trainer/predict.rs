@@ -16,7 +16,7 @@ use super::summary::{Summary, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::features::{Encoder, RowFilter, SplitCache, no_such_column};
-use crate::input::Dataset;
+use crate::input::{Dataset, Request};
 use crate::model::Model;
 use crate::output::{AtomicFile, Format, TableWriter};
 use crate::pipeline::{Order, SplitState, Weigh, stream};
@@ -59,7 +59,7 @@ pub fn predict(
     check_columns(&dataset, &plan.inputs(), watch);
     check_offset(&dataset, &plan)?;
     let encoder = Encoder::new(plan.clone(), RowFilter::Unlabelled);
-    let request = request(&encoder, keep);
+    let request = Request { rejects: config.skip_bad_rows, ..request(&encoder, keep) };
     let schema = output_schema(&dataset, keep, &outputs)?;
     let mut writer = match file {
         Some(file) => TableWriter::create(file, schema.clone())?,
@@ -68,9 +68,9 @@ pub fn predict(
     let flow = flow_in_order(config, &dataset, &encoder, &request, outputs.row_bytes(), stop)?;
     let spares = Spares::new(plan.shape(), 64);
     let first_kept = encoder.columns().len();
-    let mut rows = 0;
+    let (mut rows, mut skipped) = (0, dataset.skipped().clone());
     let scoring = Instant::now();
-    let stages = stream(
+    let (stages, last) = stream(
         &dataset,
         &Order::in_place(0..dataset.splits().len()),
         flow,
@@ -95,6 +95,7 @@ pub fn predict(
         },
         |item| {
             let batch: Output = item.value;
+            skipped.add(&item.skipped);
             writer.write(&batch.0)?;
             rows += batch.0.num_rows() as u64;
             watch.progress(progress(&dataset, rows, scoring));
@@ -103,9 +104,10 @@ pub fn predict(
     )?;
     dataset.check_unchanged()?;
     writer.finish()?;
+    skipped.add(&last);
     Ok(Summary {
         command: "predict",
-        rows,
+        rows: rows + skipped.rows,
         rows_per_second: rows as f64 / scoring.elapsed().as_secs_f64().max(1e-9),
         bytes_read: stages.bytes_read,
         threads: config.threads,
@@ -113,6 +115,7 @@ pub fn predict(
         target: serde_json::to_value(&plan.target).unwrap_or_default(),
         plan: plan_lines(&plan),
         stages,
+        skipped,
         ..Summary::default()
     }
     .ended(start, dataset.notes().to_vec()))

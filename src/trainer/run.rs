@@ -17,6 +17,7 @@ use super::train::Notes;
 use super::trend::Trend;
 use crate::error::Result;
 use crate::features::Plan;
+use crate::input::Skipped;
 use crate::learn::metrics::Report;
 use crate::learn::{
     Chunk, Iterate, Learn, Linear, Loss, Optimizer, Penalty, Settings, State, Variant, learner,
@@ -76,7 +77,7 @@ pub(crate) struct Fit {
     pub(crate) race: Option<Vec<RaceEntry>>,
     pub(crate) rows_learned: u64,
     pub(crate) rows_held: u64,
-    pub(crate) skipped: u64,
+    pub(crate) skipped: Skipped,
     pub(crate) epochs: u64,
     pub(crate) stages: Stages,
     pub(crate) capped: bool,
@@ -85,7 +86,7 @@ pub(crate) struct Fit {
 impl Fit {
     /// Rows of the data.
     pub(crate) fn rows(&self) -> u64 {
-        self.rows_learned + self.rows_held + self.skipped
+        self.rows_learned + self.rows_held + self.skipped.rows
     }
 }
 

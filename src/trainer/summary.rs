@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::checkpoint::Pauses;
 use super::search::SearchOutcome;
 use crate::features::{Plan, Use};
+use crate::input::Skipped;
 use crate::learn::metrics::Report;
 use crate::pipeline::Stages;
 
@@ -136,17 +137,6 @@ pub struct ModelSummary {
     pub learning_rate: f32,
     /// Whether a table would have grown further, had `--max-model` allowed it.
     pub capped: bool,
-}
-
-/// What was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Skipped {
-    /// Rows.
-    pub rows: u64,
-    /// Row groups, record batches or files.
-    pub blocks: u64,
-    /// Rows by reason.
-    pub reasons: BTreeMap<String, u64>,
 }
 
 /// How a column is used.

@@ -16,11 +16,11 @@ use super::plan::{Planned, make_plan};
 use super::race::{RACE_ROWS, told};
 use super::reading::{check_output, request};
 use super::run::{Fit, Run, Task};
-use super::summary::{ModelSummary, Skipped, Summary, plan_lines};
+use super::summary::{ModelSummary, Summary, plan_lines};
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::features::{Decided, Encoder, Plan, RowFilter, Target, no_such_column};
-use crate::input::Dataset;
+use crate::input::{Dataset, Request};
 use crate::learn::{Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape, Variant};
 use crate::model::{About, Model};
 use crate::output::{AtomicFile, is_special};
@@ -174,10 +174,6 @@ fn check_finite(task: &Task<'_>, fit: &Fit) -> Result<()> {
 /// What all runs that learn say.
 pub(super) fn summary(task: &Task<'_>, fit: &Fit, learning_seconds: f64) -> Summary {
     let (config, rows) = (&task.config.plan, fit.rows());
-    let mut skipped = Skipped { rows: fit.skipped, ..Skipped::default() };
-    if fit.skipped > 0 {
-        skipped.reasons.insert("target, weight or offset not usable".to_string(), fit.skipped);
-    }
     Summary {
         rows,
         epochs: Some(fit.epochs),
@@ -189,7 +185,7 @@ pub(super) fn summary(task: &Task<'_>, fit: &Fit, learning_seconds: f64) -> Summ
         target: serde_json::to_value(&task.plan.target).unwrap_or_default(),
         plan: plan_lines(&task.plan),
         stages: fit.stages,
-        skipped,
+        skipped: fit.skipped.clone(),
         ..Summary::default()
     }
 }
@@ -349,7 +345,7 @@ pub(super) fn make_passes<'a>(
         seed: config.plan.seed,
         // Those that learn beside the coordinator do not read.
         readers: threads + 1 - crew.count(),
-        request: request(&encoder, &[]),
+        request: Request { rejects: config.skip_bad_rows, ..request(&encoder, &[]) },
         encoder,
         shuffled,
         rows: planned.rows,

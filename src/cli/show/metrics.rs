@@ -20,7 +20,7 @@ pub(in crate::cli) fn metrics(summary: &Summary) -> String {
     let figures = summary.metrics.as_ref().map(figures).unwrap_or_default();
     let width = figures.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max("skipped".len());
     let mut text = format!("{:width$} {}\n", "rows", summary.rows);
-    if summary.skipped.rows > 0 {
+    if !summary.skipped.is_empty() {
         let _ = writeln!(text, "{:width$} {} ({})", "skipped", summary.skipped.rows, reasons(summary));
     }
     for (name, x) in figures {

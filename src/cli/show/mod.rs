@@ -98,7 +98,7 @@ pub(super) fn outcome(summary: &Summary, output: Option<&Path>) -> String {
         100.0 * bound.busy,
         100.0 * bound.disk
     );
-    if summary.skipped.rows > 0 {
+    if !summary.skipped.is_empty() {
         let _ =
             writeln!(text, "{} rows were left out: {}", HumanCount(summary.skipped.rows), reasons(summary));
     }

@@ -164,7 +164,18 @@ fn settings(config: &TrainConfig) -> Vec<(String, String)> {
     } = config;
     let PlanConfig {
         inputs: _,
-        read: ReadOptions { format, delimiter, header, quotes, comment, nulls, decimal_comma, types },
+        read:
+            ReadOptions {
+                format,
+                delimiter,
+                header,
+                quotes,
+                comment,
+                nulls,
+                decimal_comma,
+                skips_broken: _,
+                types,
+            },
         target,
         loss,
         positive,

@@ -17,6 +17,7 @@ use super::propose::Proposer;
 use super::setup::{SOME_ROWS, Setup};
 use super::tournament::{Tournament, Trained};
 use crate::error::{Error, Result};
+use crate::input::Skipped;
 use crate::learn::learner;
 use crate::pipeline::Stages;
 
@@ -134,14 +135,14 @@ struct Search<'a> {
     /// How finalists did on the folds.
     scores: BTreeMap<usize, BTreeMap<String, Estimate>>,
     rows: u64,
-    skipped: u64,
+    skipped: Skipped,
     stages: Stages,
 }
 
 impl<'a> Search<'a> {
     fn new(setup: &'a Setup<'a>, passes: &'a Passes<'a>) -> Self {
         let (best, scores, stages) = (None, BTreeMap::new(), Stages::default());
-        Search { setup, passes, best, scores, rows: 0, skipped: 0, stages }
+        Search { setup, passes, best, scores, rows: 0, skipped: Skipped::default(), stages }
     }
 
     /// Runs passes until all candidates have been tried, and keeps the best model of those that have all columns.
