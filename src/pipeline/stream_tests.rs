@@ -1,0 +1,150 @@
+//! Tests of the stream.
+
+use std::fmt::Write as _;
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+use crate::input::{ReadAs, ReadOptions};
+
+struct Rows(usize);
+
+impl Weigh for Rows {
+    fn bytes(&self) -> usize {
+        self.0
+    }
+}
+
+#[test]
+fn readers_far_ahead_of_a_slow_consumer_rest() {
+    let (_folder, dataset) = numbers(4, 2000);
+    let columns = vec![("x".to_string(), ReadAs::Number)];
+    let request = Request { columns, batch_rows: 50, ..Request::default() };
+    let stop = AtomicBool::new(false);
+    let threads = 2;
+    let needs = Needs { open: 1, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
+    let flow = Flow {
+        request: &request,
+        threads,
+        needs,
+        in_flight: 1 << 30,
+        rows_of_each: u64::MAX,
+        from: None,
+        stop: &stop,
+    };
+    let made = AtomicUsize::new(0);
+    let (mut used, mut most, mut rows, mut rests) = (0, 0, 0, 0);
+    let order = Order::in_place(0..dataset.splits().len());
+    let map = |batch: &RecordBatch, _: &mut SplitState<()>| {
+        made.fetch_add(1, Ordering::Relaxed);
+        Ok(Rows(batch.num_rows()))
+    };
+    stream(&dataset, &order, flow, map, |item| {
+        let before = made.load(Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(2));
+        let after = made.load(Ordering::Relaxed);
+        assert!(!item.readers_rest || before == after, "they read meanwhile");
+        used += 1;
+        most = most.max(after - used);
+        rows += item.value.0;
+        rests += usize::from(item.readers_rest);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(rows, 8000);
+    assert!(rests > 30, "{rests}");
+    // One file is read while the one before it is used; jobs that are out when readers begin to rest are finished.
+    assert!(most <= MOST_AHEAD * threads + 40 + 2 * threads, "{most}");
+}
+
+/// A folder of CSV files of numbers, so many rows in each, and the dataset that they are.
+fn numbers(files: usize, rows: usize) -> (tempfile::TempDir, Dataset) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = "x\n".to_string();
+    (0..rows).for_each(|i| writeln!(text, "{i}").unwrap());
+    (0..files).for_each(|file| std::fs::write(folder.path().join(format!("{file}.csv")), &text).unwrap());
+    let path = folder.path().display().to_string();
+    let dataset = Dataset::open(&[path], &ReadOptions::default()).unwrap();
+    (folder, dataset)
+}
+
+#[test]
+fn a_worker_that_panics_is_an_error_with_a_place_and_leaves_no_thread() {
+    let (_folder, dataset) = numbers(4, 500);
+    let columns = vec![("x".to_string(), ReadAs::Number)];
+    let request = Request { columns, batch_rows: 50, ..Request::default() };
+    let stop = AtomicBool::new(false);
+    let needs = Needs { open: 1, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
+    for threads in [1, 4] {
+        let in_flight = 1 << 30;
+        let flow = Flow {
+            request: &request,
+            threads,
+            needs,
+            in_flight,
+            rows_of_each: u64::MAX,
+            from: None,
+            stop: &stop,
+        };
+        let order = Order::in_place(0..dataset.splits().len());
+        let (alive, mut rows) = (AtomicUsize::new(0), 0);
+        let map = |batch: &RecordBatch, split: &mut SplitState<()>| {
+            alive.fetch_add(1, Ordering::SeqCst);
+            assert!(!(split.split == 2 && split.first_row == 100), "injected");
+            alive.fetch_sub(1, Ordering::SeqCst);
+            Ok(Rows(batch.num_rows()))
+        };
+        let begun = Instant::now();
+        let error = stream(&dataset, &order, flow, map, |item| {
+            rows += item.value.0;
+            Ok(())
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains("injected") && error.to_string().contains("2.csv"), "{error}");
+        assert_eq!((rows, alive.load(Ordering::SeqCst)), (1100, 1), "all before it, and only it, at work");
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn a_stream_goes_on_from_any_position() {
+    let (_folder, dataset) = numbers(5, 330);
+    let columns = vec![("x".to_string(), ReadAs::Number)];
+    let request = Request { columns, batch_rows: 50, ..Request::default() };
+    let stop = AtomicBool::new(false);
+    let needs = Needs { open: 3, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
+    let order = Order { tracks: vec![vec![3, 1], vec![0], vec![4, 2]] };
+    let read = |from: Option<&Position>, most: usize| {
+        let mut position = from.cloned().unwrap_or_else(|| Position::start(&order));
+        let flow = Flow {
+            request: &request,
+            threads: 2,
+            needs,
+            in_flight: 1 << 30,
+            rows_of_each: u64::MAX,
+            from,
+            stop: &stop,
+        };
+        let map = |batch: &RecordBatch, split: &mut SplitState<()>| {
+            Ok(Rows(split.split * 1_000_000 + split.first_row as usize * 100 + batch.num_rows()))
+        };
+        let mut items = Vec::new();
+        // An error ends it where it was to end.
+        let _ = stream(&dataset, &order, flow, map, |item| {
+            if items.len() == most {
+                return Err(Error::interrupted());
+            }
+            item.ended.iter().for_each(|track| position.end(*track));
+            position.add(item.track, item.value.0 as u64 % 100);
+            items.push(item.value.0);
+            Ok(())
+        });
+        (items, position)
+    };
+    let (all, _) = read(None, usize::MAX);
+    assert_eq!(all.len(), 5 * 7);
+    for cut in 0..all.len() {
+        let (mut items, position) = read(None, cut);
+        items.extend(read(Some(&position), usize::MAX).0);
+        assert_eq!(items, all, "cut after {cut}");
+    }
+}
