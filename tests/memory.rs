@@ -17,7 +17,7 @@ use parquet::file::properties::WriterProperties;
 use serde_json::Value;
 
 /// What a process takes beside everything that is counted: its code, its threads' stacks, what the allocator keeps.
-const BESIDE: u64 = 96 << 20;
+const BESIDE: u64 = 128 << 20;
 
 /// A target and a number, so many rows.
 fn columns(rows: usize) -> Vec<(&'static str, ArrayRef)> {
