@@ -70,13 +70,19 @@ fn write<T: Raw>(out: &mut dyn Write, numbers: &[T]) -> io::Result<()> {
 }
 
 fn write_records<const K: usize>(out: &mut dyn Write, records: &[Record<K>]) -> io::Result<()> {
-    let mut bytes = Vec::with_capacity(PIECE);
+    let mut bytes = vec![0; PIECE];
     for records in records.chunks(PIECE / size_of::<Record<K>>()) {
-        bytes.clear();
-        for Record { weight, accumulator, gradient, drift } in records {
-            [weight, accumulator, gradient, drift].iter().for_each(|lanes| raw::put(&mut bytes, *lanes));
+        let bytes = &mut bytes[..size_of_val(records)];
+        for (bytes, record) in bytes.chunks_exact_mut(size_of::<Record<K>>()).zip(records) {
+            let Record { weight, accumulator, gradient, drift } = record;
+            let lanes = [weight, accumulator, gradient, drift];
+            for (bytes, lanes) in bytes.chunks_exact_mut(size_of::<[f32; K]>()).zip(lanes) {
+                for (bytes, number) in bytes.as_chunks_mut().0.iter_mut().zip(lanes) {
+                    *bytes = number.to_le_bytes();
+                }
+            }
         }
-        out.write_all(&bytes)?;
+        out.write_all(bytes)?;
     }
     Ok(())
 }
