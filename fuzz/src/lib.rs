@@ -5,30 +5,25 @@
 //! error that does not name the file, and so is an allocation out of all proportion to a file of some kilobytes.
 //! Memory in all and time are watched by libFuzzer's own limits.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::backtrace::Backtrace;
-use std::collections::HashSet;
+mod model;
+mod watch;
+
 use std::fs;
-use std::panic::{set_hook, take_hook};
 use std::path::PathBuf;
 use std::process;
-use std::sync::{Arc, LazyLock, Mutex, Once};
+use std::sync::{Arc, LazyLock};
 
-use arrow::array::{
-    Array, ArrayRef, Float64Array, NullArray, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use millstream::Result;
-use millstream::features::{Encoder, ReadHint, RowFilter, SplitCache, Translate};
+use millstream::features::Translate;
 use millstream::input::{
     ColumnType, Dataset, Extent, ReadAs, ReadOptions, Request, Split, TextFormat, guarded,
 };
-use millstream::learn::Chunk;
-use millstream::model::{Model, interactions, learned};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The most bytes that may be allocated at once. (libFuzzer's own such limit needs a sanitizer, and with one targets
-/// take far longer to build and to run; there is hardly any unsafe code in what they are to try.)
-const MOST_AT_ONCE: usize = 512 << 20;
+pub use model::load_model;
+
+use watch::watch;
 
 /// Batches after which reading stops: runs of equal values may stand for any number of rows in a few bytes.
 const ENOUGH_BATCHES: usize = 200;
@@ -66,49 +61,6 @@ pub fn read_text(data: &[u8], format: TextFormat) {
         options.types.insert(name.to_string(), choices.of(&wanted));
     }
     read(data, &options, choices);
-}
-
-/// Loads a model, and does with it what comes first of all that is done with models. The length of its
-/// header is put right, or few changes would get beyond that.
-pub fn load_model(data: &[u8]) {
-    watch(false);
-    let mut data = data.to_vec();
-    if let Some((length, json)) = data.split_first_chunk_mut::<8>() {
-        let mut values = serde_json::Deserializer::from_slice(json).into_iter::<serde::de::IgnoredAny>();
-        if let Some(Ok(_)) = values.next() {
-            *length = (values.byte_offset() as u64).to_le_bytes();
-        }
-    }
-    let path = file(&data);
-    match Model::load(&path) {
-        Ok(model) => score(&model).unwrap_or_else(|error| drop(error.to_string())),
-        Err(error) => assert!(error.to_string().contains(path.to_str().unwrap()), "no file: {error}"),
-    }
-}
-
-/// Shows what the model has learned, and scores a few rows.
-fn score(model: &Model) -> Result<()> {
-    interactions(model, &learned(model));
-    let encoder = Encoder::new(Arc::new(model.about.plan.clone()), RowFilter::Unlabelled);
-    let column = |hint| -> ArrayRef {
-        match hint {
-            ReadHint::Number => Arc::new(Float64Array::from(vec![Some(1.5), Some(-1e300), None])),
-            ReadHint::Time => Arc::new(TimestampMicrosecondArray::from(vec![Some(0), Some(i64::MAX), None])),
-            ReadHint::Text => {
-                Arc::new(StringArray::from(vec![Some("some words, and some"), Some("v1"), None]))
-            }
-            ReadHint::Native => Arc::new(NullArray::new(3)),
-        }
-    };
-    let columns = encoder.columns().into_iter().map(|(name, hint)| (name, column(hint)));
-    // Without columns there would be no rows.
-    let columns = columns.chain([("another".to_string(), column(ReadHint::Native))]);
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)));
-    let batch = batch.expect("columns of three rows");
-    let mut chunk = Chunk::new(encoder.plan().shape(), batch.num_rows());
-    encoder.encode(&batch, &mut SplitCache::default(), &mut chunk)?;
-    model.linear.margins(&chunk, &mut Vec::new());
-    Ok(())
 }
 
 fn read(data: &[u8], options: &ReadOptions, mut choices: Choices) {
@@ -220,84 +172,4 @@ fn file(data: &[u8]) -> PathBuf {
     let _ = fs::remove_file(&*PATH);
     fs::write(&*PATH, data).expect("/dev/shm can be written");
     PATH.clone()
-}
-
-/// Ends the process at a panic, guarded or not, but for guarded ones of others' decoders if the format has
-/// such. Of those each place is shown once.
-fn watch(decoders_of_others: bool) {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // The guard's own hook comes before this one, or it would hide what is guarded.
-        let _ = guarded(|| Ok(()));
-        let before = take_hook();
-        let seen = Mutex::new(HashSet::new());
-        set_hook(Box::new(move |info| {
-            let trace = Backtrace::force_capture().to_string();
-            if !decoders_of_others || is_ours(&trace) {
-                eprintln!("{info}\n{trace}");
-                process::abort();
-            }
-            if seen.lock().unwrap().insert(info.location().map(ToString::to_string)) {
-                eprintln!("GUARDED {info}\n{trace}");
-            }
-            before(info);
-        }));
-    });
-}
-
-/// Whether millstream comes before any decoder of others in the stack of calls, from its top on.
-fn is_ours(trace: &str) -> bool {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/").replace("/fuzz/..", "");
-    let mut calls = trace.lines().map(|line| {
-        line.trim_start_matches([' ', ':', '<', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
-    });
-    calls
-        .find_map(|call| {
-            let is_decoder = call.starts_with("parquet::") || call.starts_with("arrow_ipc::");
-            // What the crate says of a footer is asked by millstream, too.
-            if is_decoder && !call.starts_with("parquet::file::metadata") {
-                return Some(false);
-            }
-            let is_inlined = call.starts_with("at ") && call.contains(&source);
-            (call.starts_with("millstream::") || is_inlined).then_some(true)
-        })
-        .unwrap_or(true)
-}
-
-/// The system's allocator, which ends the process at an allocation that is too large.
-struct Watched;
-
-#[global_allocator]
-static ALLOCATOR: Watched = Watched;
-
-fn within_limits(bytes: usize) {
-    if bytes > MOST_AT_ONCE {
-        let trace = Backtrace::force_capture().to_string();
-        // Arrow's reader makes room, of which it may use nothing, for what a page's header says: up to 2 GiB.
-        if !trace.contains("serialized_reader::decode_page") {
-            eprintln!("{bytes} bytes are allocated at once\n{trace}");
-            process::abort();
-        }
-    }
-}
-
-unsafe impl GlobalAlloc for Watched {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        within_limits(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        within_limits(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        within_limits(bytes);
-        unsafe { System.realloc(at, layout, bytes) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(at, layout) }
-    }
 }
