@@ -15,7 +15,7 @@ pub struct Cross {
 }
 
 /// Most columns of a cross.
-const MOST_PARENTS: usize = 8;
+pub(super) const MOST_PARENTS: usize = 8;
 
 impl TryFrom<String> for Cross {
     type Error = Error;

@@ -14,6 +14,7 @@ mod decide;
 mod digest;
 mod distinct;
 mod encode;
+mod flaw;
 mod keys;
 mod limits;
 mod maps;

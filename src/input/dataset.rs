@@ -113,12 +113,13 @@ impl Dataset {
 
     /// Bytes of all splits.
     pub fn bytes(&self) -> u64 {
-        self.splits.iter().map(|s| s.bytes).sum()
+        self.splits.iter().map(|s| s.bytes).fold(0, u64::saturating_add)
     }
 
-    /// Rows of all splits, if all formats know them without reading.
+    /// Rows of all splits, if all formats know them without reading, and they are a number at all: damaged files may
+    /// claim more.
     pub fn rows(&self) -> Option<u64> {
-        self.splits.iter().map(|s| s.rows).sum()
+        self.splits.iter().try_fold(0u64, |rows, split| rows.checked_add(split.rows?))
     }
 
     /// Starts reading a split.

@@ -145,6 +145,9 @@ fn parse(bytes: &[u8]) -> Result<Model> {
     let plan = &header.about.plan;
     let form = header.about.form;
     check_form(&header.about)?;
+    if let Some(flaw) = plan.flaw() {
+        return Err(no_model(format!("in its plan, {flaw}")));
+    }
     let known: Vec<usize> = plan.tables().iter().map(|&(known, _)| known).collect();
     let sizes = Sizes { lanes: form.lanes(), dense: plan.shape().dense, known: &known };
     let weights = sizes.read(&tensors, "weight")?;
@@ -358,6 +361,8 @@ mod tests {
         damaged(classes, |json, _| json["loss"] = json!("squared"));
         damaged(classes, |json, _| json["plan"]["target"]["classes"] = json!(["a", "b"]));
         damaged(classes, |json, _| json["plan"]["target"]["classes"] = json!([]));
+        let error = damaged(classes, |json, _| json["plan"]["target"]["shares"] = json!([0.5]));
+        assert!(error.contains("in its plan, not every class has a share"), "{error}");
         for form in FORMS {
             damaged(form, |_, weights| weights.bias.truncate(form.lanes() - 1));
             damaged(form, |_, weights| weights.tables[0].truncate(3 * form.lanes()));

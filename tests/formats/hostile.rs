@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::Schema;
 use arrow::ipc::CompressionType;
 use millstream::Result;
 use rand::{RngExt, SeedableRng};
@@ -142,7 +143,7 @@ fn damaged_arrow_streams() {
 fn a_compressed_buffer_that_claims_to_be_huge_is_refused() {
     let folder = TempDir::new().unwrap();
     let numbers: arrow::array::ArrayRef =
-        std::sync::Arc::new(arrow::array::Int64Array::from_iter_values((0..4096).map(|i| i % 9)));
+        Arc::new(arrow::array::Int64Array::from_iter_values((0..4096).map(|i| i % 9)));
     let table = table(vec![("x".into(), numbers)]);
     for compression in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
         for is_file in [true, false] {
@@ -162,4 +163,49 @@ fn a_compressed_buffer_that_claims_to_be_huge_is_refused() {
             assert!(error.contains("can't hold 70368744177664"), "{error}");
         }
     }
+}
+
+/// A Parquet file without columns whose footer, in Thrift's compact protocol, promises rows.
+fn promising(rows: i64) -> Vec<u8> {
+    let mut number = (rows << 1 ^ rows >> 63) as u64;
+    let mut varint = Vec::new();
+    while number >= 0x80 {
+        varint.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    varint.push(number as u8);
+    // The version; the schema's root, its name and no children; rows; a row group of no columns, no bytes and rows.
+    let schema = [0x15, 2, 0x19, 0x1c, 0x48, 1, b'm', 0x15, 0, 0];
+    let footer = [&schema[..], &[0x16], &varint, &[0x19, 0x1c, 0x19, 0x0c, 0x16, 0, 0x16], &varint, &[0, 0]];
+    let footer = footer.concat();
+    let length = (footer.len() as u32).to_le_bytes();
+    [b"PAR1", &footer[..], &length, b"PAR1"].concat()
+}
+
+/// Splits were made of however many rows a row group's entry claims, until memory was full.
+#[test]
+fn a_row_group_that_claims_to_be_huge() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("m.parquet");
+    for rows in [1 << 42, i64::MAX, -1] {
+        fs::write(&path, promising(rows)).unwrap();
+        let error = open(&path).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("numbers of rows that can't be"), "{rows}: {error}");
+        assert!(error.contains(path.to_str().unwrap()), "{rows}: {error}");
+    }
+    // A page for each byte could hold so many.
+    fs::write(&path, promising(1 << 36)).unwrap();
+    let dataset = open(&path).unwrap();
+    assert_eq!((dataset.splits().len(), dataset.rows()), (1 << 10, Some(1 << 36)));
+    assert_eq!(dataset.splits().iter().map(|split| split.rows.unwrap()).sum::<u64>(), 1 << 36);
+}
+
+#[test]
+fn rows_that_are_too_many_to_be_counted() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("m.arrow");
+    let options = RecordBatchOptions::new().with_row_count(Some(i64::MAX as usize));
+    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).unwrap();
+    write_ipc(&path, &[batch.clone(), batch.clone(), batch], None);
+    assert_eq!(open(&path).unwrap().rows(), None);
 }

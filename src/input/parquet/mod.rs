@@ -18,12 +18,14 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetStatisticsPolicy, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, ParquetMetaData, ParquetStatisticsPolicy, RowGroupMetaData,
+};
 use parquet::schema::types::TypePtr;
 
 use self::file::PositionedFile;
 use self::flat::{FlatColumn, Given, is_all_dictionary};
-use self::pages::{Unpacker, first_pages};
+use self::pages::{Unpacker, damaged, first_pages};
 use self::stream::{From, ParquetStream};
 use self::thrift::has_encrypted_columns;
 use super::guard::guarded;
@@ -34,6 +36,9 @@ use crate::error::{Error, Part, Place, Result};
 /// split must be small enough to shuffle and to share out among threads. Each split decodes the
 /// row group's dictionaries again, so it must not be too small either.
 const SPLIT_ROWS: u64 = 1 << 18;
+
+/// Most splits of a row group; one of far more rows, which a few bytes may promise, is cut into larger ones.
+const MOST_SPLITS: u64 = 1 << 10;
 
 /// A Parquet file.
 pub(crate) struct ParquetSource {
@@ -64,6 +69,7 @@ impl ParquetSource {
         };
         let metadata = guarded(|| load().map_err(|e| unreadable(&e)))
             .map_err(|e| or_encrypted(e, path).in_file(path))?;
+        check_rows(metadata.metadata(), file.len).map_err(|e| unreadable(&e).in_file(path))?;
         let (path, schema) = (path.to_path_buf(), metadata.schema().clone());
         Ok(ParquetSource { path, schema, metadata, pages: Mutex::default() })
     }
@@ -187,6 +193,19 @@ fn schema_with_microseconds(metadata: &ArrowReaderMetadata) -> Option<SchemaRef>
     (!old.is_empty()).then(|| Arc::new(Schema::new(fields.collect::<Vec<_>>())))
 }
 
+/// Refuses rows that a file of so many bytes can't have: a page, which takes a byte at the least, has at most
+/// 2^31 - 1 of them.
+fn check_rows(metadata: &ParquetMetaData, bytes: u64) -> Result<(), ParquetError> {
+    let rows = metadata
+        .row_groups()
+        .iter()
+        .try_fold(0u64, |rows, group| rows.checked_add(u64::try_from(group.num_rows()).ok()?));
+    match rows {
+        Some(rows) if rows / i32::MAX as u64 <= bytes => Ok(()),
+        _ => Err(damaged("the footer promises numbers of rows that can't be")),
+    }
+}
+
 /// An error in a file whose columns are encrypted is owed to that.
 fn or_encrypted(error: Error, path: &Path) -> Error {
     if !has_encrypted_columns(path) {
@@ -218,14 +237,18 @@ impl Source for ParquetSource {
         let mut splits = Vec::new();
         for (group, metadata) in self.metadata.metadata().row_groups().iter().enumerate() {
             let rows = u64::try_from(metadata.num_rows()).unwrap_or(0);
-            let bytes = u64::try_from(metadata.compressed_size()).unwrap_or(0);
+            // What a damaged footer says may be anything, and too much to be added up.
+            let sizes =
+                metadata.columns().iter().map(|chunk| u64::try_from(chunk.compressed_size()).unwrap_or(0));
+            let bytes = sizes.fold(0, u64::saturating_add);
             let parts = if rows <= SPLIT_ROWS + SPLIT_ROWS / 2 {
                 u64::from(rows > 0)
             } else {
-                rows.div_ceil(SPLIT_ROWS)
+                rows.div_ceil(SPLIT_ROWS).min(MOST_SPLITS)
             };
+            let row = |part: u64| (u128::from(rows) * u128::from(part) / u128::from(parts)) as u64;
             for part in 0..parts {
-                let (start, end) = (rows * part / parts, rows * (part + 1) / parts);
+                let (start, end) = (row(part), row(part + 1));
                 splits.push(Split {
                     file,
                     extent: Extent::Rows { group, start, len: end - start },

@@ -153,9 +153,13 @@ pub(super) struct Pages {
 
 impl Pages {
     pub(super) fn new(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkMetaData) -> Result<Self> {
-        let (start, length) = chunk.byte_range();
-        let end = start.checked_add(length).filter(|&end| end <= file_bytes);
-        let end = end.ok_or_else(|| damaged("a column ends behind the file's end"))?;
+        // The chunk's own `byte_range` panics where a damaged footer has negative numbers.
+        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+        let range = u64::try_from(start).ok().zip(u64::try_from(chunk.compressed_size()).ok());
+        let range = range.and_then(|(start, length)| Some((start, start.checked_add(length)?)));
+        let (start, end) = range
+            .filter(|&(_, end)| end <= file_bytes)
+            .ok_or_else(|| damaged("a column lies outside the file"))?;
         Ok(Pages {
             file,
             compression: chunk.compression(),

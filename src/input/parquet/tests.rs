@@ -11,10 +11,13 @@ use arrow::datatypes::UInt32Type;
 use arrow::util::display::array_value_to_string;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::schema::types::{ColumnDescriptor, ColumnPath, Type};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::pages::Pages;
 use super::*;
 use crate::features::{Translate, translated_field};
 
@@ -170,5 +173,22 @@ proptest! {
             }
             prop_assert_eq!(row, part.len());
         }
+    }
+}
+
+#[test]
+fn a_column_outside_the_file_is_refused() {
+    let leaf = Type::primitive_type_builder("x", PhysicalType::INT32).build().unwrap();
+    let descriptor = Arc::new(ColumnDescriptor::new(Arc::new(leaf), 0, 0, ColumnPath::from("x")));
+    let file = Arc::new(tempfile::tempfile().unwrap());
+    for (start, length, is_inside) in
+        [(4, 96, true), (4, 97, false), (-1, 9, false), (4, -1, false), (i64::MAX, i64::MAX, false)]
+    {
+        let chunk = ColumnChunkMetaData::builder(descriptor.clone())
+            .set_data_page_offset(start)
+            .set_total_compressed_size(length)
+            .build()
+            .unwrap();
+        assert_eq!(Pages::new(file.clone(), 100, &chunk).is_ok(), is_inside, "{start}, {length}");
     }
 }
