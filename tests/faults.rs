@@ -187,7 +187,7 @@ fn files_that_may_not_be_read_are_named() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new();
     folder.table("a.csv", &clicks(200, 1));
-    fs::set_permissions(folder.path("a.csv"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(folder.path("a.csv"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(folder.path("a.csv")).is_ok() {
         println!("skipped: this user may read everything");
         return;

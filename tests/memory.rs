@@ -91,8 +91,9 @@ fn many_columns() {
 fn large_cells() {
     let folder = Folder::new();
     let mut all = columns(40);
-    let cell =
-        |row: usize| if row % 8 == 0 { format!("{row} ab cd ").repeat(600_000) } else { row.to_string() };
+    let cell = |row: usize| {
+        if row.is_multiple_of(8) { format!("{row} ab cd ").repeat(600_000) } else { row.to_string() }
+    };
     all.push(("s", texts((0..40).map(cell))));
     write(&folder, "cells", &table(all));
     for input in ["cells.parquet", "cells.arrow"] {
