@@ -13,6 +13,7 @@ mod shuffle;
 mod stages;
 mod stream;
 mod tasks;
+mod worker;
 
 pub use budget::{Budget, Needs, available_memory};
 pub use crew::GradientWorkers;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -13,8 +13,9 @@ use super::order::Order;
 use super::position::{Mark, Position};
 use super::stages::Stages;
 use super::tasks::no_thread;
-use crate::error::{Error, Kind, Place, Result};
-use crate::input::{BatchStream, Dataset, Request, Skipped, guarded, take_read};
+use super::worker::{Done, Worker, work};
+use crate::error::{Error, Result};
+use crate::input::{BatchStream, Dataset, Request, Skipped};
 
 /// Something that takes memory while it is in flight.
 pub trait Weigh {
@@ -49,9 +50,9 @@ pub struct SplitState<S> {
     pub first_row: u64,
     /// What the mapping function keeps for the split.
     pub state: S,
-    stream: Option<Box<dyn BatchStream>>,
+    pub(super) stream: Option<Box<dyn BatchStream>>,
     /// Batches to pass over before the first one, and the rows that they have.
-    behind: (u64, u64),
+    pub(super) behind: (u64, u64),
 }
 
 /// A mapped batch.
@@ -139,121 +140,6 @@ where
         }
         Ok((stages, skipped))
     })
-}
-
-/// A split's next batch, or its end, with what it took.
-struct Done<S, T> {
-    state: Box<SplitState<S>>,
-    rows: u64,
-    result: Result<Option<T>>,
-    /// What was left out before it.
-    skipped: Skipped,
-    stages: Stages,
-}
-
-struct Worker<'a, F> {
-    dataset: &'a Dataset,
-    request: &'a Request,
-    rows_of_each: u64,
-    map: &'a F,
-}
-
-impl<F> Worker<'_, F> {
-    /// Reads, decodes and maps the next batch of a split.
-    fn advance<S, T>(&self, mut state: Box<SplitState<S>>) -> Done<S, T>
-    where
-        F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
-    {
-        let mut stages = Stages::default();
-        let (mut rows, mut skipped) = (0, Skipped::default());
-        take_read();
-        let start = Instant::now();
-        let mut decoded = Duration::ZERO;
-        let result = guarded(|| {
-            if state.first_row >= self.rows_of_each {
-                return Ok(None);
-            }
-            let split = &self.dataset.splits()[state.split];
-            let mut stream = match state.stream.take() {
-                Some(stream) => stream,
-                None => {
-                    let mut stream = self.dataset.read(split, self.request)?;
-                    pass_over(stream.as_mut(), state.behind)?;
-                    state.first_row = state.behind.1;
-                    stream
-                }
-            };
-            let batch = stream.next_batch();
-            stream.take_rejects().iter().for_each(|reject| skipped.add_row(&reject.error));
-            let batch = batch?;
-            decoded = start.elapsed();
-            let Some(batch) = batch else { return Ok(None) };
-            let mapped = (self.map)(&batch, &mut state).map_err(|error| match error.place().row {
-                Some(row) => error.moved_to(stream.place(row as usize)),
-                None => error.at(Place { row: None, ..stream.place(0) }),
-            })?;
-            rows = batch.num_rows() as u64;
-            state.first_row += rows;
-            state.stream = Some(stream);
-            Ok(Some(mapped))
-        })
-        .map_err(|error| {
-            let file = self.dataset.path(state.split);
-            error.in_file(file)
-        });
-        let result = match result {
-            Err(error) if self.request.rejects && error.kind() == Kind::Data => {
-                let rows = self.dataset.splits()[state.split].rows;
-                skipped.add_block(&error, rows.map(|rows| rows.saturating_sub(state.first_row)));
-                Ok(None)
-            }
-            result => result,
-        };
-        let (bytes, read) = take_read();
-        stages.bytes_read = bytes;
-        stages.read.busy = read.as_secs_f64();
-        stages.decode.busy = decoded.saturating_sub(read).as_secs_f64();
-        stages.encode.busy = start.elapsed().saturating_sub(decoded).as_secs_f64();
-        Done { state, rows, result, skipped, stages }
-    }
-}
-
-/// A worker thread: does jobs until there are no more; returns how long it had none.
-fn work<S, T, F>(
-    worker: &Worker<'_, F>,
-    jobs: &Receiver<Box<SplitState<S>>>,
-    done: &Sender<Done<S, T>>,
-) -> Duration
-where
-    F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
-{
-    let mut idle = Duration::ZERO;
-    loop {
-        let start = Instant::now();
-        let Ok(job) = jobs.recv() else { return idle };
-        idle += start.elapsed();
-        if done.send(worker.advance(job)).is_err() {
-            return idle;
-        }
-    }
-}
-
-/// Passes over batches that were consumed before.
-///
-/// # Errors
-/// Those of reading them, and if they have not as many rows as they had.
-fn pass_over(stream: &mut dyn BatchStream, (batches, rows): (u64, u64)) -> Result<()> {
-    let mut found = 0;
-    for _ in 0..batches {
-        found += stream.next_batch()?.map_or(0, |batch| batch.num_rows() as u64);
-    }
-    // They have been counted.
-    stream.take_rejects();
-    if found == rows {
-        return Ok(());
-    }
-    Err(Error::usage(format!("there are {found} rows where {rows} rows have been read before"))
-        .remedy("the data has changed since: begin anew"))
 }
 
 /// Splits that follow one another.

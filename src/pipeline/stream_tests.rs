@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use super::*;
 use crate::input::{ReadAs, ReadOptions};

@@ -6,7 +6,7 @@ use super::checkpoint::{Checkpoints, Pages, Pen};
 use super::holdout::Holdout;
 use super::leak::{Keeper, Kept};
 use super::pass::{Book, Pass, Passes, Sink, Standing};
-use super::run::{Fit, Task};
+use super::task::{Fit, Task};
 use super::train::Notes;
 use crate::error::{Error, Result};
 use crate::learn::{

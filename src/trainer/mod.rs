@@ -24,6 +24,7 @@ mod run;
 mod scoring;
 mod search;
 mod summary;
+mod task;
 mod team;
 mod train;
 mod trend;

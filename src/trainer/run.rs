@@ -1,7 +1,5 @@
 //! A run of an optimiser that learns from mini-batches: epochs, the race, the choice by the hold-out.
 
-use std::sync::Arc;
-
 use super::checkpoint::{Checkpoints, Pages, Pen};
 use super::config::TrainConfig;
 use super::feed::{Feed, Referee};
@@ -10,20 +8,15 @@ use super::leak::{Keeper, Kept};
 use super::ledger::{Aim, Best, Ledger, Leg};
 use super::pass::{Book, Pass, Passes, Sink, Standing};
 use super::race::{Entrant, Race};
-use super::scoring::Scoring;
 use super::summary::RaceEntry;
+use super::task::{Fit, Task};
 use super::team::{Runner, Team, check_size};
 use super::train::Notes;
 use super::trend::Trend;
 use crate::error::Result;
-use crate::features::Plan;
-use crate::input::Skipped;
-use crate::learn::metrics::Report;
-use crate::learn::{
-    Chunk, Iterate, Learn, Linear, Loss, Optimizer, Penalty, Settings, State, Variant, learner,
-};
+use crate::learn::{Chunk, Iterate, Learn, Optimizer, Penalty, Settings, Variant, learner};
 use crate::model::Model;
-use crate::pipeline::{GradientWorkers, Stages};
+use crate::pipeline::Stages;
 
 /// Training stops when so many epochs in a row have not lowered the hold-out's loss by this share.
 pub(super) const PATIENCE: u64 = 3;
@@ -40,55 +33,6 @@ const FASTER: f32 = 2.0;
 const MOST_ROWS: u64 = 1 << 21;
 const EPOCHS_FOR_ONE_MORE: u64 = 4;
 const MOST_MORE: u64 = 3;
-
-/// What is to be learned, and how.
-pub(crate) struct Task<'a> {
-    pub(crate) config: &'a TrainConfig,
-    /// The loss in the target's own unit.
-    pub(crate) loss: Loss,
-    pub(crate) settings: Settings,
-    pub(crate) plan: Arc<Plan>,
-    /// Rows after which only the race's winner goes on.
-    pub(crate) race_rows: u64,
-    pub(crate) crew: GradientWorkers,
-}
-
-impl Task<'_> {
-    pub(crate) fn scoring(&self) -> Scoring<'_> {
-        Scoring {
-            loss: self.loss,
-            target: &self.plan.target,
-            class_weights: &self.settings.class_weights,
-            losses_alone: false,
-        }
-    }
-}
-
-/// What came of it.
-pub(crate) struct Fit {
-    pub(crate) linear: Linear,
-    pub(crate) state: State,
-    /// The learning rate; 0 where there is none.
-    pub(crate) rate: f32,
-    /// Strength of the L2 penalty.
-    pub(crate) l2: f32,
-    pub(crate) progressive: Option<Report>,
-    pub(crate) holdout: Option<Report>,
-    pub(crate) race: Option<Vec<RaceEntry>>,
-    pub(crate) rows_learned: u64,
-    pub(crate) rows_held: u64,
-    pub(crate) skipped: Skipped,
-    pub(crate) epochs: u64,
-    pub(crate) stages: Stages,
-    pub(crate) capped: bool,
-}
-
-impl Fit {
-    /// Rows of the data.
-    pub(crate) fn rows(&self) -> u64 {
-        self.rows_learned + self.rows_held + self.skipped.rows
-    }
-}
 
 pub(crate) struct Run<'a> {
     task: &'a Task<'a>,

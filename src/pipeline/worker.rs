@@ -1,0 +1,127 @@
+//! The worker: reads, decodes and maps the next batch of a split, whenever it is told to.
+
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use crossbeam_channel::{Receiver, Sender};
+
+use super::stages::Stages;
+use super::stream::SplitState;
+use crate::error::{Error, Kind, Place, Result};
+use crate::input::{BatchStream, Dataset, Request, Skipped, guarded, take_read};
+
+/// A split's next batch, or its end, with what it took.
+pub(super) struct Done<S, T> {
+    pub(super) state: Box<SplitState<S>>,
+    pub(super) rows: u64,
+    pub(super) result: Result<Option<T>>,
+    /// What was left out before it.
+    pub(super) skipped: Skipped,
+    pub(super) stages: Stages,
+}
+
+/// What reads, decodes and maps.
+pub(super) struct Worker<'a, F> {
+    pub(super) dataset: &'a Dataset,
+    pub(super) request: &'a Request,
+    pub(super) rows_of_each: u64,
+    pub(super) map: &'a F,
+}
+
+impl<F> Worker<'_, F> {
+    /// Reads, decodes and maps the next batch of a split.
+    pub(super) fn advance<S, T>(&self, mut state: Box<SplitState<S>>) -> Done<S, T>
+    where
+        F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
+    {
+        let mut stages = Stages::default();
+        let (mut rows, mut skipped) = (0, Skipped::default());
+        take_read();
+        let start = Instant::now();
+        let mut decoded = Duration::ZERO;
+        let result = guarded(|| {
+            if state.first_row >= self.rows_of_each {
+                return Ok(None);
+            }
+            let split = &self.dataset.splits()[state.split];
+            let mut stream = match state.stream.take() {
+                Some(stream) => stream,
+                None => {
+                    let mut stream = self.dataset.read(split, self.request)?;
+                    pass_over(stream.as_mut(), state.behind)?;
+                    state.first_row = state.behind.1;
+                    stream
+                }
+            };
+            let batch = stream.next_batch();
+            stream.take_rejects().iter().for_each(|reject| skipped.add_row(&reject.error));
+            let batch = batch?;
+            decoded = start.elapsed();
+            let Some(batch) = batch else { return Ok(None) };
+            let mapped = (self.map)(&batch, &mut state).map_err(|error| match error.place().row {
+                Some(row) => error.moved_to(stream.place(row as usize)),
+                None => error.at(Place { row: None, ..stream.place(0) }),
+            })?;
+            rows = batch.num_rows() as u64;
+            state.first_row += rows;
+            state.stream = Some(stream);
+            Ok(Some(mapped))
+        })
+        .map_err(|error| {
+            let file = self.dataset.path(state.split);
+            error.in_file(file)
+        });
+        let result = match result {
+            Err(error) if self.request.rejects && error.kind() == Kind::Data => {
+                let rows = self.dataset.splits()[state.split].rows;
+                skipped.add_block(&error, rows.map(|rows| rows.saturating_sub(state.first_row)));
+                Ok(None)
+            }
+            result => result,
+        };
+        let (bytes, read) = take_read();
+        stages.bytes_read = bytes;
+        stages.read.busy = read.as_secs_f64();
+        stages.decode.busy = decoded.saturating_sub(read).as_secs_f64();
+        stages.encode.busy = start.elapsed().saturating_sub(decoded).as_secs_f64();
+        Done { state, rows, result, skipped, stages }
+    }
+}
+
+/// A worker thread: does jobs until there are no more; returns how long it had none.
+pub(super) fn work<S, T, F>(
+    worker: &Worker<'_, F>,
+    jobs: &Receiver<Box<SplitState<S>>>,
+    done: &Sender<Done<S, T>>,
+) -> Duration
+where
+    F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
+{
+    let mut idle = Duration::ZERO;
+    loop {
+        let start = Instant::now();
+        let Ok(job) = jobs.recv() else { return idle };
+        idle += start.elapsed();
+        if done.send(worker.advance(job)).is_err() {
+            return idle;
+        }
+    }
+}
+
+/// Passes over batches that were consumed before.
+///
+/// # Errors
+/// Those of reading them, and if they have not as many rows as they had.
+fn pass_over(stream: &mut dyn BatchStream, (batches, rows): (u64, u64)) -> Result<()> {
+    let mut found = 0;
+    for _ in 0..batches {
+        found += stream.next_batch()?.map_or(0, |batch| batch.num_rows() as u64);
+    }
+    // They have been counted.
+    stream.take_rejects();
+    if found == rows {
+        return Ok(());
+    }
+    Err(Error::usage(format!("there are {found} rows where {rows} rows have been read before"))
+        .remedy("the data has changed since: begin anew"))
+}
