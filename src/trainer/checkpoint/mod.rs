@@ -137,14 +137,15 @@ impl Checkpoints {
         self.pauses
     }
 
-    /// Counts rows; true if it is time for the next one.
+    /// Counts rows; true if it is time for the next one. A slow disk makes them rarer, since none waits for another.
     pub(crate) fn is_due(&mut self, rows: u64) -> bool {
         self.rows += rows;
-        match self.every {
+        let is_time = match self.every {
             Every::Never => false,
             Every::Rows(rows) => self.rows >= rows,
             Every::Time(time) => self.last.elapsed() >= time,
-        }
+        };
+        is_time && self.on_its_way.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Writes one: `fill` writes what the run goes on from. Returns before it is safe on the disk.
