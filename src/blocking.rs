@@ -3,20 +3,38 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-static BLOCKED: AtomicUsize = AtomicUsize::new(0);
+/// How much of it is going on, and how much was begun.
+static GOING_ON: AtomicUsize = AtomicUsize::new(0);
+static BEGUN: AtomicUsize = AtomicUsize::new(0);
 
 /// Does such work.
 pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
-    BLOCKED.fetch_add(1, Ordering::SeqCst);
+    BEGUN.fetch_add(1, Ordering::SeqCst);
+    GOING_ON.fetch_add(1, Ordering::SeqCst);
     let result = work();
-    BLOCKED.fetch_sub(1, Ordering::SeqCst);
+    GOING_ON.fetch_sub(1, Ordering::SeqCst);
     result
 }
 
-/// Whether such work is going on.
-pub(crate) fn is_blocked() -> bool {
-    BLOCKED.load(Ordering::SeqCst) > 0
+/// Time after which work is taken to hang.
+const PATIENCE: Duration = Duration::from_millis(200);
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Waits until such work hangs.
+pub(crate) fn wait_until_blocked() {
+    let (mut last, mut since) = (None, Instant::now());
+    loop {
+        let now = (GOING_ON.load(Ordering::SeqCst) > 0).then(|| BEGUN.load(Ordering::SeqCst));
+        if now.is_none() || now != last {
+            (last, since) = (now, Instant::now());
+        } else if since.elapsed() >= PATIENCE {
+            return;
+        }
+        thread::sleep(GLANCE);
+    }
 }
 
 /// A writer to something that may not take what is written.

@@ -18,7 +18,6 @@ mod target;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 pub use args::Command;
 use args::InspectArgs;
@@ -28,7 +27,7 @@ pub use read::ReadArgs;
 pub use screen::Screen;
 pub use size::parse as parse_size;
 
-use crate::blocking::{blocking, is_blocked};
+use crate::blocking::{blocking, wait_until_blocked};
 use crate::error::{Error, Kind, Result};
 use crate::input::{caught, ignore_file_limit, program, remove_unfinished};
 use crate::model::Model;
@@ -136,14 +135,10 @@ pub fn watch_for_interrupts(stop: &Arc<AtomicBool>) {
         }
         // This handler must be free for the second signal.
         std::thread::spawn(|| {
-            loop {
-                if is_blocked() {
-                    remove_unfinished();
-                    let _ = writeln!(std::io::stderr(), "{}: {}", program(), Error::interrupted());
-                    std::process::exit(130);
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
+            wait_until_blocked();
+            remove_unfinished();
+            let _ = writeln!(std::io::stderr(), "{}: {}", program(), Error::interrupted());
+            std::process::exit(130);
         });
     });
 }

@@ -45,13 +45,13 @@ impl Spool {
         if is_file && file.stream_position().map_err(fault)? == 0 {
             return Ok(Spool { file, name });
         }
-        Self::copy(file, name)
+        blocking(|| Self::copy(file, name))
     }
 
     /// A copy of what comes out of a pipe.
     pub(super) fn pipe(path: &Path) -> Result<Self> {
         let pipe = blocking(|| File::open(path)).map_err(|error| Error::io("can't read", path, &error))?;
-        Self::copy(pipe, path.to_path_buf())
+        blocking(|| Self::copy(pipe, path.to_path_buf()))
     }
 
     fn copy(mut from: File, name: PathBuf) -> Result<Self> {
@@ -66,7 +66,7 @@ impl Spool {
         let mut to = tempfile::tempfile_in(&folder).map_err(unwritable)?;
         let mut buffer = vec![0; BLOCK];
         loop {
-            match blocking(|| from.read(&mut buffer)) {
+            match from.read(&mut buffer) {
                 Ok(0) => return Ok(Spool { file: to, name }),
                 Ok(read) => to.write_all(&buffer[..read]).map_err(unwritable)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
