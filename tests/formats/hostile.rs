@@ -6,10 +6,12 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::Schema;
+use arrow::array::{ListArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Float64Type, Schema};
 use arrow::ipc::CompressionType;
 use millstream::Result;
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
@@ -208,4 +210,21 @@ fn rows_that_are_too_many_to_be_counted() {
     let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).unwrap();
     write_ipc(&path, &[batch.clone(), batch.clone(), batch], None);
     assert_eq!(open(&path).unwrap().rows(), None);
+}
+
+/// The parquet crate passed over as many numbers as a damaged page header lists, one by one, though the file had ended.
+#[test]
+fn a_page_header_that_lists_more_than_the_file_holds() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("m.parquet");
+    let lists = (0..50).map(|row| Some(vec![Some(f64::from(row)); 3]));
+    let lists = ListArray::from_iter_primitive::<Float64Type, _, _>(lists);
+    write_parquet(&path, &table(vec![("l".into(), Arc::new(lists))]), WriterProperties::builder().build());
+    let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
+    let (start, _) = reader.metadata().row_group(0).column(0).byte_range();
+    let mut bytes = fs::read(&path).unwrap();
+    // In Thrift's compact protocol: field 9, unknown, a list of 2^31 - 1 numbers of eight bytes.
+    let claims = [0x99, 0xf7, 0xff, 0xff, 0xff, 0xff, 0x07];
+    bytes[start as usize..start as usize + claims.len()].copy_from_slice(&claims);
+    assert_eq!(survive("m.parquet", std::iter::once(("lists".to_string(), bytes))), 0);
 }
