@@ -138,7 +138,8 @@ fn a_pipe_that_hangs_can_be_left() {
     ] {
         let mut child = folder.command(command).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let silent = child.stdin.take().unwrap();
-        std::thread::sleep(Duration::from_millis(400));
+        // By then it has begun, on a loaded machine, too.
+        std::thread::sleep(Duration::from_millis(1500));
         let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
         assert!(kill.unwrap().success());
         let output = ends_within(child, 5);
@@ -200,7 +201,7 @@ fn a_folder_that_vanishes_is_named() {
     let folder = Folder::new();
     folder.table("a.csv", &clicks(20_000, 1));
     fs::create_dir(folder.path("out")).unwrap();
-    let command = "train a.csv --target click -o out/m --epochs 50 --holdout 0 --checkpoint-every never";
+    let command = "train a.csv --target click -o out/m --epochs 400 --holdout 0 --checkpoint-every never";
     let child = folder.command(command).stderr(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(200));
     fs::remove_dir_all(folder.path("out")).unwrap();

@@ -100,7 +100,7 @@ fn a_run_without_checkpoints_leaves_none() {
     folder.table("a.csv", &clicks(20_000, 1));
     let command = "train a.csv --target click -o m --epochs 100000 --holdout 0 --checkpoint-every never";
     let child = folder.command(command).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(std::time::Duration::from_millis(1500));
     signal(&child, "-INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
