@@ -38,12 +38,12 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let start = Instant::now();
     let mut notes = Notes::new(watch);
     let dataset = open(config, &mut notes)?;
-    let (mut checkpoints, mut pages) = checkpoints(config, &dataset, &mut notes)?;
     let mut init = config.init.as_deref().map(Model::load).transpose()?;
     if let Some(model) = &mut init {
         check_init(model, &config.plan, &dataset, notes.watch)?;
         model.make_room();
     }
+    let (mut checkpoints, mut pages) = checkpoints(config, &dataset, &mut notes)?;
     let given = init.as_ref().map(|Model { about, .. }| Decided {
         plan: about.plan.clone(),
         loss: about.loss,
