@@ -64,7 +64,6 @@ fn config(data: &Data, threads: usize, models: &Path) -> TrainConfig {
         class_weights: ClassWeights::None,
         holdout: None,
         shuffle: ShuffleMode::Auto,
-        skip_bad_rows: false,
         max_model: 1 << 30,
         model: Some(models.join("model")),
         checkpoints: CheckpointConfig::NONE,

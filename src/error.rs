@@ -242,6 +242,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// The name of this program, which its messages begin with.
+pub fn program() -> String {
+    let name = std::env::args_os().next().unwrap_or_default();
+    Path::new(&name).file_name().unwrap_or(std::ffi::OsStr::new("millstream")).to_string_lossy().into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

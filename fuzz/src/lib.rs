@@ -2,7 +2,7 @@
 //!
 //! An error is as good as rows. What ends the process, and so is a finding, is a panic (but for one that
 //! comes from a decoder of others and is caught by the guard), an array that does not hold together, and an
-//! error that does not name the file, and so is an allocation out of all proportion to a file of some kilobytes.
+//! error that does not name the file, and so is memory out of all proportion to a file of some kilobytes.
 //! Memory in all and time are watched by libFuzzer's own limits.
 
 mod model;

@@ -1,6 +1,5 @@
-//! What ends the process: panics and allocations that are findings.
+//! What ends the process: panics that are findings, and too much memory.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
 use std::collections::HashMap;
 use std::panic::{set_hook, take_hook};
@@ -9,15 +8,19 @@ use std::sync::{Mutex, Once};
 
 use millstream::input::guarded;
 
-/// The most bytes that may be allocated at once. (libFuzzer's own such limit needs a sanitizer, and with one targets
-/// take far longer to build and to run; there is hardly any unsafe code in what they are to try.)
-const MOST_AT_ONCE: usize = 512 << 20;
+/// The most address space that there is for reading text and models, and for formats of which Arrow's readers make room,
+/// of which they may use nothing, for what a page's header says: up to 2 GiB. An allocation that fails ends the process.
+/// (libFuzzer's own limit of single allocations needs a sanitizer, with which targets take far longer to build and to run.)
+const MOST: u64 = 1 << 30;
+const MOST_WITH_ARROW: u64 = 7 << 29;
 
 /// Ends the process at a panic, guarded or not, but for guarded ones of others' decoders if the format has
-/// such. Of those each place is shown once.
+/// such. Of those each place is shown once. From now on address space is limited.
 pub(crate) fn watch(decoders_of_others: bool) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        let most = if decoders_of_others { MOST_WITH_ARROW } else { MOST };
+        rlimit::setrlimit(rlimit::Resource::AS, most, most).expect("a limit can be set");
         // The guard's own hook comes before this one, or it would hide what is guarded.
         let _ = guarded(|| Ok(()));
         let before = take_hook();
@@ -59,42 +62,4 @@ fn is_ours(trace: &str) -> bool {
             (call.starts_with("millstream::") || is_inlined).then_some(true)
         })
         .unwrap_or(true)
-}
-
-/// The system's allocator, which ends the process at an allocation that is too large.
-struct Watched;
-
-#[global_allocator]
-static ALLOCATOR: Watched = Watched;
-
-fn within_limits(bytes: usize) {
-    if bytes > MOST_AT_ONCE {
-        let trace = Backtrace::force_capture().to_string();
-        // Arrow's reader makes room, of which it may use nothing, for what a page's header says: up to 2 GiB.
-        if !trace.contains("serialized_reader::decode_page") {
-            eprintln!("{bytes} bytes are allocated at once\n{trace}");
-            process::abort();
-        }
-    }
-}
-
-unsafe impl GlobalAlloc for Watched {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        within_limits(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        within_limits(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        within_limits(bytes);
-        unsafe { System.realloc(at, layout, bytes) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(at, layout) }
-    }
 }

@@ -199,7 +199,7 @@ enum ScaleArg {
     None,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum OnErrorArg {
     Fail,
     Skip,
@@ -247,9 +247,8 @@ impl FitArgs {
 
     pub(super) fn validate(self) -> Result<TrainConfig> {
         self.learning.check()?;
-        let skips = matches!(self.on_error, OnErrorArg::Skip);
         let mut plan = self.data.validate()?;
-        plan.read.skips_broken = skips;
+        plan.read.skips_bad = self.on_error == OnErrorArg::Skip;
         let penalty = self.learning.penalty();
         let LearningArgs { batch_size, epochs, factors, .. } = self.learning.clone();
         Ok(TrainConfig {
@@ -266,7 +265,6 @@ impl FitArgs {
             init: None,
             plan,
             holdout: None,
-            skip_bad_rows: skips,
             max_model: self.max_model,
             model: None,
             checkpoints: CheckpointConfig::NONE,
@@ -295,14 +293,13 @@ impl PredictArgs {
 
 impl ApplyArgs {
     pub(super) fn validate(self) -> Result<ApplyConfig> {
-        let skips = matches!(self.on_error, OnErrorArg::Skip);
+        let skips_bad = self.on_error == OnErrorArg::Skip;
         Ok(ApplyConfig {
             model: self.model,
             inputs: self.inputs,
-            read: ReadOptions { skips_broken: skips, ..self.read.validate()? },
+            read: ReadOptions { skips_bad, ..self.read.validate()? },
             threads: self.machine.threads(),
             memory: self.machine.memory,
-            skip_bad_rows: skips,
         })
     }
 }

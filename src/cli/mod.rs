@@ -28,8 +28,8 @@ pub use screen::Screen;
 pub use size::parse as parse_size;
 
 use crate::blocking::{blocking, wait_until_blocked};
-use crate::error::{Error, Kind, Result};
-use crate::input::{caught, ignore_file_limit, program, remove_unfinished};
+use crate::error::{Error, Kind, Result, program};
+use crate::input::{caught, ignore_file_limit, remove_unfinished};
 use crate::model::Model;
 use crate::trainer;
 

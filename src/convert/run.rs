@@ -89,7 +89,7 @@ pub(super) fn look(config: &ConvertConfig, dataset: &Dataset, stop: &AtomicBool)
         // There is more to do at the same time.
         threads: 1,
         memory: config.memory,
-        skips_bad_rows: config.rejects.is_some(),
+        skips_bad: config.rejects.is_some(),
     };
     Ok(survey(dataset, look, stop)?.profile)
 }

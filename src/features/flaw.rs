@@ -60,15 +60,7 @@ mod tests {
     fn flaw(used: Use) -> Option<String> {
         let target =
             Target::Number { column: "y".into(), offset: 0.0, scale: 1.0, mean: 0.0, is_count: false };
-        let column = PlannedColumn {
-            name: "x".into(),
-            data_type: "Utf8".into(),
-            used,
-            why: String::new(),
-            missing: 0.0,
-            distinct: 1,
-            distinct_is_bound: false,
-        };
+        let column = PlannedColumn::used_as("x", used);
         Plan { target, weight: None, offset: None, hash_seed: 1, columns: vec![column] }.flaw()
     }
 

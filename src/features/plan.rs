@@ -46,6 +46,15 @@ pub struct PlannedColumn {
     pub distinct_is_bound: bool,
 }
 
+#[cfg(test)]
+impl PlannedColumn {
+    /// A column of texts, about which nothing but its use matters.
+    pub(crate) fn used_as(name: &str, used: Use) -> Self {
+        let (name, data_type, why) = (name.to_string(), "Utf8".to_string(), String::new());
+        PlannedColumn { name, data_type, used, why, missing: 0.0, distinct: 2, distinct_is_bound: false }
+    }
+}
+
 /// How a column is used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "as", rename_all = "lowercase")]

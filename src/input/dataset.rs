@@ -56,7 +56,7 @@ impl Dataset {
         let mut sources = Vec::with_capacity(paths.len());
         for path in &paths {
             match open_source(path, options, &recent) {
-                Err(error) if options.skips_broken && error.kind() == Kind::Data && paths.len() > 1 => {
+                Err(error) if options.skips_bad && error.kind() == Kind::Data && paths.len() > 1 => {
                     notes.push(format!("left out: {error}"));
                     skipped.add_block(&error, None);
                 }

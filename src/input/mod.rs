@@ -31,7 +31,7 @@ pub use dataset::{Dataset, UNFINISHED};
 pub use guard::{caught, guarded};
 pub(crate) use hash::{hash_rows, hash_values};
 pub use meter::take_read;
-pub use mmap::{ignore_file_limit, program, remove_unfinished, set_unfinished};
+pub use mmap::{ignore_file_limit, remove_unfinished, set_unfinished};
 pub use options::{ColumnType, ReadOptions, TextFormat};
 pub use reject::Reject;
 pub use skipped::Skipped;

@@ -25,9 +25,9 @@ pub struct ReadOptions {
     pub nulls: Vec<String>,
     /// Whether numbers are written with a comma before the decimals (`3,14`).
     pub decimal_comma: bool,
-    /// Whether files that can't be opened as what they are, lines that can't be read, and what is left of damaged blocks
-    /// are left out.
-    pub skips_broken: bool,
+    /// Whether what can't be read or used is left out and counted, instead of being an error: rows, what is left of
+    /// damaged blocks, and files among others that are not what they seem.
+    pub skips_bad: bool,
     /// Types of columns by name. A column that no sample of the file shows may be named here.
     pub types: BTreeMap<String, ColumnType>,
 }

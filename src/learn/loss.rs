@@ -109,7 +109,7 @@ impl Loss {
                 let mean = mean.clamp(1e-9, 1.0 - 1e-9);
                 (ln(mean) - ln(1.0 - mean)).clamp(-10.0, 10.0)
             }
-            Loss::Poisson => ln(mean.clamp(1e-30, 1e30)).clamp(-20.0, 40.0),
+            Loss::Poisson => ln(mean.clamp(1e-30, 1e30)).clamp(-20.0, kernels::LARGEST_LOGARITHM),
             Loss::Squared => mean as f32,
             Loss::Hinge
             | Loss::SquaredHinge

@@ -259,15 +259,7 @@ mod tests {
             _ => (Loss::Squared, 0),
         };
         let used = Use::Category { known: vec!["a".into(), "b".into()], bits: 1 };
-        let column = PlannedColumn {
-            name: "x".into(),
-            data_type: "Utf8".into(),
-            used,
-            why: String::new(),
-            missing: 0.0,
-            distinct: 2,
-            distinct_is_bound: false,
-        };
+        let column = PlannedColumn::used_as("x", used);
         let plan =
             Plan { target: target(classes), weight: None, offset: None, hash_seed: 1, columns: vec![column] };
         let weights = |start: f32| {

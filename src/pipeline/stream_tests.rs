@@ -18,20 +18,9 @@ impl Weigh for Rows {
 #[test]
 fn readers_far_ahead_of_a_slow_consumer_rest() {
     let (_folder, dataset) = numbers(4, 2000);
-    let columns = vec![("x".to_string(), ReadAs::Number)];
-    let request = Request { columns, batch_rows: 50, ..Request::default() };
-    let stop = AtomicBool::new(false);
+    let (request, stop) = (request(), AtomicBool::new(false));
     let threads = 2;
-    let needs = Needs { open: 1, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
-    let flow = Flow {
-        request: &request,
-        threads,
-        needs,
-        in_flight: 1 << 30,
-        rows_of_each: u64::MAX,
-        from: None,
-        stop: &stop,
-    };
+    let flow = flow(&request, threads, None, &stop);
     let made = AtomicUsize::new(0);
     let (mut used, mut most, mut rows, mut rests) = (0, 0, 0, 0);
     let order = Order::in_place(0..dataset.splits().len());
@@ -57,6 +46,22 @@ fn readers_far_ahead_of_a_slow_consumer_rest() {
     assert!(most <= MOST_AHEAD * threads + 40 + 2 * threads, "{most}");
 }
 
+/// What is asked of files of numbers.
+fn request() -> Request {
+    Request { columns: vec![("x".to_string(), ReadAs::Number)], batch_rows: 50, ..Request::default() }
+}
+
+/// A flow with more memory than it can use.
+fn flow<'a>(
+    request: &'a Request,
+    threads: usize,
+    from: Option<&'a Position>,
+    stop: &'a AtomicBool,
+) -> Flow<'a> {
+    let needs = Needs { open: 1, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
+    Flow { request, threads, needs, in_flight: 1 << 30, rows_of_each: u64::MAX, from, stop }
+}
+
 /// A folder of CSV files of numbers, so many rows in each, and the dataset that they are.
 fn numbers(files: usize, rows: usize) -> (tempfile::TempDir, Dataset) {
     let folder = tempfile::tempdir().unwrap();
@@ -71,21 +76,9 @@ fn numbers(files: usize, rows: usize) -> (tempfile::TempDir, Dataset) {
 #[test]
 fn a_worker_that_panics_is_an_error_with_a_place_and_leaves_no_thread() {
     let (_folder, dataset) = numbers(4, 500);
-    let columns = vec![("x".to_string(), ReadAs::Number)];
-    let request = Request { columns, batch_rows: 50, ..Request::default() };
-    let stop = AtomicBool::new(false);
-    let needs = Needs { open: 1, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
+    let (request, stop) = (request(), AtomicBool::new(false));
     for threads in [1, 4] {
-        let in_flight = 1 << 30;
-        let flow = Flow {
-            request: &request,
-            threads,
-            needs,
-            in_flight,
-            rows_of_each: u64::MAX,
-            from: None,
-            stop: &stop,
-        };
+        let flow = flow(&request, threads, None, &stop);
         let order = Order::in_place(0..dataset.splits().len());
         let (alive, mut rows) = (AtomicUsize::new(0), 0);
         let map = |batch: &RecordBatch, split: &mut SplitState<()>| {
@@ -109,22 +102,11 @@ fn a_worker_that_panics_is_an_error_with_a_place_and_leaves_no_thread() {
 #[test]
 fn a_stream_goes_on_from_any_position() {
     let (_folder, dataset) = numbers(5, 330);
-    let columns = vec![("x".to_string(), ReadAs::Number)];
-    let request = Request { columns, batch_rows: 50, ..Request::default() };
-    let stop = AtomicBool::new(false);
-    let needs = Needs { open: 3, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
+    let (request, stop) = (request(), AtomicBool::new(false));
     let order = Order { tracks: vec![vec![3, 1], vec![0], vec![4, 2]] };
     let read = |from: Option<&Position>, most: usize| {
         let mut position = from.cloned().unwrap_or_else(|| Position::start(&order));
-        let flow = Flow {
-            request: &request,
-            threads: 2,
-            needs,
-            in_flight: 1 << 30,
-            rows_of_each: u64::MAX,
-            from,
-            stop: &stop,
-        };
+        let flow = flow(&request, 2, from, &stop);
         let map = |batch: &RecordBatch, split: &mut SplitState<()>| {
             Ok(Rows(split.split * 1_000_000 + split.first_row as usize * 100 + batch.num_rows()))
         };

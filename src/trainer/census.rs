@@ -47,7 +47,7 @@ pub(super) fn census(
         .map_err(|_| Error::usage(format!("there is no column `{}`", config.target)))?;
     let columns = vec![(config.target.clone(), read_as(label_hint(field, &config.overrides)))];
     let request =
-        Request { columns, batch_rows: BATCH_ROWS, rejects: config.read.skips_broken, ..Request::default() };
+        Request { columns, batch_rows: BATCH_ROWS, rejects: config.read.skips_bad, ..Request::default() };
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(&request),

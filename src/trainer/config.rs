@@ -77,9 +77,6 @@ pub struct TrainConfig {
     pub holdout: Option<f64>,
     /// The order of rows.
     pub shuffle: ShuffleMode,
-    /// Whether rows without a usable target, weight or offset are left out (and counted) instead of being
-    /// errors.
-    pub skip_bad_rows: bool,
     /// Most bytes that the tables of categories may take.
     pub max_model: usize,
     /// A model to go on from.
@@ -205,9 +202,6 @@ pub struct ApplyConfig {
     pub threads: usize,
     /// Bytes of memory, `None` for half of the machine's.
     pub memory: Option<usize>,
-    /// Whether rows without a usable target, weight or offset are left out (and counted) instead of being
-    /// errors.
-    pub skip_bad_rows: bool,
 }
 
 /// What `predict` needs to know besides.

@@ -52,9 +52,9 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
             .remedy("use predict for data without the target"));
         }
     }
-    let filter = if config.skip_bad_rows { RowFilter::Skip } else { RowFilter::Fail };
+    let filter = if config.read.skips_bad { RowFilter::Skip } else { RowFilter::Fail };
     let encoder = Encoder::new(plan.clone(), filter);
-    let request = Request { rejects: config.skip_bad_rows, ..request(&encoder, &[]) };
+    let request = Request { rejects: config.read.skips_bad, ..request(&encoder, &[]) };
     let flow = flow_in_order(config, &dataset, &encoder, &request, 0, stop)?;
     let spares = Spares::new(plan.shape(), 64);
     let mut metrics =

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::{Checkpoints, Pages, Pen};
+use super::checkpoint::{Checkpoints, Pen};
 use super::holdout::Holdout;
 use super::leak::{Keeper, Kept};
 use super::pass::{Book, Pass, Passes, Sink, Standing};
 use super::task::{Fit, Task};
-use super::train::Notes;
+use super::train::{Notes, no_weight};
 use crate::error::{Error, Result};
 use crate::learn::{
     Chunk, Iterate, Lbfgs, ModelForm, Next, Objective, Optimizer, Settings, State, Variant, Weights, learner,
@@ -71,10 +71,10 @@ pub(crate) fn fit(
     task: &Task<'_>,
     passes: &Passes<'_>,
     init: Option<&Model>,
-    (mut checkpoints, pages): (Option<Checkpoints>, Option<Pages>),
+    mut checkpoints: Option<&mut Checkpoints>,
     notes: &mut Notes<'_>,
-) -> Result<(Fit, Option<Checkpoints>)> {
-    let Task { config, settings, .. } = task;
+) -> Result<Fit> {
+    let Task { config, settings, plan, .. } = task;
     if matches!(settings.form, ModelForm::Factors { .. }) {
         return Err(Error::usage("--optimizer lbfgs does not fit factors")
             .remedy("leave out --factors, or choose another optimiser"));
@@ -83,58 +83,20 @@ pub(crate) fn fit(
         return Err(Error::usage("--optimizer lbfgs finds its steps by itself")
             .remedy("leave out --learning-rate, or choose another optimiser"));
     }
-    let result = descend(task, passes, init, (&mut checkpoints, pages), notes);
-    match (result, checkpoints) {
-        (Ok(fit), checkpoints) => Ok((fit, checkpoints)),
-        (Err(error), Some(checkpoints)) => Err(checkpoints.explain(error)),
-        (Err(error), None) => Err(error),
-    }
-}
-
-/// Where a search begins.
-fn start(task: &Task<'_>, init: Option<&Model>) -> (Objective, Descent) {
-    let Task { config, settings, .. } = task;
-    let penalty = settings.variants[0].penalty;
-    // Gradient descent's records are the right ones to start from: all zero but the bias.
-    let mut zero =
-        learner(&Settings { optimizer: Optimizer::Gd, variants: vec![Variant::at(0.0)], ..settings.clone() });
-    let start = zero.weights(0, Iterate::Last);
-    let objective = Objective::new(settings.loss, settings.class_weights.clone(), penalty, &start);
-    let at = objective.vector(&start);
-    let descent = Descent {
-        search: Lbfgs::new(at.clone(), objective.biases(), f64::from(penalty.l1)),
-        warm: init.map(|model| objective.vector(&model.linear)),
-        at,
-        l2: f64::from(penalty.l2),
-        pass: 1,
-        capped: zero.bytes_each() > config.max_model,
-    };
-    (objective, descent)
-}
-
-fn descend(
-    task: &Task<'_>,
-    passes: &Passes<'_>,
-    init: Option<&Model>,
-    (checkpoints, pages): (&mut Option<Checkpoints>, Option<Pages>),
-    notes: &mut Notes<'_>,
-) -> Result<Fit> {
-    let Task { config, plan, .. } = task;
-    let new_holdout = || (!passes.division.is_empty()).then(|| Holdout::new(&passes.division));
+    let pages = checkpoints.as_mut().and_then(|checkpoints| checkpoints.pages());
     let (mut objective, mut descent, mut holdout, mut begun) = match pages {
         None => {
             let (objective, descent) = start(task, init);
-            (objective, descent, new_holdout(), None)
+            let holdout = (!passes.division.is_empty()).then(|| Holdout::new(&passes.division));
+            (objective, descent, holdout, None)
         }
         Some(mut pages) => {
-            let doubt = pages.doubt.take();
-            notes.notes = pages.take()?;
+            notes.go_on(&mut pages)?;
             let descent: Descent = pages.take()?;
             let standing: Standing = pages.take()?;
             let holdout = pages.take()?;
             let kept = pages.take()?;
             let (objective, rows) = pages.take()?;
-            doubt.into_iter().for_each(|doubt| notes.say(doubt));
             let (behind, pass) = (standing.rows(), descent.pass);
             notes.say(format!("goes on after {behind} rows of pass {pass}, where an earlier run left off"));
             (objective, descent, holdout, Some(Begun { standing: Some(standing), kept, rows }))
@@ -148,11 +110,7 @@ fn descend(
         let Begun { standing, mut kept, mut rows } = begun.take().unwrap_or_else(fresh);
         let mut look = Look { objective: &mut objective, at: &descent.at, rows: &mut rows };
         let mut keeper = Keeper { sink: &mut look, kept: &mut kept };
-        let said = &notes.notes;
-        let ledger = |pen: &mut Pen| {
-            pen.put(said)?;
-            pen.put(&descent)
-        };
+        let ledger = |pen: &mut Pen| pen.put(&descent);
         let pass = Pass {
             number: descent.pass,
             of: most,
@@ -160,7 +118,7 @@ fn descend(
             holdout: holdout.as_mut(),
             collects: first,
             from: standing,
-            book: Book::of(checkpoints.as_mut(), &ledger),
+            book: Book::of(checkpoints.as_deref_mut(), &notes.notes, &ledger),
         };
         let (spent, left_out) = passes.run(pass, &mut keeper, notes.watch)?;
         kept.look(plan, notes);
@@ -173,8 +131,7 @@ fn descend(
                 .remedy("let numbers be scaled, or ignore the column whose numbers are too large"));
         }
         if value.weight == 0.0 {
-            return Err(Error::data("the weights of all rows are zero: there is nothing to learn from")
-                .remedy("leave out --weight, or name another column"));
+            return Err(no_weight());
         }
         if first && config.penalty.is_none() {
             // All weights but the bias are zero here, so that no penalty was added yet.
@@ -220,4 +177,25 @@ fn descend(
         stages,
         capped: descent.capped,
     })
+}
+
+/// Where a search begins.
+fn start(task: &Task<'_>, init: Option<&Model>) -> (Objective, Descent) {
+    let Task { config, settings, .. } = task;
+    let penalty = settings.variants[0].penalty;
+    // Gradient descent's records are the right ones to start from: all zero but the bias.
+    let mut zero =
+        learner(&Settings { optimizer: Optimizer::Gd, variants: vec![Variant::at(0.0)], ..settings.clone() });
+    let start = zero.weights(0, Iterate::Last);
+    let objective = Objective::new(settings.loss, settings.class_weights.clone(), penalty, &start);
+    let at = objective.vector(&start);
+    let descent = Descent {
+        search: Lbfgs::new(at.clone(), objective.biases(), f64::from(penalty.l1)),
+        warm: init.map(|model| objective.vector(&model.linear)),
+        at,
+        l2: f64::from(penalty.l2),
+        pass: 1,
+        capped: zero.bytes_each() > config.max_model,
+    };
+    (objective, descent)
 }

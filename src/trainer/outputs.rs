@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 
 use crate::error::{Error, Result};
 use crate::features::Target;
+use crate::learn::kernels::LARGEST_LOGARITHM;
 use crate::learn::{Loss, kernels, softmax};
 
 /// The prediction's columns: `prediction`, the class or the number; then, for classes, `probability` (of the
@@ -77,7 +78,9 @@ impl Outputs {
     pub(super) fn columns(&self, mut margins: Vec<f32>) -> Vec<ArrayRef> {
         match &self.kind {
             Kind::Number(target) => vec![floats(margins.iter().map(|&m| target.unscale(m)))],
-            Kind::Count(target) => vec![floats(margins.iter().map(|&m| target.unscale(m).min(MOST).exp()))],
+            Kind::Count(target) => {
+                vec![floats(margins.iter().map(|&m| target.unscale(m).min(LARGEST_LOGARITHM.into()).exp()))]
+            }
             Kind::Margin => {
                 vec![self.classes_of(margins.iter().map(sign)), floats(margins.iter().map(|&m| m.into()))]
             }
@@ -112,9 +115,6 @@ impl Outputs {
         Arc::new(StringArray::from_iter_values(places.map(|place| self.classes[place].as_str())))
     }
 }
-
-/// The logarithm of the largest count that is predicted: what it is in learning, too (see [`Loss::Poisson`]).
-const MOST: f64 = 40.0;
 
 /// The class that a margin speaks for.
 fn sign(margin: &f32) -> usize {

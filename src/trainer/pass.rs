@@ -99,6 +99,8 @@ impl Standing {
 /// Keeps a run: writes checkpoints of it while a pass goes on.
 pub(crate) struct Book<'a> {
     checkpoints: &'a mut Checkpoints,
+    /// What the user was told so far.
+    said: &'a [String],
     /// Writes what the run has beside the pass.
     ledger: &'a dyn Fn(&mut Pen) -> Result<()>,
 }
@@ -107,10 +109,11 @@ impl<'a> Book<'a> {
     /// The book of a run, if one is to be kept.
     pub(crate) fn of(
         checkpoints: Option<&'a mut Checkpoints>,
+        said: &'a [String],
         ledger: &'a dyn Fn(&mut Pen) -> Result<()>,
     ) -> Option<Self> {
         let checkpoints = checkpoints.filter(|checkpoints| checkpoints.are_written())?;
-        Some(Book { checkpoints, ledger })
+        Some(Book { checkpoints, said, ledger })
     }
 
     /// Writes a checkpoint if it is due, `rows` rows having been read, and this is a good moment.
@@ -128,6 +131,7 @@ impl<'a> Book<'a> {
     /// Writes a checkpoint.
     fn write(&mut self, standing: &Standing, holdout: Option<&Holdout>, sink: &dyn Sink) -> Result<()> {
         self.checkpoints.write(|pen| {
+            pen.put(&self.said)?;
             (self.ledger)(pen)?;
             pen.put(standing)?;
             pen.put(&holdout)?;

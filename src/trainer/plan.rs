@@ -107,7 +107,7 @@ pub(crate) fn make_plan(
         overrides: &config.overrides,
         threads: config.threads,
         memory: config.memory,
-        skips_bad_rows: config.read.skips_broken,
+        skips_bad: config.read.skips_bad,
     };
     let wishes = config.wishes();
     // Shards say themselves what a sample of their rows shows.
@@ -194,7 +194,7 @@ pub(crate) struct Look<'a> {
     pub(crate) threads: usize,
     pub(crate) memory: Option<usize>,
     /// Whether rows that can't be read are passed over.
-    pub(crate) skips_bad_rows: bool,
+    pub(crate) skips_bad: bool,
 }
 
 /// What looking at a sample gave.
@@ -263,7 +263,7 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
     let row_bytes = VALUE_BYTES * columns.len().max(1);
     let batch_rows = (BATCH_BYTES / row_bytes).clamp(FEWEST_BATCH_ROWS, MOST_BATCH_ROWS);
     let batch_rows = batch_rows.min(usize::try_from(rows_of_each).unwrap_or(usize::MAX));
-    let request = Request { columns, batch_rows, rejects: look.skips_bad_rows, ..Request::default() };
+    let request = Request { columns, batch_rows, rejects: look.skips_bad, ..Request::default() };
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(&request),
@@ -341,7 +341,7 @@ mod tests {
     }
 
     fn look<'a>(target: Option<&'a str>, overrides: &'a Overrides) -> Look<'a> {
-        Look { target, amounts: &[], overrides, threads: 1, memory: None, skips_bad_rows: false }
+        Look { target, amounts: &[], overrides, threads: 1, memory: None, skips_bad: false }
     }
 
     fn found(path: &Path, look: Look<'_>) -> Profile {

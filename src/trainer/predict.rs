@@ -59,7 +59,7 @@ pub fn predict(
     check_columns(&dataset, &plan.inputs(), watch);
     check_offset(&dataset, &plan)?;
     let encoder = Encoder::new(plan.clone(), RowFilter::Unlabelled);
-    let request = Request { rejects: config.skip_bad_rows, ..request(&encoder, keep) };
+    let request = Request { rejects: config.read.skips_bad, ..request(&encoder, keep) };
     let schema = output_schema(&dataset, keep, &outputs)?;
     let mut writer = match file {
         Some(file) => TableWriter::create(file, schema.clone())?,

@@ -39,7 +39,6 @@ pub(crate) struct Run<'a> {
     passes: &'a Passes<'a>,
     /// The model that learning goes on from.
     init: Option<&'a Model>,
-    checkpoints: Option<Checkpoints>,
     feed: Feed,
     holdout: Option<Holdout>,
     ledger: Ledger,
@@ -92,7 +91,6 @@ impl<'a> Run<'a> {
         task: &'a Task<'a>,
         passes: &'a Passes<'a>,
         init: Option<&'a Model>,
-        checkpoints: Option<Checkpoints>,
         notes: &mut Notes<'_>,
     ) -> Result<Self> {
         let Task { config, settings, .. } = task;
@@ -111,7 +109,6 @@ impl<'a> Run<'a> {
             task,
             passes,
             init,
-            checkpoints,
         })
     }
 
@@ -123,13 +120,10 @@ impl<'a> Run<'a> {
         task: &'a Task<'a>,
         passes: &'a Passes<'a>,
         init: Option<&'a Model>,
-        checkpoints: Option<Checkpoints>,
         mut pages: Pages,
         notes: &mut Notes<'_>,
     ) -> Result<Self> {
-        let doubt = pages.doubt.take();
-        // What an earlier run has said of this one's beginning was said again by now.
-        notes.notes = pages.take()?;
+        notes.go_on(&mut pages)?;
         let ledger: Ledger = pages.take()?;
         let standing: Standing = pages.take()?;
         let holdout = pages.take()?;
@@ -137,7 +131,6 @@ impl<'a> Run<'a> {
         let race = Race::read(task.plan.clone(), &mut pages)?;
         let (outputs, batch) = (task.plan.target.outputs(), task.config.batch_size);
         let feed = Feed::read(&task.settings, outputs, batch, task.crew, &mut pages)?;
-        doubt.into_iter().for_each(|doubt| notes.say(doubt));
         let epoch = match task.config.epochs() {
             1 => String::new(),
             _ => format!(" of epoch {}", ledger.leg.next),
@@ -152,46 +145,40 @@ impl<'a> Run<'a> {
             task,
             passes,
             init,
-            checkpoints,
         })
     }
 
-    /// Runs all epochs. Checkpoints stay until the model is safe.
+    /// Runs all epochs, and writes checkpoints meanwhile, if that is wanted.
     ///
     /// # Errors
     /// Those of the data; and if the loss does not stay finite.
-    pub(crate) fn fit(mut self, notes: &mut Notes<'_>) -> Result<(Fit, Option<Checkpoints>)> {
-        match self.run_all_legs(notes) {
-            Ok(()) => Ok(self.finish()),
-            Err(error) => Err(match self.checkpoints {
-                Some(checkpoints) => checkpoints.explain(error),
-                None => error,
-            }),
-        }
-    }
-
-    fn run_all_legs(&mut self, notes: &mut Notes<'_>) -> Result<()> {
+    pub(crate) fn fit(
+        mut self,
+        mut checkpoints: Option<&mut Checkpoints>,
+        notes: &mut Notes<'_>,
+    ) -> Result<Fit> {
         loop {
             match self.ledger.leg.aim {
                 Aim::Choose { penalised, .. } => {
-                    self.run_until_worse(notes)?;
+                    self.run_until_worse(checkpoints.as_deref_mut(), notes)?;
                     if !self.task.config.chooses() {
-                        return Ok(());
+                        break;
                     }
                     let overfits = penalised || self.overfits();
                     if overfits && !penalised && self.may_race_strengths() {
                         self.race_strengths(notes);
                     } else if !self.learn_from_all(overfits) {
-                        return Ok(());
+                        break;
                     }
                 }
                 Aim::Finish { iterate } => {
-                    self.run_to_the_end(notes)?;
+                    self.run_to_the_end(checkpoints, notes)?;
                     self.finish_best(iterate, notes);
-                    return Ok(());
+                    break;
                 }
             }
         }
+        Ok(self.finish())
     }
 
     fn learner(&mut self) -> &mut dyn Learn {
@@ -199,10 +186,14 @@ impl<'a> Run<'a> {
     }
 
     /// Goes on until the last epoch, or until the hold-out's loss has not improved for some.
-    fn run_until_worse(&mut self, notes: &mut Notes<'_>) -> Result<()> {
+    fn run_until_worse(
+        &mut self,
+        mut checkpoints: Option<&mut Checkpoints>,
+        notes: &mut Notes<'_>,
+    ) -> Result<()> {
         while self.ledger.leg.next <= self.ledger.leg.last {
             let Leg { next: epoch, last, .. } = self.ledger.leg;
-            self.epoch(self.passes.division, notes)?;
+            self.epoch(self.passes.division, checkpoints.as_deref_mut(), notes)?;
             self.ledger.epochs_done = epoch;
             self.ledger.leg.next += 1;
             if self.holdout.is_none() {
@@ -224,9 +215,13 @@ impl<'a> Run<'a> {
     }
 
     /// Lets the chosen model learn from all rows.
-    fn run_to_the_end(&mut self, notes: &mut Notes<'_>) -> Result<()> {
+    fn run_to_the_end(
+        &mut self,
+        mut checkpoints: Option<&mut Checkpoints>,
+        notes: &mut Notes<'_>,
+    ) -> Result<()> {
         while self.ledger.leg.next <= self.ledger.leg.last {
-            self.epoch(Division::NONE, notes)?;
+            self.epoch(Division::NONE, checkpoints.as_deref_mut(), notes)?;
             self.ledger.leg.next += 1;
         }
         Ok(())
@@ -312,7 +307,12 @@ impl<'a> Run<'a> {
     }
 
     /// Runs the epoch that is next, or the rest of it.
-    fn epoch(&mut self, division: Division, notes: &mut Notes<'_>) -> Result<()> {
+    fn epoch(
+        &mut self,
+        division: Division,
+        checkpoints: Option<&mut Checkpoints>,
+        notes: &mut Notes<'_>,
+    ) -> Result<()> {
         let Task { plan, race_rows, .. } = self.task;
         let Leg { next: epoch, last, aim } = self.ledger.leg;
         let chooses = matches!(aim, Aim::Choose { .. });
@@ -326,11 +326,8 @@ impl<'a> Run<'a> {
         };
         let mut lesson = Lesson { feed: &mut self.feed, referee: &mut race };
         let mut keeper = Keeper { sink: &mut lesson, kept: &mut kept };
-        let (ledger, said) = (&self.ledger, &notes.notes);
-        let write = |pen: &mut Pen| {
-            pen.put(said)?;
-            pen.put(ledger)
-        };
+        let ledger = &self.ledger;
+        let write = |pen: &mut Pen| pen.put(ledger);
         let pass = Pass {
             number: epoch,
             of: last,
@@ -338,7 +335,7 @@ impl<'a> Run<'a> {
             holdout: self.holdout.as_mut(),
             collects: chooses && epoch == 1,
             from: standing,
-            book: Book::of(self.checkpoints.as_mut(), &write),
+            book: Book::of(checkpoints, &notes.notes, &write),
         };
         let (stages, skipped) = self.passes.run(pass, &mut keeper, notes.watch)?;
         kept.look(plan, notes);
@@ -395,7 +392,7 @@ impl<'a> Run<'a> {
         least_of_all
     }
 
-    fn finish(mut self) -> (Fit, Option<Checkpoints>) {
+    fn finish(mut self) -> Fit {
         let ledger = self.ledger;
         let team = &mut self.feed.teams[0];
         let leader = team.runners.iter().position(|runner| runner.id == ledger.leader).unwrap_or(0);
@@ -421,7 +418,7 @@ impl<'a> Run<'a> {
                 })
                 .collect()
         });
-        let fit = Fit {
+        Fit {
             linear,
             state,
             rate,
@@ -435,8 +432,7 @@ impl<'a> Run<'a> {
             epochs: ledger.epochs_done,
             stages: self.stages,
             capped: ledger.capped || self.feed.teams[0].learner.capped(),
-        };
-        (fit, self.checkpoints)
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::input::{Dataset, Request};
 use crate::learn::{Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape, Variant};
 use crate::model::{About, Model};
 use crate::output::{AtomicFile, is_special};
-use crate::pipeline::{Budget, GradientWorkers};
+use crate::pipeline::{Budget, GradientWorkers, Stages};
 
 /// Share of the rows held out when several epochs race and the user names none.
 const AUTO_HOLDOUT: f64 = 0.1;
@@ -43,7 +43,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
         check_init(model, &config.plan, &dataset, notes.watch)?;
         model.make_room();
     }
-    let (mut checkpoints, mut pages) = checkpoints(config, &dataset, &mut notes)?;
+    let mut checkpoints = checkpoints(config, &dataset, &mut notes)?;
     let given = init.as_ref().map(|Model { about, .. }| Decided {
         plan: about.plan.clone(),
         loss: about.loss,
@@ -51,40 +51,63 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     });
     let planned = make_plan(&config.plan, given, &dataset, stop, notes.watch)?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
-    let plan = &planned.plan;
-    checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.learn_by(plan, pages.as_mut()))?;
+    checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.learn_by(&planned.plan))?;
     let task = make_task(config, &planned, init.as_ref(), &mut notes)?;
     let passes = make_passes(config, &dataset, &planned, stop, &mut notes);
+    let before = &planned.stages;
+    let result = learn_and_save(&task, &passes, init.as_ref(), before, checkpoints.as_mut(), &mut notes);
+    let summary = match checkpoints {
+        Some(checkpoints) => checkpoints.conclude(result)?,
+        None => result?,
+    };
+    Ok(summary.ended(start, notes.notes))
+}
+
+/// Learns a model and saves it; `before` is where the time went until then.
+fn learn_and_save(
+    task: &Task<'_>,
+    passes: &Passes<'_>,
+    init: Option<&Model>,
+    before: &Stages,
+    mut checkpoints: Option<&mut Checkpoints>,
+    notes: &mut Notes<'_>,
+) -> Result<Summary> {
     let learning = Instant::now();
-    let init = init.as_ref();
-    let (mut fit, checkpoints) = match (config.optimizer, pages) {
-        (Optimizer::Lbfgs, pages) => exact::fit(&task, &passes, init, (checkpoints, pages), &mut notes)?,
-        (_, None) => Run::new(&task, &passes, init, checkpoints, &mut notes)?.fit(&mut notes)?,
-        (_, Some(pages)) => {
-            Run::resume(&task, &passes, init, checkpoints, pages, &mut notes)?.fit(&mut notes)?
-        }
+    let mut fit = if task.config.optimizer == Optimizer::Lbfgs {
+        exact::fit(task, passes, init, checkpoints.as_deref_mut(), notes)?
+    } else {
+        let pages = checkpoints.as_mut().and_then(|checkpoints| checkpoints.pages());
+        let run = match pages {
+            None => Run::new(task, passes, init, notes)?,
+            Some(pages) => Run::resume(task, passes, init, pages, notes)?,
+        };
+        run.fit(checkpoints.as_deref_mut(), notes)?
     };
     let learning_seconds = learning.elapsed().as_secs_f64();
-    dataset.check_unchanged()?;
+    passes.dataset.check_unchanged()?;
     if fit.rows_learned == 0 {
         return Err(Error::data("no row was left to learn from").remedy("hold out or skip fewer rows"));
     }
     if fit.progressive.as_ref().is_some_and(|report| report.mean_loss.is_none()) {
-        return Err(Error::data("the weights of all rows are zero: there is nothing to learn from")
-            .remedy("leave out --weight, or name another column"));
+        return Err(no_weight());
     }
-    fit.stages.add(&planned.stages);
+    fit.stages.add(before);
     let mut summary = Summary {
         command: "train",
         progressive: fit.progressive.take(),
         holdout: fit.holdout.take(),
         race: fit.race.take(),
-        checkpoints: checkpoints.as_ref().map(Checkpoints::pauses).filter(|pauses| pauses.written > 0),
-        ..summary(&task, &fit, learning_seconds)
+        checkpoints: checkpoints.map(|checkpoints| checkpoints.pauses()).filter(|pauses| pauses.written > 0),
+        ..summary(task, &fit, learning_seconds)
     };
-    save(&task, &dataset, fit, &mut summary)?;
-    checkpoints.map_or(Ok(()), Checkpoints::finish)?;
-    Ok(summary.ended(start, notes.notes))
+    save(task, passes.dataset, fit, &mut summary)?;
+    Ok(summary)
+}
+
+/// The error of rows that weigh nothing.
+pub(super) fn no_weight() -> Error {
+    Error::data("the weights of all rows are zero: there is nothing to learn from")
+        .remedy("leave out --weight, or name another column")
 }
 
 /// Opens the data, and makes sure that the model's file can be written, if one is wanted: before anything is read, since
@@ -97,26 +120,26 @@ pub(super) fn open(config: &TrainConfig, notes: &mut Notes<'_>) -> Result<Datase
     Ok(dataset)
 }
 
-/// The checkpoints of a run, if it makes some, and the one to go on from.
+/// The checkpoints of a run, if it makes some.
 fn checkpoints(
     config: &TrainConfig,
     dataset: &Dataset,
     notes: &mut Notes<'_>,
-) -> Result<(Option<Checkpoints>, Option<Pages>)> {
+) -> Result<Option<Checkpoints>> {
     let CheckpointConfig { every, resume } = config.checkpoints;
     let output = config.model.as_deref().filter(|path| !is_special(path));
-    let Some(output) = output.filter(|_| resume || every != Every::Never) else { return Ok((None, None)) };
+    let Some(output) = output.filter(|_| resume || every != Every::Never) else { return Ok(None) };
     let identity = Identity::of(config, dataset.contents())?;
-    let (checkpoints, pages) = Checkpoints::open(output, config.checkpoints, identity)?;
-    if resume && pages.is_none() {
-        notes.say(format!("there is no {} to go on from: begins anew", checkpoints.path().display()));
-    } else if !resume && checkpoints.path().exists() {
+    let checkpoints = Checkpoints::open(output, config.checkpoints, identity)?;
+    let path = checkpoints.path().display();
+    if checkpoints.passes_over_one() {
         notes.say(format!(
-            "{} is left of a run that was interrupted: --resume would go on from there; this run will write over it",
-            checkpoints.path().display()
+            "{path} is left of a run that was interrupted: --resume would go on from there; this run will write over it"
         ));
+    } else if resume && !checkpoints.path().exists() {
+        notes.say(format!("there is no {path} to go on from: begins anew"));
     }
-    Ok((Some(checkpoints), pages))
+    Ok(Some(checkpoints))
 }
 
 /// Writes the model, if it is wanted, and says so in the summary.
@@ -205,6 +228,13 @@ impl<'a> Notes<'a> {
     pub(crate) fn say(&mut self, text: String) {
         self.watch.note(&text);
         self.notes.push(text);
+    }
+
+    /// Goes on from what an earlier run has said, of which this one has said the beginning again by now.
+    pub(super) fn go_on(&mut self, pages: &mut Pages) -> Result<()> {
+        self.notes = pages.take()?;
+        pages.doubt.take().into_iter().for_each(|doubt| self.say(doubt));
+        Ok(())
     }
 }
 
@@ -335,7 +365,7 @@ pub(super) fn make_passes<'a>(
     } else if !planned.is_well_mixed && !exact {
         notes.say("the target follows the order of the rows; without --shuffle auto the model may lean to the last ones".to_string());
     }
-    let filter = if config.skip_bad_rows { RowFilter::Skip } else { RowFilter::Fail };
+    let filter = if config.plan.read.skips_bad { RowFilter::Skip } else { RowFilter::Fail };
     let encoder = Encoder::new(planned.plan.clone(), filter);
     let fraction = config.holdout.unwrap_or(if config.chooses() { AUTO_HOLDOUT } else { 0.0 });
     let threads = config.plan.threads;
@@ -346,7 +376,7 @@ pub(super) fn make_passes<'a>(
         seed: config.plan.seed,
         // Those that learn beside the coordinator do not read.
         readers: threads + 1 - crew.count(),
-        request: Request { rejects: config.skip_bad_rows, ..request(&encoder, &[]) },
+        request: Request { rejects: config.plan.read.skips_bad, ..request(&encoder, &[]) },
         encoder,
         shuffled,
         rows: planned.rows,

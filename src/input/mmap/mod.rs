@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 mod sigbus;
 
-pub use sigbus::{ignore_file_limit, program, remove_unfinished, set_unfinished};
+pub use sigbus::{ignore_file_limit, remove_unfinished, set_unfinished};
 
 /// A whole file in the address space, read only.
 #[derive(Debug, Clone)]

@@ -23,19 +23,13 @@ static WATCHED: [Watched; MOST] = [const {
 /// A file that shall not outlive a run that dies in the handler.
 static UNFINISHED: AtomicPtr<CString> = AtomicPtr::new(null_mut());
 
-/// The name of this program, which its messages begin with.
-pub fn program() -> String {
-    let name = std::env::args_os().next().unwrap_or_default();
-    Path::new(&name).file_name().unwrap_or(OsStr::new("millstream")).to_string_lossy().into_owned()
-}
-
 /// Has the file named if reading these addresses fails. With very many maps some go unnamed.
 pub(super) fn watch(path: &Path, start: usize, len: usize) {
     install();
     let text = format!(
         "{}: {}: the file was cut short or its device failed while it was read; \
          leave the files alone during a run, or read them as Parquet\n",
-        program(),
+        crate::error::program(),
         path.display()
     );
     let Ok(text) = CString::new(text) else { return };

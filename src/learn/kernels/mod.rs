@@ -12,6 +12,9 @@ mod softmax;
 pub(crate) use dispatch::{Kernel, run};
 pub use dispatch::{Level, prefetch, prefetch_all};
 
+/// The largest margin that counts as what it is in exponentials: see [`Loss::Poisson`](super::Loss::Poisson).
+pub const LARGEST_LOGARITHM: f32 = poisson::LARGEST;
+
 /// Overwrites each margin by the logistic loss's derivative with respect to it: `sigmoid(m) - y`,
 /// with labels `y` of 0 and 1. The slices have the same length.
 pub fn logistic_gradient(margins: &mut [f32], labels: &[f32]) {

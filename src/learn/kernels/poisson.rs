@@ -4,7 +4,7 @@ use super::math::{exp, lanes, ln_normal, map};
 
 /// Margins beyond this count as this: `exp(40)` is 2e17, whose square does not become infinite either, however many are
 /// added, and hardly any count or amount is as large.
-const LARGEST: f32 = 40.0;
+pub(super) const LARGEST: f32 = 40.0;
 
 /// `exp(m)`, m taken to be at most [`LARGEST`]; NaN stays NaN.
 #[inline(always)]

@@ -97,9 +97,7 @@ impl Identity {
         if self.files.len() != now.files.len() {
             return Some(format!("it had {} files, now it has {}", self.files.len(), now.files.len()));
         }
-        let differences =
-            self.files.iter().zip(&now.files).filter_map(|(before, now)| before.difference(now));
-        differences.into_iter().next()
+        self.files.iter().zip(&now.files).find_map(|(before, now)| before.difference(now))
     }
 }
 
@@ -156,7 +154,6 @@ fn settings(config: &TrainConfig) -> Vec<(String, String)> {
         factors,
         holdout,
         shuffle,
-        skip_bad_rows,
         max_model,
         init: _,
         model: _,
@@ -165,17 +162,7 @@ fn settings(config: &TrainConfig) -> Vec<(String, String)> {
     let PlanConfig {
         inputs: _,
         read:
-            ReadOptions {
-                format,
-                delimiter,
-                header,
-                quotes,
-                comment,
-                nulls,
-                decimal_comma,
-                skips_broken: _,
-                types,
-            },
+            ReadOptions { format, delimiter, header, quotes, comment, nulls, decimal_comma, skips_bad, types },
         target,
         loss,
         positive,
@@ -217,7 +204,7 @@ fn settings(config: &TrainConfig) -> Vec<(String, String)> {
         ("--factors", factors),
         ("--holdout", holdout),
         ("--shuffle", shuffle),
-        ("--on-error skip", skip_bad_rows),
+        ("--on-error skip", skips_bad),
         ("--max-model", max_model),
     ];
     all.into_iter().map(|(name, value)| (name.to_string(), told(value))).collect()

@@ -59,6 +59,8 @@ pub(crate) struct Checkpoints {
     rows: u64,
     /// One that is on its way to the disk.
     on_its_way: Option<JoinHandle<Result<()>>>,
+    /// The one to go on from, until it is read.
+    pages: Option<Pages>,
     /// Whether one is there that this run can go on from.
     there: bool,
     pauses: Pauses,
@@ -81,18 +83,14 @@ pub(crate) fn path_beside(output: &Path) -> PathBuf {
 }
 
 impl Checkpoints {
-    /// The checkpoints of a run that makes `output`, and the one to go on from, if that is wanted and one is there.
+    /// The checkpoints of a run that makes `output`, which goes on from one, if that is wanted and it is there.
     ///
     /// # Errors
     /// If it is damaged, or comes from a run of other options or other data.
-    pub(crate) fn open(
-        output: &Path,
-        config: CheckpointConfig,
-        identity: Identity,
-    ) -> Result<(Checkpoints, Option<Pages>)> {
+    pub(crate) fn open(output: &Path, config: CheckpointConfig, identity: Identity) -> Result<Self> {
         let path = path_beside(output);
         let pages = if config.resume { Pages::open(&path, &identity)? } else { None };
-        let checkpoints = Checkpoints {
+        Ok(Checkpoints {
             path,
             every: config.every,
             identity,
@@ -101,19 +99,29 @@ impl Checkpoints {
             rows: 0,
             on_its_way: None,
             there: pages.is_some(),
+            pages,
             pauses: Pauses::default(),
-        };
-        Ok((checkpoints, pages))
+        })
+    }
+
+    /// The checkpoint to go on from, if there is one: to be had once.
+    pub(crate) fn pages(&mut self) -> Option<Pages> {
+        self.pages.take()
+    }
+
+    /// Whether there is a checkpoint that this run does not go on from.
+    pub(crate) fn passes_over_one(&self) -> bool {
+        self.pages.is_none() && self.path.exists()
     }
 
     /// Takes note of the plan, by which the run whose checkpoint is gone on from must have learned, too.
     ///
     /// # Errors
     /// If it has not.
-    pub(crate) fn learn_by(&mut self, plan: &Plan, pages: Option<&mut Pages>) -> Result<()> {
+    pub(crate) fn learn_by(&mut self, plan: &Plan) -> Result<()> {
         let text = serde_json::to_vec(plan).map_err(|e| Error::data(format!("can't write the plan: {e}")))?;
         self.plan = xxh3_128(&text);
-        let Some(pages) = pages else { return Ok(()) };
+        let Some(pages) = &mut self.pages else { return Ok(()) };
         if pages.take::<u128>()? == self.plan {
             return Ok(());
         }
@@ -171,7 +179,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If it can't be written.
-    pub(crate) fn settle(&mut self) -> Result<()> {
+    fn settle(&mut self) -> Result<()> {
         if let Some(handle) = self.on_its_way.take() {
             handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             self.there = true;
@@ -179,27 +187,27 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The error of a run that `error` has ended: says that it can go on, if it can.
-    pub(crate) fn explain(mut self, error: Error) -> Error {
-        match self.settle() {
-            Ok(()) if self.there => error.and(&format!(
-                "what was learned so far is kept in {}: the same command with --resume goes on from there",
-                self.path.display()
-            )),
-            _ => error,
-        }
-    }
-
-    /// Removes what is no longer needed.
+    /// Ends a run. When it has what it was for, no checkpoint is needed any more; else its error says that it can go on, if
+    /// it can.
     ///
     /// # Errors
-    /// If it can't be removed.
-    pub(crate) fn finish(mut self) -> Result<()> {
-        self.settle()?;
-        if self.there {
-            fs::remove_file(&self.path).map_err(|e| Error::io("can't remove", &self.path, &e))?;
+    /// The run's, and if a checkpoint can't be removed.
+    pub(crate) fn conclude<T>(mut self, result: Result<T>) -> Result<T> {
+        let settled = self.settle();
+        match result {
+            Ok(done) => {
+                settled?;
+                if self.there {
+                    fs::remove_file(&self.path).map_err(|e| Error::io("can't remove", &self.path, &e))?;
+                }
+                Ok(done)
+            }
+            Err(error) if settled.is_ok() && self.there => Err(error.and(&format!(
+                "what was learned so far is kept in {}: the same command with --resume goes on from there",
+                self.path.display()
+            ))),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 }
 

@@ -89,7 +89,7 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
     };
     if config.refit {
         let passes = make_passes(&winner, &dataset, &planned, stop, &mut notes);
-        (fit, _) = Run::new(&task, &passes, None, None, &mut notes)?.fit(&mut notes)?;
+        fit = Run::new(&task, &passes, None, &mut notes)?.fit(None, &mut notes)?;
         (summary.progressive, summary.holdout) = (fit.progressive.take(), fit.holdout.take());
         summary.epochs = Some(fit.epochs);
     }
