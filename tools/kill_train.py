@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Kills trainings at random moments (SIGKILL), goes on with them from their checkpoints each time, and compares the
-model in the end with that of a run which nobody disturbs. Every format takes its turn.
+"""Kills trainings, cross-validations and searches at random moments (SIGKILL), goes on with them from their checkpoints
+each time, and compares the model in the end with that of a run which nobody disturbs. Formats and commands take turns.
 
     tools/kill_train.py [--kills 100] [--rows 200000] [--seed 1]
 
@@ -10,15 +10,21 @@ import argparse, gzip, hashlib, json, pathlib, random, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = ROOT / "target" / "release"
-# Options that learn in different ways: races, hold-outs, penalties that act late, shuffles, classes, exact fits.
-OPTIONS = [
-    [],
-    ["--epochs", "3"],
-    ["--optimizer", "rmsprop", "--l2", "0.0001", "--epochs", "2", "--holdout", "0.1"],
-    ["--optimizer", "ftrl", "--l1", "0.00001"],
-    ["--factors", "4"],
-    ["--optimizer", "lbfgs", "--epochs", "5"],
+# Ways of learning: races, hold-outs, penalties that act late, shuffles, exact fits, folds, halving, several passes. Not as
+# many as a multiple of the formats, so that each comes to meet each.
+COMMANDS = [
+    "train",
+    "search --range learning-rate=0.01..1 --range l2=1e-7..1e-4 --bayes 24",
+    "train --epochs 3",
+    "cv --folds 3",
+    "train --optimizer rmsprop --l2 0.0001 --epochs 2 --holdout 0.1",
+    "train --optimizer ftrl --l1 0.00001",
+    "search --grid learning-rate=0.05,0.1,0.3 --full --places 2 --refit --epochs 2",
+    "train --factors 4",
+    "train --optimizer lbfgs --epochs 5",
 ]
+# Most kills of one run.
+MOST = 6
 
 
 def make_data(folder, rows):
@@ -62,11 +68,11 @@ def main():
         kills, models, rounds = 0, 0, 0
         while kills < args.kills:
             form = forms[rounds % len(forms)]
-            options = OPTIONS[rounds // len(forms) % len(OPTIONS)]
+            words = COMMANDS[rounds % len(COMMANDS)]
             rounds += 1
-            command = [BIN / "millstream", "train", folder / form, "--target", "label", "--quiet", *options]
+            command = [BIN / "millstream", *words.split(), folder / form, "--target", "label", "--quiet"]
             start = time.time()
-            subprocess.run([*command, "-o", folder / "whole"], check=True)
+            subprocess.run([*command, "-o", folder / "whole"], check=True, stdout=subprocess.DEVNULL)
             seconds = time.time() - start
             expected = digest(folder / "whole")
             out = folder / "out"
@@ -75,27 +81,28 @@ def main():
                 every = chance.choice(["20ms", "50ms", "0.2s"])
                 threads = str(chance.randint(1, 4))
                 run = subprocess.Popen(
-                    [*command, "-o", out, "--resume", "--checkpoint-every", every, "--threads", threads]
+                    [*command, "-o", out, "--resume", "--checkpoint-every", every, "--threads", threads],
+                    stdout=subprocess.DEVNULL,
                 )
-                if kills < args.kills and disturbed < 12:
+                if kills < args.kills and disturbed < MOST:
                     time.sleep(chance.uniform(0, 0.8 * seconds))
                     run.kill()
                 code = run.wait()
                 if code == 0:
                     break
                 if code != -9:
-                    sys.exit(f"{form} {options}: exit code {code}")
+                    sys.exit(f"{form} {words}: exit code {code}")
                 kills, disturbed = kills + 1, disturbed + 1
             found = digest(out)
             left = sorted(p.name for p in folder.iterdir() if p.name.startswith((".out", ".whole", "out.")))
-            print(f"{form:8} {' '.join(options) or '(defaults)':60} {disturbed:3} kills  {found}", flush=True)
+            print(f"{form:8} {words:80} {disturbed} kills  {found}", flush=True)
             if found != expected:
                 sys.exit(f"the undisturbed model was {expected}")
             if left:
                 sys.exit(f"left behind: {left}")
             models += 1
             out.unlink()
-    print(f"{kills} kills in {models} trainings: every model is that of the run which nobody disturbed")
+    print(f"{kills} kills in {models} runs: every model is that of the run which nobody disturbed")
 
 
 if __name__ == "__main__":

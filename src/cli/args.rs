@@ -1,6 +1,6 @@
 //! Arguments, as they are typed, and their validation into configurations.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, ValueEnum};
 
@@ -14,7 +14,7 @@ use super::target::TargetArgs;
 use super::{ReadArgs, size};
 use crate::error::Result;
 use crate::input::ReadOptions;
-use crate::trainer::{ApplyConfig, CheckpointConfig, Parameter, PlanConfig, PredictConfig, TrainConfig};
+use crate::trainer::{ApplyConfig, Parameter, PlanConfig, PredictConfig, TrainConfig};
 
 /// Trains linear models on tables larger than memory, in one pass.
 #[derive(Debug, Parser)]
@@ -95,6 +95,8 @@ pub(super) struct FitArgs {
     /// Most memory that the tables of categories may take, for each model.
     #[arg(long, help_heading = MACHINE, value_name = "SIZE", default_value = "1GB", value_parser = size::parse)]
     max_model: usize,
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
     /// Write a summary as JSON (`-` for standard output).
     #[arg(long, help_heading = OUTPUT, value_name = "FILE.json")]
     pub(super) summary: Option<PathBuf>,
@@ -114,8 +116,6 @@ pub struct TrainArgs {
     /// Share of the rows to hold out [default: 0.1 with several epochs and learning rates, else 0].
     #[arg(long, help_heading = EVALUATION, value_name = "FRACTION", value_parser = parse_fraction)]
     holdout: Option<f64>,
-    #[command(flatten)]
-    checkpoints: CheckpointArgs,
     /// Where the model goes.
     #[arg(short = 'o', long = "model", help_heading = OUTPUT, value_name = "FILE")]
     model: PathBuf,
@@ -245,8 +245,14 @@ impl FitArgs {
         self.learning.fixes(parameter) || self.data.target.fixes(parameter)
     }
 
-    pub(super) fn validate(self) -> Result<TrainConfig> {
+    /// The configuration of a run that writes a model, if one is wanted, and maybe a table.
+    ///
+    /// # Errors
+    /// If options don't go together.
+    pub(super) fn validate(self, model: Option<PathBuf>, table: Option<&Path>) -> Result<TrainConfig> {
         self.learning.check()?;
+        let summary = self.summary.as_deref().filter(|path| *path != Path::new("-"));
+        let checkpoints = self.checkpoints.validate(&[model.as_deref(), table, summary])?;
         let mut plan = self.data.validate()?;
         plan.read.skips_bad = self.on_error == OnErrorArg::Skip;
         let penalty = self.learning.penalty();
@@ -266,17 +272,16 @@ impl FitArgs {
             plan,
             holdout: None,
             max_model: self.max_model,
-            model: None,
-            checkpoints: CheckpointConfig::NONE,
+            model,
+            checkpoints,
         })
     }
 }
 
 impl TrainArgs {
     pub(super) fn validate(self) -> Result<TrainConfig> {
-        let TrainArgs { fit, init, holdout, checkpoints, model } = self;
-        let checkpoints = checkpoints.validate();
-        Ok(TrainConfig { init, holdout, checkpoints, model: Some(model), ..fit.validate()? })
+        let TrainArgs { fit, init, holdout, model } = self;
+        Ok(TrainConfig { init, holdout, ..fit.validate(Some(model), None)? })
     }
 }
 

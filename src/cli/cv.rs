@@ -7,7 +7,7 @@ use clap::Args;
 use super::args::FitArgs;
 use super::headings::{EVALUATION, OUTPUT};
 use crate::error::Result;
-use crate::trainer::{CvConfig, DivideBy, TrainConfig};
+use crate::trainer::{CvConfig, DivideBy};
 
 /// `millstream cv`
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ impl DivideArgs {
 
 impl CvArgs {
     pub(super) fn validate(self) -> Result<CvConfig> {
-        let train = TrainConfig { model: self.model, ..self.fit.validate()? };
+        let train = self.fit.validate(self.model, None)?;
         Ok(CvConfig { train, folds: self.folds, repeats: self.repeat, by: self.divide.validate() })
     }
 }

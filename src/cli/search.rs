@@ -9,7 +9,7 @@ use super::cv::DivideArgs;
 use super::headings::{EVALUATION, OUTPUT, SEARCH};
 use super::space::{load, once_each, parse_list, parse_range};
 use crate::error::{Error, Result};
-use crate::trainer::{Ablation, Axis, Method, Score, SearchConfig, TrainConfig};
+use crate::trainer::{Ablation, Axis, Method, Score, SearchConfig};
 
 /// `millstream search`
 #[derive(Debug, Args)]
@@ -140,7 +140,7 @@ impl SearchArgs {
             ScoreArg::Balanced => Score::Balanced,
         });
         Ok(SearchConfig {
-            train: TrainConfig { model: self.model, ..self.fit.validate()? },
+            train: self.fit.validate(self.model, self.table.as_deref())?,
             axes,
             method,
             full: self.full,

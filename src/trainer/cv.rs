@@ -2,32 +2,36 @@
 //! fold's, and are scored on those.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::config::{CvConfig, DivideBy, ShuffleMode, TrainConfig};
+use super::blocks::divide_by;
+use super::checkpoint::{Checkpoints, Identity, Pages, Pen};
+use super::config::{CvConfig, ShuffleMode};
 use super::feed::Feed;
-use super::folds::{FoldBy, Folds, times};
+use super::folds::Folds;
 use super::holdout::{Division, Holdout};
-use super::pass::{Pass, Passes};
-use super::plan::{make_plan, spread};
-use super::race::{Entrant, RACE_ROWS, Race};
+use super::leak::{Keeper, Kept};
+use super::notes::Notes;
+use super::pass::{Book, Pass, Passes, Standing};
+use super::plan::make_plan;
+use super::race::{Entrant, Race};
 use super::run::{IMPROVEMENT, Lesson, PATIENCE, unchosen};
 use super::scoring::Scoring;
 use super::summary::{CrossValidation, Estimate, FoldScore, Summary};
 use super::task::{Fit, Task};
 use super::team::{Team, form_teams};
-use super::train::{Notes, make_passes, make_task, open, save, summary};
+use super::train::{make_passes, make_task, open, save, summary};
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::features::no_such_column;
-use crate::input::{Dataset, ReadAs, Request, Skipped};
+use crate::input::{ReadAs, Skipped};
 use crate::learn::metrics::Report;
 use crate::learn::{Chunk, Linear, Optimizer, State, Variant};
-use crate::pipeline::{Budget, Flow, Needs, Order, SplitState, Stages, Weigh, stream};
+use crate::pipeline::Stages;
 
 /// Cross-validates a model, and writes one of all rows if that is wanted.
 ///
@@ -42,19 +46,41 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
     }
     let mut notes = Notes::new(watch);
     let dataset = open(train, &mut notes)?;
+    let with_model = train.model.is_some();
+    let identity = || {
+        let own: [(&str, &dyn Debug); 4] =
+            [("--folds", folds), ("--repeat", repeats), ("how rows are divided", by), ("-o", &with_model)];
+        Identity::of("cv", &own, train, dataset.contents())
+    };
+    let mut checkpoints = Checkpoints::open(&train.checkpoints, identity, &mut notes)?;
     let by = divide_by(by, *folds, &dataset, train, stop)?;
     let folds = Folds::new(by, *folds, *repeats, train.plan.seed);
     let planned = make_plan(&train.plan, None, &dataset, stop, notes.watch)?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
+    checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.learn_by(&planned.plan))?;
     let task = make_task(train, &planned, None, &mut notes)?;
     let mut passes = make_passes(train, &dataset, &planned, stop, &mut notes);
     passes.divide(folds.clone(), train.shuffle, &mut notes);
-    let learning = Instant::now();
-    let contenders: Vec<_> = folds.each().map(Some).chain(train.model.is_some().then_some(None)).collect();
-    let mut done = learn(&task, &passes, &folds, &contenders, &mut notes)?;
+    let rounds = Rounds::new(&task, &passes, &folds, &mut notes)?;
+    let result = validate_and_save(rounds, &planned.stages, checkpoints.as_mut(), &mut notes);
+    Ok(Checkpoints::conclude(checkpoints, result)?.ended(start, notes.notes))
+}
+
+/// Runs all rounds and saves what they are for; `before` is where the time went until then.
+fn validate_and_save(
+    mut rounds: Rounds<'_>,
+    before: &Stages,
+    mut checkpoints: Option<&mut Checkpoints>,
+    notes: &mut Notes<'_>,
+) -> Result<Summary> {
+    let (learning, task, dataset) = (Instant::now(), rounds.task, rounds.passes.dataset);
+    if let Some(pages) = checkpoints.as_mut().and_then(|checkpoints| checkpoints.pages()) {
+        rounds.go_on(pages, notes)?;
+    }
+    let mut done = rounds.run(checkpoints.as_deref_mut(), notes)?;
     let learning_seconds = learning.elapsed().as_secs_f64();
     dataset.check_unchanged()?;
-    done.fit.stages.add(&planned.stages);
+    done.fit.stages.add(before);
     let scored = done.scores.iter().filter(|score| score.repeat == 1).map(|score| score.metrics.rows).sum();
     if !done.all_are_kept {
         notes
@@ -69,11 +95,12 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
             metrics: estimates(&done.scores),
             folds: done.scores,
         }),
-        ..summary(&task, &done.fit, learning_seconds)
+        checkpoints: Checkpoints::cost(checkpoints.as_deref()),
+        ..summary(task, &done.fit, learning_seconds)
     };
     let fit = Fit { epochs: done.best_epoch, ..done.fit };
-    save(&task, &dataset, fit, &mut summary)?;
-    Ok(summary.ended(start, notes.notes))
+    save(task, dataset, fit, &mut summary)?;
+    Ok(summary)
 }
 
 /// What came of it: the model of all rows, if there was one, and the folds' scores.
@@ -87,6 +114,7 @@ struct Done {
 }
 
 /// The state of all models after an epoch.
+#[derive(Serialize, Deserialize)]
 struct Look {
     epoch: u64,
     loss: f64,
@@ -94,132 +122,211 @@ struct Look {
     all: Option<(Linear, State, Variant)>,
 }
 
-/// Lets the models of some folds learn, and one of all rows for `None`: each races with others at other rates.
-fn learn(
-    task: &Task<'_>,
-    passes: &Passes<'_>,
-    folds: &Folds,
-    contenders: &[Option<(u32, u32)>],
-    notes: &mut Notes<'_>,
-) -> Result<Done> {
-    let (config, scoring) = (task.config, task.scoring());
-    // Models of one rate stand together: when the races have ended most teams are gone.
-    let (mut teams, mut entrants) = (Vec::new(), BTreeMap::new());
-    for variant in &task.settings.variants {
-        let of = |fold: &Option<(u32, u32)>| Variant {
-            left_out: fold.map(|fold| folds.left_out(fold)),
-            ..variant.clone()
-        };
-        let models: Vec<_> = (entrants.len()..).zip(contenders.iter().map(of)).collect();
-        let races = models.iter().enumerate();
-        entrants.extend(races.map(|(race, (id, variant))| (*id, Entrant::new(race, variant.rate))));
-        teams.extend(form_teams(&task.settings, models, scoring)?);
+/// What a run knows beside the models that learn, and goes on from.
+#[derive(Serialize, Deserialize)]
+struct Account {
+    /// The epoch that comes next, or goes on.
+    next: u64,
+    best: Option<Look>,
+    /// How the model of all rows did in the first epoch.
+    progressive: Option<Report>,
+    rows: u64,
+    skipped: Skipped,
+}
+
+/// An epoch that was begun.
+struct Begun {
+    standing: Standing,
+    kept: Kept,
+    race: Race,
+}
+
+/// Epochs of the models of all folds, and of one of all rows if that is wanted: each races with others at other rates.
+struct Rounds<'a> {
+    task: &'a Task<'a>,
+    passes: &'a Passes<'a>,
+    folds: &'a Folds,
+    /// The fold of each race; `None` for all rows.
+    contenders: Vec<Option<(u32, u32)>>,
+    entrants: BTreeMap<usize, Entrant>,
+    feed: Feed,
+    /// Rows to score models on.
+    held: Holdout,
+    account: Account,
+    begun: Option<Begun>,
+    stages: Stages,
+}
+
+impl<'a> Rounds<'a> {
+    fn new(
+        task: &'a Task<'a>,
+        passes: &'a Passes<'a>,
+        folds: &'a Folds,
+        notes: &mut Notes<'_>,
+    ) -> Result<Self> {
+        let wanted = task.config.model.is_some().then_some(None);
+        let contenders: Vec<_> = folds.each().map(Some).chain(wanted).collect();
+        // Models of one rate stand together: when the races have ended most teams are gone.
+        let (mut teams, mut entrants) = (Vec::new(), BTreeMap::new());
+        for variant in &task.settings.variants {
+            let of = |fold: &Option<(u32, u32)>| Variant {
+                left_out: fold.map(|fold| folds.left_out(fold)),
+                ..variant.clone()
+            };
+            let models: Vec<_> = (entrants.len()..).zip(contenders.iter().map(of)).collect();
+            let races = models.iter().enumerate();
+            entrants.extend(races.map(|(race, (id, variant))| (*id, Entrant::new(race, variant.rate))));
+            teams.extend(form_teams(&task.settings, models, task.scoring())?);
+        }
+        notes.say(format!(
+            "{} models learn side by side; their tables start with {} MB",
+            entrants.len(),
+            teams.iter().map(|team| team.learner.bytes()).sum::<usize>() >> 20
+        ));
+        let feed = Feed::new(teams, passes.shape(), task.config.batch_size, task.crew);
+        let held = Holdout::new(&passes.division);
+        let (best, progressive, skipped) = (None, None, Skipped::default());
+        let account = Account { next: 1, best, progressive, rows: 0, skipped };
+        let (begun, stages) = (None, Stages::default());
+        Ok(Rounds { task, passes, folds, contenders, entrants, feed, held, account, begun, stages })
     }
-    notes.say(format!(
-        "{} models learn side by side; their tables start with {} MB",
-        entrants.len(),
-        teams.iter().map(|team| team.learner.bytes()).sum::<usize>() >> 20
-    ));
-    let mut feed = Feed::new(teams, passes.shape(), config.batch_size, task.crew);
-    let mut held = Holdout::new(&passes.division);
-    let (mut best, mut rows, mut stages, mut left_out): (Option<Look>, _, _, _) =
-        (None, 0, Stages::default(), Skipped::default());
-    let (mut progressive, mut epochs) = (None, 0);
-    for epoch in 1..=config.epochs() {
-        let mut race = Race::new(task.plan.clone(), entrants.clone(), task.race_rows.min(RACE_ROWS));
-        let mut lesson = Lesson { feed: &mut feed, referee: &mut race };
+
+    /// Goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    fn go_on(&mut self, mut pages: Pages, notes: &mut Notes<'_>) -> Result<()> {
+        let Task { plan, config, settings, crew, .. } = self.task;
+        notes.go_on(&mut pages)?;
+        self.account = pages.take()?;
+        let standing: Standing = pages.take()?;
+        self.held = pages.take()?;
+        let kept = pages.take()?;
+        let race = Race::read(plan.clone(), &mut pages)?;
+        let outputs = plan.target.outputs();
+        self.feed = Feed::read(&|_| settings, outputs, config.batch_size, *crew, &mut pages)?;
+        notes.goes_on_after(standing.rows(), "epoch", self.account.next, config.epochs());
+        self.begun = Some(Begun { standing, kept, race });
+        Ok(())
+    }
+
+    /// Runs all epochs, or until they no longer help, and writes checkpoints meanwhile, if that is wanted.
+    fn run(mut self, mut checkpoints: Option<&mut Checkpoints>, notes: &mut Notes<'_>) -> Result<Done> {
+        let epochs = self.task.config.epochs();
+        while self.account.next <= epochs {
+            let look = self.epoch(checkpoints.as_deref_mut(), notes)?;
+            let Account { next, best, .. } = &mut self.account;
+            let epoch = look.epoch;
+            *next += 1;
+            // With a rate of the user's own nothing is chosen, as in training.
+            let textbook = self.task.config.is_textbook();
+            let better =
+                textbook || best.as_ref().is_none_or(|best| look.loss < best.loss * (1.0 - IMPROVEMENT));
+            if better {
+                *best = Some(look);
+            } else if best.as_ref().is_some_and(|best| epoch - best.epoch >= PATIENCE) {
+                notes.say(format!(
+                    "stopped after epoch {epoch}: the folds' loss has not improved for {PATIENCE} epochs"
+                ));
+                break;
+            }
+        }
+        self.finish()
+    }
+
+    /// Runs the epoch that is next, or the rest of it, and scores all models after it.
+    fn epoch(&mut self, checkpoints: Option<&mut Checkpoints>, notes: &mut Notes<'_>) -> Result<Look> {
+        let Task { plan, config, race_rows, .. } = self.task;
+        let epoch = self.account.next;
         let first = epoch == 1;
+        let (standing, mut kept, mut race) = match self.begun.take() {
+            Some(Begun { standing, kept, race }) => (Some(standing), kept, race),
+            None => {
+                let race = Race::new(plan.clone(), self.entrants.clone(), *race_rows);
+                (None, Kept::new(plan, first), race)
+            }
+        };
+        let mut lesson = Lesson { feed: &mut self.feed, referee: &mut race };
+        let mut keeper = Keeper { sink: &mut lesson, kept: &mut kept };
+        let account = &self.account;
+        let write = |pen: &mut Pen| pen.put(account);
         let pass = Pass {
             number: epoch,
             of: config.epochs(),
-            division: if first { passes.division } else { Division::NONE },
-            holdout: Some(&mut held),
+            division: if first { self.passes.division } else { Division::NONE },
+            holdout: Some(&mut self.held),
             collects: first,
-            from: None,
-            book: None,
+            from: standing,
+            book: Book::of(checkpoints, &notes.notes, &write),
         };
-        let (spent, skipped) = passes.run(pass, &mut lesson, notes.watch)?;
-        feed.flush(&mut race)?;
-        race.end(&mut feed.teams)?;
-        stages.add(&spent);
-        (rows, left_out) = (race.rows(), skipped);
-        let all = contenders.iter().position(Option::is_none);
-        let runners = race.finish(&mut feed.teams, scoring);
-        feed.teams.iter_mut().for_each(|team| team.learner.end_epoch());
-        if epoch == 1 {
-            let runs = |id: usize| feed.teams.iter().flat_map(|team| &team.runners).any(|r| r.id == id);
-            let wins = |id: usize| Some(entrants[&id].race) == all && runs(id);
-            progressive = runners.iter().find(|r| wins(r.id)).map(|r| r.metrics.report());
+        let (spent, skipped) = self.passes.run(pass, &mut keeper, notes.watch)?;
+        kept.look(plan, notes);
+        let teams = &mut self.feed.teams;
+        race.end(teams)?;
+        self.stages.add(&spent);
+        (self.account.rows, self.account.skipped) = (race.rows(), skipped);
+        let runners = race.finish(teams, self.task.scoring());
+        teams.iter_mut().for_each(|team| team.learner.end_epoch());
+        if first {
+            let all = self.contenders.iter().position(Option::is_none);
+            let runs = |id: usize| teams.iter().flat_map(|team| &team.runners).any(|r| r.id == id);
+            let wins = |id: usize| Some(self.entrants[&id].race) == all && runs(id);
+            self.account.progressive = runners.iter().find(|r| wins(r.id)).map(|r| r.metrics.report());
         }
-        let look = look(task, folds, contenders, &entrants, &mut feed.teams, &held, epoch)?;
-        // With a rate of the user's own nothing is chosen, as in training.
-        let textbook = task.config.is_textbook();
-        let better = textbook || best.as_ref().is_none_or(|best| look.loss < best.loss * (1.0 - IMPROVEMENT));
-        epochs = epoch;
-        if better {
-            best = Some(look);
-        } else if best.as_ref().is_some_and(|best| epoch - best.epoch >= PATIENCE) {
-            notes.say(format!(
-                "stopped after epoch {epoch}: the folds' loss has not improved for {PATIENCE} epochs"
-            ));
-            break;
-        }
+        self.look(epoch)
     }
-    let Some(best) = best else { return Err(Error::data("there were no epochs")) };
-    let (linear, state, variant) = best.all.unwrap_or_default();
-    Ok(Done {
-        fit: Fit {
-            linear,
-            state,
-            rate: variant.rate,
-            l2: variant.penalty.l2,
-            progressive,
-            holdout: None,
-            race: None,
-            rows_learned: rows,
-            rows_held: 0,
-            skipped: left_out,
-            epochs,
-            stages,
-            capped: feed.teams.iter().any(|team| team.learner.capped()),
-        },
-        scores: best.scores,
-        best_epoch: best.epoch,
-        all_are_kept: held.rows().1 == rows,
-    })
-}
 
-/// Scores the models of all folds on the rows that they did not learn from.
-fn look(
-    task: &Task<'_>,
-    folds: &Folds,
-    contenders: &[Option<(u32, u32)>],
-    entrants: &BTreeMap<usize, Entrant>,
-    teams: &mut [Team],
-    held: &Holdout,
-    epoch: u64,
-) -> Result<Look> {
-    let iterate = unchosen(task.config);
-    let mut look = Look { epoch, loss: 0.0, scores: Vec::new(), all: None };
-    for (race, fold) in contenders.iter().enumerate() {
-        let mut places = teams.iter_mut().flat_map(|team| {
-            let Team { learner, runners, .. } = team;
-            let place = runners.iter().position(|runner| entrants[&runner.id].race == race);
-            place.map(|place| (learner, place))
-        });
-        let Some((learner, place)) = places.next() else { continue };
-        let (linear, variant) = (learner.weights(place, iterate), learner.variants()[place].clone());
-        let Some((repeat, fold)) = *fold else {
-            look.all = Some((linear, learner.state(place), variant));
-            continue;
-        };
-        let rows = held.of(&folds.scored((repeat, fold)));
-        let metrics = score(&linear, &rows, task.scoring(), fold)?;
-        look.loss += metrics.mean_loss.unwrap_or(f64::NAN);
-        let score = FoldScore { repeat: repeat + 1, fold: fold + 1, learning_rate: variant.rate, metrics };
-        look.scores.push(score);
+    /// Scores the models of all folds on the rows that they did not learn from.
+    fn look(&mut self, epoch: u64) -> Result<Look> {
+        let (iterate, scoring) = (unchosen(self.task.config), self.task.scoring());
+        let mut look = Look { epoch, loss: 0.0, scores: Vec::new(), all: None };
+        for (race, fold) in self.contenders.iter().enumerate() {
+            let mut places = self.feed.teams.iter_mut().flat_map(|team| {
+                let Team { learner, runners, .. } = team;
+                let place = runners.iter().position(|runner| self.entrants[&runner.id].race == race);
+                place.map(|place| (learner, place))
+            });
+            let Some((learner, place)) = places.next() else { continue };
+            let (linear, variant) = (learner.weights(place, iterate), learner.variants()[place].clone());
+            let Some((repeat, fold)) = *fold else {
+                look.all = Some((linear, learner.state(place), variant));
+                continue;
+            };
+            let rows = self.held.of(&self.folds.scored((repeat, fold)));
+            let metrics = score(&linear, &rows, scoring, fold)?;
+            look.loss += metrics.mean_loss.unwrap_or(f64::NAN);
+            let score =
+                FoldScore { repeat: repeat + 1, fold: fold + 1, learning_rate: variant.rate, metrics };
+            look.scores.push(score);
+        }
+        Ok(look)
     }
-    Ok(look)
+
+    fn finish(self) -> Result<Done> {
+        let Account { next, best, progressive, rows, skipped } = self.account;
+        let Some(best) = best else { return Err(Error::data("there were no epochs")) };
+        let (linear, state, variant) = best.all.unwrap_or_default();
+        Ok(Done {
+            fit: Fit {
+                linear,
+                state,
+                rate: variant.rate,
+                l2: variant.penalty.l2,
+                progressive,
+                holdout: None,
+                race: None,
+                rows_learned: rows,
+                rows_held: 0,
+                skipped,
+                epochs: next - 1,
+                stages: self.stages,
+                capped: self.feed.teams.iter().any(|team| team.learner.capped()),
+            },
+            scores: best.scores,
+            best_epoch: best.epoch,
+            all_are_kept: self.held.rows().1 == rows,
+        })
+    }
 }
 
 /// Scores a model on the rows of fold `fold`, from 0.
@@ -278,96 +385,4 @@ impl Passes<'_> {
         self.division = Division::sample(self.seed);
         self.folds = Some(folds);
     }
-}
-
-/// How rows are divided, the user's column known to be there.
-pub(super) fn divide_by(
-    by: &DivideBy,
-    folds: u32,
-    dataset: &Dataset,
-    config: &TrainConfig,
-    stop: &AtomicBool,
-) -> Result<FoldBy> {
-    let (DivideBy::Group(column) | DivideBy::Time(column)) = by else { return Ok(FoldBy::Row) };
-    let names = dataset.schema().fields().iter().map(|field| field.name().as_str());
-    if dataset.schema().index_of(column).is_err() {
-        return Err(no_such_column(column, names));
-    }
-    match by {
-        DivideBy::Row => Ok(FoldBy::Row),
-        DivideBy::Group(column) => Ok(FoldBy::Group(column.clone())),
-        DivideBy::Time(column) => {
-            let starts = block_starts(column, folds, dataset, config, stop)?;
-            Ok(FoldBy::Time { column: column.clone(), starts })
-        }
-    }
-}
-
-/// Points in time of some rows.
-struct Times(Vec<f64>);
-
-impl Weigh for Times {
-    fn bytes(&self) -> usize {
-        8 * self.0.capacity()
-    }
-}
-
-/// Rows of a batch of the sample of times.
-const BATCH_ROWS: usize = 4096;
-
-/// Where the blocks after the first begin, such that about equally many rows of a sample are in each.
-fn block_starts(
-    column: &str,
-    folds: u32,
-    dataset: &Dataset,
-    config: &TrainConfig,
-    stop: &AtomicBool,
-) -> Result<Vec<f64>> {
-    let sample = spread(dataset);
-    let request = Request {
-        columns: vec![(column.to_string(), ReadAs::Native)],
-        batch_rows: BATCH_ROWS,
-        ..Request::default()
-    };
-    let needs = Needs {
-        open: 1,
-        open_bytes: dataset.open_bytes(&request),
-        item_bytes: 8 * BATCH_ROWS,
-        held_bytes: 0,
-    };
-    let budget = config.plan.memory.map_or_else(Budget::from_machine, |total| Budget { total });
-    let flow = Flow {
-        request: &request,
-        threads: config.plan.threads,
-        in_flight: budget.in_flight(&needs)?,
-        needs,
-        rows_of_each: sample.rows_of_each,
-        from: None,
-        stop,
-    };
-    let mut all = Vec::new();
-    stream(
-        dataset,
-        &Order::in_place(sample.splits.iter().copied()),
-        flow,
-        |batch: &RecordBatch, _: &mut SplitState<()>| {
-            let times = times(batch.column(0)).map_err(|e| e.in_column(column))?;
-            Ok(Times(times.iter().flatten().filter(|time| !time.is_nan()).collect()))
-        },
-        |item| {
-            all.extend(item.value.0);
-            Ok(())
-        },
-    )?;
-    all.sort_by(f64::total_cmp);
-    let blocks = folds as usize + 1;
-    let mut starts: Vec<f64> =
-        (1..blocks).filter_map(|block| all.get(block * all.len() / blocks).copied()).collect();
-    starts.dedup();
-    if starts.len() < folds as usize || starts.first() == all.first() {
-        let message =
-            format!("column `{column}` has too few different values for {folds} blocks with a past");
-        return Err(Error::data(message).remedy("give fewer --folds, or another column for --time"));
-    }
-    Ok(starts)
 }

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::{Checkpoints, Pen};
 use super::holdout::Holdout;
 use super::leak::{Keeper, Kept};
+use super::notes::Notes;
 use super::pass::{Book, Pass, Passes, Sink, Standing};
 use super::task::{Fit, Task};
-use super::train::{Notes, no_weight};
+use super::train::no_weight;
 use crate::error::{Error, Result};
 use crate::learn::{
     Chunk, Iterate, Lbfgs, ModelForm, Next, Objective, Optimizer, Settings, State, Variant, Weights, learner,
@@ -97,8 +98,7 @@ pub(crate) fn fit(
             let holdout = pages.take()?;
             let kept = pages.take()?;
             let (objective, rows) = pages.take()?;
-            let (behind, pass) = (standing.rows(), descent.pass);
-            notes.say(format!("goes on after {behind} rows of pass {pass}, where an earlier run left off"));
+            notes.goes_on_after(standing.rows(), "pass", descent.pass, config.epochs());
             (objective, descent, holdout, Some(Begun { standing: Some(standing), kept, rows }))
         }
     };

@@ -63,19 +63,20 @@ impl Feed {
         self.teams.iter().try_for_each(|team| team.write(pen))
     }
 
-    /// A feed that goes on from what was written, of models with `outputs` margins for each row.
+    /// A feed that goes on from what was written, of models with `outputs` margins for each row; `settings_of` says what
+    /// a model's learner is made from, by its number.
     ///
     /// # Errors
     /// Those of the pages.
-    pub(crate) fn read(
-        settings: &Settings,
+    pub(crate) fn read<'a>(
+        settings_of: &dyn Fn(usize) -> &'a Settings,
         outputs: usize,
         batch: usize,
         crew: GradientWorkers,
         pages: &mut Pages,
     ) -> Result<Self> {
         let (rows, next_growth, carry, teams): (_, _, _, usize) = pages.take()?;
-        let teams = (0..teams).map(|_| Team::read(settings, outputs, pages)).collect::<Result<_>>()?;
+        let teams = (0..teams).map(|_| Team::read(settings_of, outputs, pages)).collect::<Result<_>>()?;
         Ok(Feed { teams, batch, crew, rows, next_growth, carry })
     }
 

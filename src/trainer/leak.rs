@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::checkpoint::Pen;
+use super::notes::Notes;
 use super::pass::Sink;
 use super::reading::LIST_LENGTH;
-use super::train::Notes;
 use crate::error::Result;
 use crate::features::{Plan, Target, Use};
 use crate::learn::{Chunk, ListColumn};
@@ -75,6 +75,10 @@ impl Sink for Keeper<'_> {
             }
         }
         self.sink.push(chunk, readers_rest)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.sink.end()
     }
 
     fn sums(&self) -> Option<(f64, f64)> {

@@ -2,6 +2,7 @@
 //! same means, evaluating and predicting.
 
 mod account;
+mod blocks;
 mod census;
 mod checkpoint;
 mod config;
@@ -13,6 +14,7 @@ mod folds;
 mod holdout;
 mod leak;
 mod ledger;
+mod notes;
 mod outputs;
 mod pass;
 mod plan;

@@ -38,6 +38,14 @@ pub(crate) trait Sink {
     /// If the pass can't go on.
     fn push(&mut self, chunk: &Chunk, readers_rest: bool) -> Result<()>;
 
+    /// Takes note that the pass has no more rows.
+    ///
+    /// # Errors
+    /// If the rows that it has can't be made use of. After an interruption it can be asked again.
+    fn end(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Sums of loss and weight of the rows so far, for progress.
     fn sums(&self) -> Option<(f64, f64)>;
 
@@ -291,6 +299,13 @@ impl Passes<'_> {
         (0..order.tracks.len()).for_each(|track| standing.position.finish(&order, track));
         if let Some(book) = &mut book {
             book.write_if_due(0, true, &standing, holdout.as_deref(), sink)?;
+        }
+        if let Err(error) = sink.end() {
+            let Some(book) = book.as_mut().filter(|_| error.kind() == Kind::Interrupted) else {
+                return Err(error);
+            };
+            book.write(&standing, holdout.as_deref(), sink)?;
+            return Err(Error::new(Kind::Interrupted, "interrupted"));
         }
         watch.progress(account.progress(sink.model(), sink.sums()));
         stages.rows_read = standing.rows() - rows_behind;

@@ -6,12 +6,12 @@ use super::feed::{Feed, Referee};
 use super::holdout::{Division, Holdout};
 use super::leak::{Keeper, Kept};
 use super::ledger::{Aim, Best, Ledger, Leg};
+use super::notes::Notes;
 use super::pass::{Book, Pass, Passes, Sink, Standing};
 use super::race::{Entrant, Race};
 use super::summary::RaceEntry;
 use super::task::{Fit, Task};
 use super::team::{Runner, Team, check_size};
-use super::train::Notes;
 use super::trend::Trend;
 use crate::error::Result;
 use crate::learn::{Chunk, Iterate, Learn, Optimizer, Penalty, Settings, Variant, learner};
@@ -72,6 +72,10 @@ impl<R: Referee> Sink for Lesson<'_, R> {
         self.feed.push(chunk, readers_rest, self.referee)
     }
 
+    fn end(&mut self) -> Result<()> {
+        self.feed.flush(self.referee)
+    }
+
     fn sums(&self) -> Option<(f64, f64)> {
         self.leader().map(|runner| runner.metrics.sums())
     }
@@ -130,12 +134,8 @@ impl<'a> Run<'a> {
         let kept = pages.take()?;
         let race = Race::read(task.plan.clone(), &mut pages)?;
         let (outputs, batch) = (task.plan.target.outputs(), task.config.batch_size);
-        let feed = Feed::read(&task.settings, outputs, batch, task.crew, &mut pages)?;
-        let epoch = match task.config.epochs() {
-            1 => String::new(),
-            _ => format!(" of epoch {}", ledger.leg.next),
-        };
-        notes.say(format!("goes on after {} rows{epoch}, where an earlier run left off", standing.rows()));
+        let feed = Feed::read(&|_| &task.settings, outputs, batch, task.crew, &mut pages)?;
+        notes.goes_on_after(standing.rows(), "epoch", ledger.leg.next, task.config.epochs());
         Ok(Run {
             feed,
             holdout,
@@ -339,7 +339,6 @@ impl<'a> Run<'a> {
         };
         let (stages, skipped) = self.passes.run(pass, &mut keeper, notes.watch)?;
         kept.look(plan, notes);
-        self.feed.flush(&mut race)?;
         self.stages.add(&stages);
         // After the first epoch rows are no longer new: their losses are not progressive ones.
         let teams = &mut self.feed.teams;

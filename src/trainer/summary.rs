@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Pauses;
 use super::search::SearchOutcome;
@@ -102,7 +102,7 @@ pub struct CrossValidation {
 }
 
 /// How well a model did on the fold that it did not learn from.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoldScore {
     /// The repetition, from 1.
     pub repeat: u32,
@@ -115,7 +115,7 @@ pub struct FoldScore {
 }
 
 /// A figure over folds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The mean over all folds.
     pub mean: f64,

@@ -109,12 +109,17 @@ impl Team {
         pen.put_raw(|out| self.learner.dump(out))
     }
 
-    /// A team that goes on with the models that were written.
+    /// A team that goes on with the models that were written, given what a model's learner is made from, by its number.
     ///
     /// # Errors
     /// Those of the pages.
-    pub(crate) fn read(settings: &Settings, outputs: usize, pages: &mut Pages) -> Result<Self> {
-        let (variants, runners): (Vec<Variant>, _) = pages.take()?;
+    pub(crate) fn read<'a>(
+        settings_of: &dyn Fn(usize) -> &'a Settings,
+        outputs: usize,
+        pages: &mut Pages,
+    ) -> Result<Self> {
+        let (variants, runners): (Vec<Variant>, Vec<Runner>) = pages.take()?;
+        let settings = settings_of(runners.first().map_or(0, |runner| runner.id));
         let mut learner = learner(&Settings { variants, ..settings.clone() });
         pages.take_raw(|from| learner.take_up(from))?;
         Ok(Team { learner, runners, outputs, margins: Vec::new(), own: Own::default() })

@@ -6,11 +6,12 @@ use std::time::Instant;
 use arrow::datatypes::Schema;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::checkpoint::{CheckpointConfig, Checkpoints, Every, Identity, Pages};
+use super::checkpoint::{Checkpoints, Identity};
 use super::config::{PlanConfig, ShuffleMode, TrainConfig};
 use super::evaluate::{check_columns, check_offset};
 use super::exact;
 use super::holdout::Division;
+use super::notes::Notes;
 use super::pass::Passes;
 use super::plan::{Planned, make_plan};
 use super::race::{RACE_ROWS, told};
@@ -24,7 +25,7 @@ use crate::features::{Decided, Encoder, Plan, RowFilter, Target, no_such_column}
 use crate::input::{Dataset, Request};
 use crate::learn::{Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape, Variant};
 use crate::model::{About, Model};
-use crate::output::{AtomicFile, is_special};
+use crate::output::AtomicFile;
 use crate::pipeline::{Budget, GradientWorkers, Stages};
 
 /// Share of the rows held out when several epochs race and the user names none.
@@ -43,7 +44,8 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
         check_init(model, &config.plan, &dataset, notes.watch)?;
         model.make_room();
     }
-    let mut checkpoints = checkpoints(config, &dataset, &mut notes)?;
+    let identity = || Identity::of("train", &[], config, dataset.contents());
+    let mut checkpoints = Checkpoints::open(&config.checkpoints, identity, &mut notes)?;
     let given = init.as_ref().map(|Model { about, .. }| Decided {
         plan: about.plan.clone(),
         loss: about.loss,
@@ -56,11 +58,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let passes = make_passes(config, &dataset, &planned, stop, &mut notes);
     let before = &planned.stages;
     let result = learn_and_save(&task, &passes, init.as_ref(), before, checkpoints.as_mut(), &mut notes);
-    let summary = match checkpoints {
-        Some(checkpoints) => checkpoints.conclude(result)?,
-        None => result?,
-    };
-    Ok(summary.ended(start, notes.notes))
+    Ok(Checkpoints::conclude(checkpoints, result)?.ended(start, notes.notes))
 }
 
 /// Learns a model and saves it; `before` is where the time went until then.
@@ -97,7 +95,7 @@ fn learn_and_save(
         progressive: fit.progressive.take(),
         holdout: fit.holdout.take(),
         race: fit.race.take(),
-        checkpoints: checkpoints.map(|checkpoints| checkpoints.pauses()).filter(|pauses| pauses.written > 0),
+        checkpoints: Checkpoints::cost(checkpoints.as_deref()),
         ..summary(task, &fit, learning_seconds)
     };
     save(task, passes.dataset, fit, &mut summary)?;
@@ -118,28 +116,6 @@ pub(super) fn open(config: &TrainConfig, notes: &mut Notes<'_>) -> Result<Datase
     config.model.as_deref().map_or(Ok(()), |model| check_output(model, &dataset))?;
     dataset.notes().iter().for_each(|note| notes.say(note.clone()));
     Ok(dataset)
-}
-
-/// The checkpoints of a run, if it makes some.
-fn checkpoints(
-    config: &TrainConfig,
-    dataset: &Dataset,
-    notes: &mut Notes<'_>,
-) -> Result<Option<Checkpoints>> {
-    let CheckpointConfig { every, resume } = config.checkpoints;
-    let output = config.model.as_deref().filter(|path| !is_special(path));
-    let Some(output) = output.filter(|_| resume || every != Every::Never) else { return Ok(None) };
-    let identity = Identity::of(config, dataset.contents())?;
-    let checkpoints = Checkpoints::open(output, config.checkpoints, identity)?;
-    let path = checkpoints.path().display();
-    if checkpoints.passes_over_one() {
-        notes.say(format!(
-            "{path} is left of a run that was interrupted: --resume would go on from there; this run will write over it"
-        ));
-    } else if resume && !checkpoints.path().exists() {
-        notes.say(format!("there is no {path} to go on from: begins anew"));
-    }
-    Ok(Some(checkpoints))
 }
 
 /// Writes the model, if it is wanted, and says so in the summary.
@@ -211,30 +187,6 @@ pub(super) fn summary(task: &Task<'_>, fit: &Fit, learning_seconds: f64) -> Summ
         stages: fit.stages,
         skipped: fit.skipped.clone(),
         ..Summary::default()
-    }
-}
-
-/// Tells the watcher and remembers for the summary.
-pub(crate) struct Notes<'a> {
-    pub(crate) watch: &'a mut dyn Watch,
-    pub(super) notes: Vec<String>,
-}
-
-impl<'a> Notes<'a> {
-    pub(super) fn new(watch: &'a mut dyn Watch) -> Self {
-        Notes { watch, notes: Vec::new() }
-    }
-
-    pub(crate) fn say(&mut self, text: String) {
-        self.watch.note(&text);
-        self.notes.push(text);
-    }
-
-    /// Goes on from what an earlier run has said, of which this one has said the beginning again by now.
-    pub(super) fn go_on(&mut self, pages: &mut Pages) -> Result<()> {
-        self.notes = pages.take()?;
-        pages.doubt.take().into_iter().for_each(|doubt| self.say(doubt));
-        Ok(())
     }
 }
 

@@ -6,3 +6,4 @@ mod common;
 mod bits;
 mod interrupted;
 mod refused;
+mod selection;

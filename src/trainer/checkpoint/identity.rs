@@ -1,5 +1,6 @@
 //! The identity of a run: all that determines its result. Whoever goes on from a checkpoint must have the same.
 
+use std::fmt::Debug;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -12,6 +13,9 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::error::{Error, Result};
 use crate::input::ReadOptions;
 use crate::trainer::config::{PlanConfig, TrainConfig};
+
+/// Options with their values.
+type Options<'a> = [(&'a str, &'a dyn Debug)];
 
 /// What determines a run's result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +46,14 @@ const FEWEST_BLOCKS: usize = 2;
 const MOST_BLOCKS: usize = 64;
 
 impl Identity {
-    /// The identity of a run that learns from files, of each what it is called and where it lies.
+    /// The identity of a command's run, with the options that no other command has, that learns from files: of each what
+    /// it is called and where it lies.
     ///
     /// # Errors
     /// If a file can't be read.
     pub(crate) fn of<'a>(
+        command: &str,
+        own: &Options<'_>,
         config: &'a TrainConfig,
         files: impl ExactSizeIterator<Item = (&'a Path, &'a Path)>,
     ) -> Result<Self> {
@@ -57,7 +64,7 @@ impl Identity {
         let init = config.init.as_deref().map(|path| (path, path));
         Ok(Identity {
             version: env!("CARGO_PKG_VERSION").to_string(),
-            settings: settings(config),
+            settings: settings(command, own, config),
             files: files.chain(init).map(content).collect::<Result<_>>()?,
         })
     }
@@ -71,8 +78,9 @@ impl Identity {
             return Err(Error::usage(format!("{path} was written by millstream {before}, this is {now}"))
                 .remedy("go on with that one, or remove the checkpoint to begin anew"));
         }
-        for ((option, before), (_, value)) in self.settings.iter().zip(&now.settings) {
-            if before != value {
+        for ((option, before), (also, value)) in self.settings.iter().zip(&now.settings) {
+            // Commands have options of their own, but theirs is what differs first.
+            if (option, before) != (also, value) {
                 return Err(Error::usage(format!(
                     "{path} belongs to a run with other options: {option} was {before}, now it is {value}"
                 ))
@@ -140,7 +148,7 @@ impl Content {
 }
 
 /// Options with their values, as one would name them; those that change nothing but the time are not among them.
-fn settings(config: &TrainConfig) -> Vec<(String, String)> {
+fn settings(command: &str, own: &Options<'_>, config: &TrainConfig) -> Vec<(String, String)> {
     let TrainConfig {
         plan,
         optimizer,
@@ -175,7 +183,7 @@ fn settings(config: &TrainConfig) -> Vec<(String, String)> {
         threads: _,
         memory: _,
     } = plan;
-    let all: [(&str, &dyn std::fmt::Debug); 30] = [
+    let shared: [(&str, &dyn Debug); 30] = [
         ("--target", target),
         ("--loss", loss),
         ("--positive", positive),
@@ -207,11 +215,13 @@ fn settings(config: &TrainConfig) -> Vec<(String, String)> {
         ("--on-error skip", skips_bad),
         ("--max-model", max_model),
     ];
-    all.into_iter().map(|(name, value)| (name.to_string(), told(value))).collect()
+    let command = ("the command".to_string(), command.to_string());
+    let all = shared.iter().chain(own).map(|(name, value)| (name.to_string(), told(*value)));
+    std::iter::once(command).chain(all).collect()
 }
 
 /// A value, as far as possible as a user would write it.
-fn told(value: &dyn std::fmt::Debug) -> String {
+fn told(value: &dyn Debug) -> String {
     let text = format!("{value:?}");
     let inner = text.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')'));
     match inner.unwrap_or(&text) {

@@ -17,9 +17,10 @@ pub(crate) use pen::{Pages, Pen};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::notes::Notes;
 use crate::error::{Error, Result};
 use crate::features::Plan;
-use crate::output::AtomicFile;
+use crate::output::{AtomicFile, is_special};
 use crate::pipeline::no_thread;
 
 /// How often checkpoints are written.
@@ -33,9 +34,11 @@ pub enum Every {
     Time(Duration),
 }
 
-/// What `train` needs to know of checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What runs need to know of checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointConfig {
+    /// Where they go; `None` for nowhere.
+    pub file: Option<PathBuf>,
     /// How often they are written.
     pub every: Every,
     /// Whether to go on from one, if it is there.
@@ -44,7 +47,14 @@ pub struct CheckpointConfig {
 
 impl CheckpointConfig {
     /// No checkpoints.
-    pub const NONE: CheckpointConfig = CheckpointConfig { every: Every::Never, resume: false };
+    pub const NONE: CheckpointConfig = CheckpointConfig { file: None, every: Every::Never, resume: false };
+
+    /// Where the checkpoint of a run lies that makes `output`; nowhere, if that is no file.
+    pub fn beside(output: &Path) -> Option<PathBuf> {
+        let mut name = output.file_name()?.to_os_string();
+        name.push(".checkpoint");
+        (!is_special(output)).then(|| output.with_file_name(name))
+    }
 }
 
 /// The checkpoints of a run.
@@ -54,6 +64,8 @@ pub(crate) struct Checkpoints {
     identity: Identity,
     /// A hash of the plan, which follows from the options and from what a sample of the data shows.
     plan: u128,
+    /// What a run has come to before the part of it that writes checkpoints now.
+    before: Vec<u8>,
     /// When the last one was written, and rows since then.
     last: Instant,
     rows: u64,
@@ -75,43 +87,49 @@ pub struct Pauses {
     pub longest: f64,
 }
 
-/// Where the checkpoint of a run lies that makes `output`.
-pub(crate) fn path_beside(output: &Path) -> PathBuf {
-    let mut name = output.file_name().unwrap_or_default().to_os_string();
-    name.push(".checkpoint");
-    output.with_file_name(name)
-}
-
 impl Checkpoints {
-    /// The checkpoints of a run that makes `output`, which goes on from one, if that is wanted and it is there.
+    /// The checkpoints of a run of this identity, if it makes some; it goes on from one, if that is wanted and it is
+    /// there.
     ///
     /// # Errors
-    /// If it is damaged, or comes from a run of other options or other data.
-    pub(crate) fn open(output: &Path, config: CheckpointConfig, identity: Identity) -> Result<Self> {
-        let path = path_beside(output);
-        let pages = if config.resume { Pages::open(&path, &identity)? } else { None };
-        Ok(Checkpoints {
+    /// Those of the identity; and if the checkpoint is damaged, or comes from a run of other options or other data.
+    pub(crate) fn open(
+        config: &CheckpointConfig,
+        identity: impl FnOnce() -> Result<Identity>,
+        notes: &mut Notes<'_>,
+    ) -> Result<Option<Self>> {
+        let CheckpointConfig { file, every, resume } = config;
+        let file = file.as_ref().filter(|_| *resume || *every != Every::Never);
+        let Some(path) = file.cloned() else { return Ok(None) };
+        let identity = identity()?;
+        let pages = if *resume { Pages::open(&path, &identity)? } else { None };
+        let shown = path.display();
+        if pages.is_none() && path.exists() {
+            notes.say(format!(
+                "{shown} is left of a run that was interrupted: --resume would go on from there; this run will write \
+                 over it"
+            ));
+        } else if pages.is_none() && *resume {
+            notes.say(format!("there is no {shown} to go on from: begins anew"));
+        }
+        Ok(Some(Checkpoints {
             path,
-            every: config.every,
+            every: *every,
             identity,
             plan: 0,
+            before: Vec::new(),
             last: Instant::now(),
             rows: 0,
             on_its_way: None,
             there: pages.is_some(),
             pages,
             pauses: Pauses::default(),
-        })
+        }))
     }
 
     /// The checkpoint to go on from, if there is one: to be had once.
     pub(crate) fn pages(&mut self) -> Option<Pages> {
         self.pages.take()
-    }
-
-    /// Whether there is a checkpoint that this run does not go on from.
-    pub(crate) fn passes_over_one(&self) -> bool {
-        self.pages.is_none() && self.path.exists()
     }
 
     /// Takes note of the plan, by which the run whose checkpoint is gone on from must have learned, too.
@@ -132,8 +150,14 @@ impl Checkpoints {
         .remedy("give the same data as before, or remove the checkpoint to begin anew"))
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Has a value written at the beginning of all checkpoints from now on: what the run has come to so far.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub(crate) fn begin_with(&mut self, value: &impl Serialize) -> Result<()> {
+        let bytes = rmp_serde::to_vec_named(value);
+        self.before = bytes.map_err(|e| Error::data(format!("can't write a checkpoint: {e}")))?;
+        Ok(())
     }
 
     /// Whether any are written.
@@ -141,8 +165,9 @@ impl Checkpoints {
         self.every != Every::Never
     }
 
-    pub(crate) fn pauses(&self) -> Pauses {
-        self.pauses
+    /// What a run's checkpoints have cost so far, if some were written.
+    pub(crate) fn cost(checkpoints: Option<&Self>) -> Option<Pauses> {
+        checkpoints.map(|checkpoints| checkpoints.pauses).filter(|pauses| pauses.written > 0)
     }
 
     /// Counts rows; true if it is time for the next one. A slow disk makes them rarer, since none waits for another.
@@ -165,6 +190,7 @@ impl Checkpoints {
         self.settle()?;
         let mut pen = Pen::new(AtomicFile::create(&self.path)?, &self.identity)?;
         pen.put(&self.plan)?;
+        pen.put_raw(|out| out.write_all(&self.before))?;
         fill(&mut pen)?;
         let file = pen.finish()?;
         let thread = thread::Builder::new().name("millstream-checkpoint".to_string());
@@ -192,19 +218,21 @@ impl Checkpoints {
     ///
     /// # Errors
     /// The run's, and if a checkpoint can't be removed.
-    pub(crate) fn conclude<T>(mut self, result: Result<T>) -> Result<T> {
-        let settled = self.settle();
+    pub(crate) fn conclude<T>(checkpoints: Option<Self>, result: Result<T>) -> Result<T> {
+        let Some(mut checkpoints) = checkpoints else { return result };
+        let settled = checkpoints.settle();
+        let (path, there) = (&checkpoints.path, checkpoints.there);
         match result {
             Ok(done) => {
                 settled?;
-                if self.there {
-                    fs::remove_file(&self.path).map_err(|e| Error::io("can't remove", &self.path, &e))?;
+                if there {
+                    fs::remove_file(path).map_err(|e| Error::io("can't remove", path, &e))?;
                 }
                 Ok(done)
             }
-            Err(error) if settled.is_ok() && self.there => Err(error.and(&format!(
+            Err(error) if settled.is_ok() && there => Err(error.and(&format!(
                 "what was learned so far is kept in {}: the same command with --resume goes on from there",
-                self.path.display()
+                path.display()
             ))),
             Err(error) => Err(error),
         }

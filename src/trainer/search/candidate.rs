@@ -2,13 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::config::TrainConfig;
 use super::super::train::make_settings;
 use super::parameter::{Parameter, Value};
-use super::space::Point;
+use super::setup::Setup;
+use super::space::{Axis, Choice, Point};
 use crate::error::Result;
 use crate::features::Plan;
 use crate::learn::{Column, Loss, Settings, Variant};
+
+/// What a candidate is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Idea {
+    /// One of each axis, in their order.
+    point: Vec<Choice>,
+    /// The columns that it does without.
+    without: Vec<String>,
+}
 
 /// A configuration under trial.
 #[derive(Debug, Clone)]
@@ -51,6 +63,12 @@ impl Candidate {
         Candidate { without: names.to_vec(), settings, ..self.clone() }
     }
 
+    /// What it is made from, in a space of these axes.
+    pub(super) fn idea(&self, axes: &[Axis]) -> Idea {
+        let choices = axes.iter().zip(&self.point).map(|(axis, (_, value))| axis.values.choice(value));
+        Idea { point: choices.collect(), without: self.without.clone() }
+    }
+
     pub(super) fn variant(&self) -> &Variant {
         &self.settings.variants[0]
     }
@@ -65,6 +83,22 @@ impl Candidate {
     pub(super) fn goes_with(&self, other: &Candidate) -> bool {
         let shared = |of: &Candidate| Settings { variants: Vec::new(), ..of.settings.clone() };
         self.variant().penalty.is_none() == other.variant().penalty.is_none() && shared(self) == shared(other)
+    }
+}
+
+impl Idea {
+    /// The candidate that is made from it.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub(super) fn candidate(&self, setup: &Setup<'_>) -> Result<Candidate> {
+        let axes = setup.config.axes.iter().zip(&self.point);
+        let point = axes.map(|(axis, choice)| (axis.parameter, axis.values.chosen(*choice))).collect();
+        let all = setup.candidate(point)?;
+        if self.without.is_empty() {
+            return Ok(all);
+        }
+        Ok(all.without(&self.without, &setup.plan.columns_from(&self.without)))
     }
 }
 

@@ -1,10 +1,12 @@
 //! A learning curve: how a model's progressive loss goes over the rows.
 
+use serde::{Deserialize, Serialize};
+
 /// Marks that a curve has at the most; when there are more, every second one goes.
 const MOST_MARKS: usize = 512;
 
 /// Sums of loss and weight so far, at marks along the rows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Curve {
     /// The first mark.
     first: u64,
@@ -14,7 +16,7 @@ pub(super) struct Curve {
 }
 
 /// Sums of loss and weight up to a row.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mark {
     number: u64,
     pub(super) rows: u64,

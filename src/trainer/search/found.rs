@@ -1,23 +1,23 @@
-//! The run of a search: its passes, and what they find.
+//! The run of a search, and what it finds.
 
 use std::collections::BTreeMap;
 
-use super::super::config::Ablation;
-use super::super::cv::{estimates, score};
-use super::super::holdout::{Division, Holdout};
-use super::super::pass::{Pass, Passes};
-use super::super::summary::{Estimate, FoldScore};
+use serde::{Deserialize, Serialize};
+
+use super::super::checkpoint::{Checkpoints, Pages};
+use super::super::notes::Notes;
+use super::super::pass::Passes;
+use super::super::summary::Estimate;
 use super::super::task::Fit;
-use super::super::train::Notes;
 use super::candidate::Candidate;
 use super::halving::Standing;
 use super::importance::{ablated, importances};
-use super::outcome::{Importance, SearchOutcome, Trial};
+use super::outcome::{SearchOutcome, Trial};
 use super::propose::Proposer;
+use super::rounds::{Progress, Rounds};
 use super::setup::{SOME_ROWS, Setup};
-use super::tournament::{Tournament, Trained};
-use crate::error::{Error, Result};
-use crate::input::Skipped;
+use super::tournament::{Memory, Tournament, Trained};
+use crate::error::Result;
 use crate::learn::learner;
 use crate::pipeline::Stages;
 
@@ -30,35 +30,101 @@ const FEWEST_ROWS: u64 = 1 << 10;
 const FEW_ROWS: u64 = 1 << 12;
 
 /// What a search found.
-pub(super) struct Found {
-    pub(super) candidates: Vec<Candidate>,
-    pub(super) standings: Vec<Standing>,
+pub(super) struct Found<'a> {
+    pub(super) tournament: Tournament<'a>,
+    /// That of the models without some of the columns, where it was one of its own.
+    ablation: Option<Tournament<'a>>,
+    progress: Progress,
     /// The numbers of all candidates, the best first.
     pub(super) order: Vec<usize>,
     pub(super) best: usize,
-    /// The best one's model.
-    pub(super) fit: Fit,
+    /// The best one's model, where it is at hand.
+    pub(super) model: Option<Trained>,
     pub(super) outcome: SearchOutcome,
+    pub(super) stages: Stages,
 }
 
-/// The best model so far.
-struct Best {
-    number: usize,
-    loss: f64,
-    model: Trained,
+/// What was found, as checkpoints have it that are written afterwards.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Record {
+    progress: Progress,
+    tournament: Memory,
+    ablation: Option<Memory>,
 }
 
-/// Runs a search.
+/// A search before its first row.
+struct Start<'a> {
+    tournament: Tournament<'a>,
+    /// Rows before the first halving, if there are any.
+    first_halving: Option<u64>,
+}
+
+/// Runs a search, and writes checkpoints meanwhile, if that is wanted; goes on from one, if there is one.
 ///
 /// # Errors
 /// Those of the data and of the configuration; and if all configurations diverge.
-pub(super) fn run(setup: &Setup<'_>, passes: &Passes<'_>, notes: &mut Notes<'_>) -> Result<Found> {
+pub(super) fn run<'a>(
+    setup: &'a Setup<'a>,
+    passes: &'a Passes<'a>,
+    pages: Option<Pages>,
+    mut checkpoints: Option<&mut Checkpoints>,
+    notes: &mut Notes<'_>,
+) -> Result<Found<'a>> {
+    let Start { mut tournament, first_halving } = start(setup, notes)?;
+    let (mut rounds, mut ablation) = (Rounds::new(setup, passes), None);
+    if let Some(pages) = pages {
+        ablation = rounds.go_on(&mut tournament, pages, notes)?;
+    }
+    if ablation.is_none() {
+        rounds.run(&mut tournament, None, checkpoints.as_deref_mut(), notes)?;
+    }
+    if let Some(wanted) = setup.config.ablate.as_ref().filter(|_| !tournament.has_ablated()) {
+        let mut others = match ablation {
+            Some(begun) => begun,
+            None => {
+                let base = &tournament.candidates[rounds.progress.best()?];
+                let candidates = ablated(base, wanted, &setup.plan)?;
+                notes.say(format!(
+                    "another pass: {} models, each without some of the columns",
+                    candidates.len()
+                ));
+                let mut others = Tournament::of_none(setup);
+                others.add(candidates);
+                others
+            }
+        };
+        rounds.run(&mut others, Some(&tournament), checkpoints, notes)?;
+        ablation = Some(others);
+    }
+    let Rounds { progress, stages, .. } = rounds;
+    found(setup, first_halving, tournament, ablation, progress, stages)
+}
+
+/// What an earlier run has found, but for the model.
+///
+/// # Errors
+/// If it can't be made again.
+pub(super) fn recall<'a>(setup: &'a Setup<'a>, from: Record, notes: &mut Notes<'_>) -> Result<Found<'a>> {
+    let Record { progress, tournament: memory, ablation } = from;
+    let Start { mut tournament, first_halving } = start(setup, notes)?;
+    tournament.go_on(memory)?;
+    let others = |memory: Memory| {
+        let mut others = Tournament::of_none(setup);
+        others.go_on(memory)?;
+        Ok(others)
+    };
+    let ablation = ablation.map(others).transpose()?;
+    found(setup, first_halving, tournament, ablation, progress, Stages::default())
+}
+
+/// Brings together what a search starts with, and tells of it.
+fn start<'a>(setup: &'a Setup<'a>, notes: &mut Notes<'_>) -> Result<Start<'a>> {
     let config = setup.config;
     let mut proposer = Proposer::new(setup)?;
     let count = proposer.left();
     let halves = !config.full && count > 1;
     let window = if halves { window_rows(setup) } else { 0 };
-    let first = halves.then(|| first_halving(count, setup.rows, window, config.train.batch_size));
+    let first_halving = halves.then(|| first_halving(count, setup.rows, window, config.train.batch_size));
     let mut first_ones = Vec::new();
     if let Some(ablation) = &config.ablate {
         let base = setup.candidate(setup.first_point())?;
@@ -73,170 +139,87 @@ pub(super) fn run(setup: &Setup<'_>, passes: &Passes<'_>, notes: &mut Notes<'_>)
     if setup.rows.is_none() {
         notes.say(format!("the data does not tell how many rows it has: the search is made for {SOME_ROWS}"));
     }
-    tell(setup, count.max(first_ones.len()), first, notes)?;
-    let mut tournament = Tournament::new(setup, proposer, first, window);
+    tell(setup, count.max(first_ones.len()), first_halving, notes)?;
+    let mut tournament = Tournament::new(setup, proposer, first_halving, window);
     tournament.add(first_ones);
-    let mut search = Search::new(setup, passes);
-    search.run(&mut tournament, notes)?;
-    let best = search.best.take().ok_or_else(|| {
-        Error::data("all configurations have diverged: their losses are no longer finite")
-            .remedy("search smaller learning rates, let numbers be scaled, or ignore columns")
-    })?;
-    let Tournament { candidates, halving, .. } = tournament;
-    let (winner, standing) = (&candidates[best.number], &halving.standings[best.number]);
-    let mut importance = importances(standing, candidates.iter().zip(&halving.standings), setup.unit());
-    if let Some(ablation) = config.ablate.as_ref().filter(|_| importance.is_empty()) {
-        importance = search.ablate(winner, standing, ablation, notes)?;
-    }
+    Ok(Start { tournament, first_halving })
+}
+
+/// Sums up what all passes have left.
+fn found<'a>(
+    setup: &Setup<'_>,
+    first_halving: Option<u64>,
+    tournament: Tournament<'a>,
+    ablation: Option<Tournament<'a>>,
+    mut progress: Progress,
+    stages: Stages,
+) -> Result<Found<'a>> {
+    let best = progress.best()?;
+    let (candidates, halving, unit) = (&tournament.candidates, &tournament.halving, setup.unit());
+    let standing = &halving.standings[best];
+    let of = |tried: &Tournament<'_>| {
+        importances(standing, tried.candidates.iter().zip(&tried.halving.standings), unit)
+    };
+    let importance = of(ablation.as_ref().unwrap_or(&tournament));
     let mut order = halving.order();
     // Where there are folds, the losses on left-out rows decide among those that came to the end.
     let on_folds = |number: &usize| {
-        let figures = search.scores.get(number).and_then(|figures| figures.get("mean_loss"));
+        let figures = progress.scores.get(number).and_then(|figures| figures.get("mean_loss"));
         figures.map_or(f64::INFINITY, |loss| loss.mean)
     };
     order.sort_by(|a, b| on_folds(a).total_cmp(&on_folds(b)));
     let trials = order.iter().filter(|&&number| candidates[number].has_all_columns());
     let trials = trials.map(|&number| {
-        trial(number, &candidates[number], &halving.standings[number], setup, search.scores.remove(&number))
+        let figures = progress.scores.get(&number).cloned();
+        trial(number, &candidates[number], &halving.standings[number], setup, figures)
     });
-    let trials: Vec<Trial> = trials.collect();
     let outcome = SearchOutcome {
         compared_by: setup.compared_by(),
-        first_halving: first,
+        first_halving,
         row_visits: halving.visits(|_| true),
         row_visits_of_dropped: halving.visits(|standing| standing.dropped),
-        row_visits_without_halving: search.rows * (candidates.len() * setup.contenders.len()) as u64,
-        trials,
+        row_visits_without_halving: progress.rows * (candidates.len() * setup.contenders.len()) as u64,
+        trials: trials.collect(),
         importance,
     };
-    let fit = Fit {
-        linear: best.model.linear,
-        state: best.model.state,
-        rate: winner.variant().rate,
-        l2: winner.variant().penalty.l2,
-        progressive: Some(best.model.report),
-        holdout: None,
-        race: None,
-        rows_learned: search.rows,
-        rows_held: 0,
-        skipped: search.skipped,
-        epochs: 1,
-        stages: search.stages,
-        capped: best.model.capped,
-    };
-    Ok(Found { best: best.number, fit, outcome, order, candidates, standings: halving.standings })
+    let model = progress.take_model();
+    Ok(Found { tournament, ablation, progress, order, best, model, outcome, stages })
 }
 
-/// The passes of a search, and what they leave.
-struct Search<'a> {
-    setup: &'a Setup<'a>,
-    passes: &'a Passes<'a>,
-    best: Option<Best>,
-    /// How finalists did on the folds.
-    scores: BTreeMap<usize, BTreeMap<String, Estimate>>,
-    rows: u64,
-    skipped: Skipped,
-    stages: Stages,
-}
-
-impl<'a> Search<'a> {
-    fn new(setup: &'a Setup<'a>, passes: &'a Passes<'a>) -> Self {
-        let (best, scores, stages) = (None, BTreeMap::new(), Stages::default());
-        Search { setup, passes, best, scores, rows: 0, skipped: Skipped::default(), stages }
+impl Found<'_> {
+    /// What is written of it.
+    pub(super) fn record(self) -> Record {
+        let ablation = self.ablation.as_ref().map(Tournament::memory);
+        Record { tournament: self.tournament.memory(), ablation, progress: self.progress }
     }
 
-    /// Runs passes until all candidates have been tried, and keeps the best model of those that have all columns.
-    fn run(&mut self, tournament: &mut Tournament<'_>, notes: &mut Notes<'_>) -> Result<()> {
-        let mut held = Holdout::new(&self.passes.division);
-        let mut pass = 0;
-        while pass == 0 || !tournament.is_over() {
-            pass += 1;
-            let first = pass == 1;
-            let pass = Pass {
-                number: 1,
-                of: 1,
-                division: if first { self.passes.division } else { Division::NONE },
-                holdout: Some(&mut held),
-                collects: first,
-                from: None,
-                book: None,
-            };
-            let (stages, skipped) = self.passes.run(pass, tournament, notes.watch)?;
-            tournament.end_pass()?;
-            notes.watch.leaders(&tournament.leaders());
-            self.stages.add(&stages);
-            (self.rows, self.skipped) = (tournament.halving.rows(), skipped);
-            if self.rows == 0 {
-                return Err(
-                    Error::data("no row was left to learn from").remedy("hold out or skip fewer rows")
-                );
-            }
-            let mut losses = Vec::new();
-            for number in tournament.finalists() {
-                if !tournament.candidates[number].has_all_columns() {
-                    continue;
-                }
-                let recent = tournament.halving.standings[number].recent_loss();
-                let loss = self.score(number, tournament, &held)?.unwrap_or(recent);
-                losses.push((loss, number));
-            }
-            self.keep_best(losses, tournament);
-            tournament.clear();
+    pub(super) fn winner(&self) -> &Candidate {
+        &self.tournament.candidates[self.best]
+    }
+
+    /// The winner's fit.
+    ///
+    /// # Panics
+    /// If its model is not at hand.
+    pub(super) fn fit(mut self) -> Fit {
+        let model = self.model.take();
+        let Trained { linear, state, capped, report } = model.expect("a search leaves a model");
+        let variant = self.winner().variant();
+        Fit {
+            linear,
+            state,
+            rate: variant.rate,
+            l2: variant.penalty.l2,
+            progressive: Some(report),
+            holdout: None,
+            race: None,
+            rows_learned: self.progress.rows,
+            rows_held: 0,
+            skipped: self.progress.skipped.clone(),
+            epochs: 1,
+            stages: self.stages,
+            capped,
         }
-        Ok(())
-    }
-
-    /// Keeps the best model of a pass, if it is better than those of the passes before.
-    fn keep_best(&mut self, mut losses: Vec<(f64, usize)>, tournament: &mut Tournament<'_>) {
-        losses.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let least = self.best.as_ref().map_or(f64::INFINITY, |best| best.loss);
-        for (loss, number) in losses.into_iter().take_while(|(loss, _)| *loss < least) {
-            if let Some(model) = tournament.trained(number).filter(|model| model.linear.is_finite()) {
-                self.best = Some(Best { number, loss, model });
-                return;
-            }
-        }
-    }
-
-    /// The mean loss of a configuration on the rows that its models left out; `None` if there are no folds.
-    fn score(
-        &mut self,
-        number: usize,
-        tournament: &mut Tournament<'_>,
-        held: &Holdout,
-    ) -> Result<Option<f64>> {
-        let Some(folds) = &self.setup.folds else { return Ok(None) };
-        let mut scores = Vec::new();
-        for (contender, fold) in self.setup.contenders.iter().enumerate() {
-            let Some((repeat, fold)) = *fold else { continue };
-            let Some(linear) = tournament.weights(number, contender) else { continue };
-            let rows = held.of(&folds.scored((repeat, fold)));
-            let metrics = score(&linear, &rows, self.setup.full_scoring(), fold)?;
-            let learning_rate = tournament.candidates[number].variant().rate;
-            scores.push(FoldScore { repeat: repeat + 1, fold: fold + 1, learning_rate, metrics });
-        }
-        let figures = estimates(&scores);
-        let loss = figures.get("mean_loss").map(|estimate| estimate.mean);
-        self.scores.insert(number, figures);
-        Ok(loss)
-    }
-
-    /// Measures what columns are worth to a configuration.
-    fn ablate(
-        &mut self,
-        base: &Candidate,
-        standing: &Standing,
-        ablation: &Ablation,
-        notes: &mut Notes<'_>,
-    ) -> Result<Vec<Importance>> {
-        let candidates = ablated(base, ablation, &self.setup.plan)?;
-        notes.say(format!("another pass: {} models, each without some of the columns", candidates.len()));
-        let none = Proposer::Listed(Vec::new());
-        let mut tournament = Tournament::new(self.setup, none, None, 0);
-        tournament.add(candidates);
-        self.run(&mut tournament, notes)?;
-        let tried = tournament.candidates.iter().zip(&tournament.halving.standings);
-        Ok(importances(standing, tried, self.setup.unit()))
     }
 }
 

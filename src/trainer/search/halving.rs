@@ -4,6 +4,8 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::feed::Referee;
 use super::super::team::{Runner, Team, keep};
 use super::curve::Curve;
@@ -15,6 +17,7 @@ const COARSE: u64 = 1 << 12;
 const MANY: u64 = 1 << 14;
 
 /// How the configurations of a search do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Halving {
     /// Models of each configuration, which have consecutive numbers in the run.
     models: usize,
@@ -31,7 +34,7 @@ pub(super) struct Halving {
 }
 
 /// How a configuration does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Standing {
     /// Its models' progressive losses, all together.
     pub(super) curve: Curve,

@@ -8,12 +8,14 @@ mod importance;
 mod outcome;
 mod parameter;
 mod propose;
+mod rounds;
 mod setup;
 mod space;
 mod table;
 mod tournament;
 mod wishes;
 
+use std::fmt::Debug;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -22,21 +24,27 @@ pub use parameter::{Meaning, Parameter, Value};
 pub use propose::Method;
 pub use space::{Axis, Values};
 
+use super::blocks::divide_by;
+use super::checkpoint::{Checkpoints, Identity, Pages};
 use super::config::{SearchConfig, TrainConfig};
-use super::cv::divide_by;
 use super::folds::Folds;
-use super::plan::make_plan;
+use super::notes::Notes;
+use super::pass::Passes;
+use super::plan::{Planned, make_plan};
 use super::race::RACE_ROWS;
 use super::reading::check_output;
 use super::run::Run;
 use super::summary::Summary;
 use super::task::Task;
-use super::train::{Notes, make_passes, open, save, summary};
+use super::train::{make_passes, open, save, summary};
 use super::watch::Watch;
 use crate::error::Result;
+use crate::input::Dataset;
 use crate::output::{AtomicFile, Format};
 use crate::pipeline::GradientWorkers;
+use found::Record;
 use setup::Setup;
+use tournament::Tournament;
 
 /// Searches among configurations, and writes the best one's model if that is wanted.
 ///
@@ -50,8 +58,11 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
     let table = config.table.as_deref().map(|path| Format::of(path).and_then(|_| AtomicFile::create(path)));
     let table = table.transpose()?;
     config.table.as_deref().map_or(Ok(()), |path| check_output(path, &dataset))?;
+    let mut checkpoints =
+        Checkpoints::open(&config.train.checkpoints, || identity(config, &dataset), &mut notes)?;
     let planned = make_plan(&config.train.plan, None, &dataset, stop, notes.watch)?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
+    checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.learn_by(&planned.plan))?;
     let one_pass = TrainConfig { epochs: None, ..config.train.clone() };
     let mut passes = make_passes(&one_pass, &dataset, &planned, stop, &mut notes);
     if let Some((folds, by)) = &config.folds {
@@ -61,15 +72,36 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
     }
     let config = wishes::with_defaults(config, &planned)?;
     let setup = Setup::new(&config, &planned, &passes)?;
-    let learning = Instant::now();
-    let found = found::run(&setup, &passes, &mut notes)?;
-    let learning_seconds = learning.elapsed().as_secs_f64();
+    let result = search_and_save(&setup, &planned, &passes, table, checkpoints.as_mut(), &mut notes);
+    Ok(Checkpoints::conclude(checkpoints, result)?.ended(start, notes.notes))
+}
+
+/// Searches, trains the winner anew if that is wanted, and saves what came of it.
+fn search_and_save(
+    setup: &Setup<'_>,
+    planned: &Planned,
+    passes: &Passes<'_>,
+    table: Option<AtomicFile>,
+    mut checkpoints: Option<&mut Checkpoints>,
+    notes: &mut Notes<'_>,
+) -> Result<Summary> {
+    let (config, dataset, learning) = (setup.config, passes.dataset, Instant::now());
+    let mut pages = checkpoints.as_mut().and_then(|checkpoints| checkpoints.pages());
+    let record: Option<Record> = pages.as_mut().map_or(Ok(None), Pages::take)?;
+    let found = match record {
+        Some(record) => found::recall(setup, record, notes)?,
+        None => {
+            checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.begin_with(&None::<Record>))?;
+            found::run(setup, passes, pages.take(), checkpoints.as_deref_mut(), notes)?
+        }
+    };
     dataset.check_unchanged()?;
     if let Some(table) = table {
-        let trials: Vec<_> = found.candidates.iter().zip(&found.standings).collect();
+        let Tournament { candidates, halving, .. } = &found.tournament;
+        let trials: Vec<_> = candidates.iter().zip(&halving.standings).collect();
         table::write(table, &config.axes, &trials, &found.order, setup.unit())?;
     }
-    let best = &found.candidates[found.best];
+    let best = found.winner();
     let winner = TrainConfig { epochs: config.train.epochs, ..best.config.clone() };
     let task = Task {
         config: &winner,
@@ -79,20 +111,48 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
         race_rows: RACE_ROWS,
         crew: GradientWorkers::of(winner.plan.threads),
     };
-    let mut fit = found.fit;
+    let outcome = found.outcome.clone();
+    let mut fit = if config.refit {
+        let stages = found.stages;
+        checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.begin_with(&Some(found.record())))?;
+        let passes = make_passes(&winner, dataset, planned, passes.stop, notes);
+        let run = match pages {
+            None => Run::new(&task, &passes, None, notes)?,
+            Some(pages) => Run::resume(&task, &passes, None, pages, notes)?,
+        };
+        let mut fit = run.fit(checkpoints.as_deref_mut(), notes)?;
+        fit.stages.add(&stages);
+        fit
+    } else {
+        found.fit()
+    };
+    let learning_seconds = learning.elapsed().as_secs_f64();
+    dataset.check_unchanged()?;
     fit.stages.add(&planned.stages);
     let mut summary = Summary {
         command: "search",
         progressive: fit.progressive.take(),
-        search: Some(found.outcome),
+        holdout: fit.holdout.take(),
+        search: Some(outcome),
+        checkpoints: Checkpoints::cost(checkpoints.as_deref()),
         ..summary(&task, &fit, learning_seconds)
     };
-    if config.refit {
-        let passes = make_passes(&winner, &dataset, &planned, stop, &mut notes);
-        fit = Run::new(&task, &passes, None, &mut notes)?.fit(None, &mut notes)?;
-        (summary.progressive, summary.holdout) = (fit.progressive.take(), fit.holdout.take());
-        summary.epochs = Some(fit.epochs);
-    }
-    save(&task, &dataset, fit, &mut summary)?;
-    Ok(summary.ended(start, notes.notes))
+    save(&task, dataset, fit, &mut summary)?;
+    Ok(summary)
+}
+
+/// What determines a search's result.
+fn identity(config: &SearchConfig, dataset: &Dataset) -> Result<Identity> {
+    let SearchConfig { train, axes, method, full, places, folds, ablate, score, refit, table: _ } = config;
+    let own: [(&str, &dyn Debug); 8] = [
+        ("the space", axes),
+        ("the method", method),
+        ("--full", full),
+        ("--places", places),
+        ("--folds", folds),
+        ("--ablate", ablate),
+        ("--score", score),
+        ("--refit", refit),
+    ];
+    Identity::of("search", &own, train, dataset.contents())
 }

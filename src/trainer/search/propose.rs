@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 use tpe::{
     TpeOptimizer, TpeOptimizerBuilder, categorical_range, histogram_estimator, parzen_estimator, range,
 };
@@ -27,6 +28,7 @@ pub enum Method {
 }
 
 /// Proposes configurations.
+#[derive(Clone)]
 pub(super) enum Proposer {
     /// Those of a list.
     Listed(Vec<Point>),
@@ -34,7 +36,9 @@ pub(super) enum Proposer {
     Guided(Box<Guided>),
 }
 
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Guided {
+    #[serde(skip)]
     axes: Vec<Axis>,
     /// Proposals that are left.
     left: usize,
@@ -42,6 +46,15 @@ pub(super) struct Guided {
     places: Vec<Vec<f64>>,
     random: ChaCha8Rng,
     seed: Random,
+}
+
+/// How far a proposer has come.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Proposed {
+    /// So many points of a list are left.
+    Listed(usize),
+    /// What it is guided by.
+    Guided(Box<Guided>),
 }
 
 /// Proposals by chance before there is anything to learn from.
@@ -98,6 +111,26 @@ impl Proposer {
         match self {
             Proposer::Listed(points) => points.len(),
             Proposer::Guided(guided) => guided.left,
+        }
+    }
+
+    /// How far it has come.
+    pub(super) fn proposed(&self) -> Proposed {
+        match self {
+            Proposer::Listed(points) => Proposed::Listed(points.len()),
+            Proposer::Guided(guided) => Proposed::Guided(guided.clone()),
+        }
+    }
+
+    /// Goes on from where one like it has come.
+    pub(super) fn go_on(&mut self, from: Proposed) {
+        match (self, from) {
+            (Proposer::Listed(points), Proposed::Listed(left)) => drop(points.drain(..points.len() - left)),
+            (Proposer::Guided(guided), Proposed::Guided(from)) => {
+                let axes = std::mem::take(&mut guided.axes);
+                **guided = Guided { axes, ..*from };
+            }
+            _ => panic!("a checkpoint's proposer is that of its run"),
         }
     }
 

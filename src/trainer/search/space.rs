@@ -1,5 +1,7 @@
 //! The space: what values the parameters of a search may have.
 
+use serde::{Deserialize, Serialize};
+
 use super::parameter::{Parameter, Value};
 use crate::error::{Error, Result};
 
@@ -31,7 +33,41 @@ pub enum Values {
 /// One value of each axis, in their order.
 pub(super) type Point = Vec<(Parameter, Value)>;
 
+/// A value as checkpoints have it: its place in its axis's list, or the number that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) enum Choice {
+    Listed(usize),
+    Number(f64),
+}
+
 impl Values {
+    /// Which of these a value is.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub(super) fn choice(&self, value: &Value) -> Choice {
+        match (self, value) {
+            (Values::Range { .. }, Value::Number(number)) => Choice::Number(*number),
+            (Values::List(values), value) => {
+                let place = values.iter().position(|other| other == value);
+                Choice::Listed(place.expect("points are made of the axes' values"))
+            }
+            (Values::Range { .. }, Value::Word(..)) => panic!("ranges are of numbers"),
+        }
+    }
+
+    /// The value of a choice that was made among these.
+    ///
+    /// # Panics
+    /// If it was not.
+    pub(super) fn chosen(&self, choice: Choice) -> Value {
+        match (self, choice) {
+            (Values::List(values), Choice::Listed(place)) => values[place].clone(),
+            (Values::Range { .. }, Choice::Number(number)) => Value::Number(number),
+            _ => panic!("a checkpoint's axes are those of its run"),
+        }
+    }
+
     /// The value at a place between 0 and 1, in which values are as likely as they are to be drawn.
     pub(super) fn at(&self, place: f64) -> Value {
         match self {
@@ -104,6 +140,9 @@ mod tests {
         assert_eq!([range(true).at(0.0), range(true).at(1.0)], [Value::Number(0.01), Value::Number(1.0)]);
         let list = Values::List([1.0, 2.0, 3.0].map(Value::Number).to_vec());
         assert_eq!([0.0, 0.34, 0.99, 1.0].map(|p| list.at(p)), [1.0, 2.0, 3.0, 3.0].map(Value::Number));
+        for values in [range(true), range(false), list] {
+            assert_eq!(values.chosen(values.choice(&values.at(0.7))), values.at(0.7));
+        }
     }
 
     #[test]

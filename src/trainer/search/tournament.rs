@@ -4,14 +4,17 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
+use serde::{Deserialize, Serialize};
+
+use super::super::checkpoint::{Pages, Pen};
 use super::super::feed::{Feed, Referee};
 use super::super::pass::Sink;
 use super::super::run::unchosen;
 use super::super::team::{Runner, Team, form_teams};
 use super::super::watch::Leader;
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Idea};
 use super::halving::Halving;
-use super::propose::Proposer;
+use super::propose::{Proposed, Proposer};
 use super::setup::Setup;
 use crate::error::{Error, Result};
 use crate::learn::metrics::Report;
@@ -30,11 +33,24 @@ pub(super) struct Tournament<'a> {
     window: Vec<Chunk>,
     kept: u64,
     most: u64,
+    /// Rows that came before there was anybody to learn from them.
+    waiting: Vec<Chunk>,
     /// Those that go on.
     feed: Option<Feed>,
 }
 
+/// What a tournament goes on from, beside rows and models.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Memory {
+    proposed: Proposed,
+    queue: Vec<Idea>,
+    candidates: Vec<Idea>,
+    halving: Halving,
+    kept: u64,
+}
+
 /// A model that a pass left.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Trained {
     pub(super) linear: Linear,
     pub(super) state: State,
@@ -56,8 +72,60 @@ impl<'a> Tournament<'a> {
             window: Vec::new(),
             kept: 0,
             most,
+            waiting: Vec::new(),
             feed: None,
         }
+    }
+
+    /// A tournament of those alone that are added.
+    pub(super) fn of_none(setup: &'a Setup<'a>) -> Self {
+        Self::new(setup, Proposer::Listed(Vec::new()), None, 0)
+    }
+
+    /// Whether any of its candidates did without columns.
+    pub(super) fn has_ablated(&self) -> bool {
+        !self.candidates.iter().all(Candidate::has_all_columns)
+    }
+
+    /// What it goes on from, beside rows and models.
+    pub(super) fn memory(&self) -> Memory {
+        let idea = |candidate: &Candidate| candidate.idea(&self.setup.config.axes);
+        Memory {
+            proposed: self.proposer.proposed(),
+            queue: self.queue.iter().map(idea).collect(),
+            candidates: self.candidates.iter().map(idea).collect(),
+            halving: self.halving.clone(),
+            kept: self.kept,
+        }
+    }
+
+    /// Goes on from where one like it has come.
+    ///
+    /// # Errors
+    /// If its candidates can't be made again.
+    pub(super) fn go_on(&mut self, from: Memory) -> Result<()> {
+        let Memory { proposed, queue, candidates, halving, kept } = from;
+        self.proposer.go_on(proposed);
+        self.queue = queue.iter().map(|idea| idea.candidate(self.setup)).collect::<Result<_>>()?;
+        self.candidates = candidates.iter().map(|idea| idea.candidate(self.setup)).collect::<Result<_>>()?;
+        (self.halving, self.kept) = (halving, kept);
+        Ok(())
+    }
+
+    /// Goes on from what was written, rows and models included.
+    ///
+    /// # Errors
+    /// Those of the pages.
+    pub(super) fn read(&mut self, pages: &mut Pages) -> Result<()> {
+        self.go_on(pages.take()?)?;
+        (self.window, self.waiting) = pages.take()?;
+        if pages.take()? {
+            let Setup { contenders, plan, config, crew, .. } = self.setup;
+            let settings = |id: usize| &self.candidates[id / contenders.len()].settings;
+            let (outputs, batch) = (plan.target.outputs(), config.train.batch_size);
+            self.feed = Some(Feed::read(&settings, outputs, batch, *crew, pages)?);
+        }
+        Ok(())
     }
 
     /// Has candidates tried before those of the proposer.
@@ -68,21 +136,6 @@ impl<'a> Tournament<'a> {
     /// Whether all have been tried.
     pub(super) fn is_over(&self) -> bool {
         self.queue.is_empty() && self.proposer.left() == 0
-    }
-
-    /// Ends a pass: the rows that are left are learned from.
-    ///
-    /// # Errors
-    /// If a configuration can't be.
-    pub(super) fn end_pass(&mut self) -> Result<()> {
-        if self.feed.is_none() {
-            self.heats()?;
-        }
-        if let Some(feed) = &mut self.feed {
-            feed.flush(&mut self.halving)?;
-            self.halving.note(&feed.teams);
-        }
-        Ok(())
     }
 
     /// Takes the places from all that have them, for the next pass.
@@ -139,9 +192,22 @@ impl<'a> Tournament<'a> {
     }
 
     /// Lets all candidates learn from the rows that are kept, as many at a time as there are places; without rows to
-    /// keep only as many as there are places.
+    /// keep only as many as there are places. An interruption leaves all as it was before, without anybody that goes on.
     fn heats(&mut self) -> Result<()> {
-        let window = std::mem::take(&mut self.window);
+        let before = (self.proposer.clone(), self.queue.clone(), self.candidates.len(), self.halving.clone());
+        self.feed = self.hold_heats()?;
+        if self.feed.is_some() {
+            self.window.clear();
+            return Ok(());
+        }
+        let candidates;
+        (self.proposer, self.queue, candidates, self.halving) = before;
+        self.candidates.truncate(candidates);
+        Ok(())
+    }
+
+    /// Those that go on after all heats; `None` after an interruption.
+    fn hold_heats(&mut self) -> Result<Option<Feed>> {
         let mut going_on: Option<Feed> = None;
         loop {
             let new = self.next()?;
@@ -153,9 +219,9 @@ impl<'a> Tournament<'a> {
             self.candidates.extend(new);
             let (shape, batch) = (self.setup.shape, self.setup.config.train.batch_size);
             let mut feed = Feed::new(self.teams(first)?, shape, batch, self.setup.crew);
-            for chunk in &window {
+            for chunk in &self.window {
                 if self.setup.stop.load(Ordering::Relaxed) {
-                    return Err(Error::interrupted());
+                    return Ok(None);
                 }
                 // Readers have nothing to do meanwhile.
                 feed.push(chunk, true, &mut self.halving)?;
@@ -171,8 +237,14 @@ impl<'a> Tournament<'a> {
                 self.halving.compare(&mut feed.teams, self.setup.config.places);
             }
         }
-        self.feed = going_on;
-        Ok(())
+        Ok(going_on)
+    }
+
+    /// Lets those that go on learn from the rows that wait for them.
+    fn let_in(&mut self, readers_rest: bool) -> Result<()> {
+        let Some(feed) = &mut self.feed else { return Ok(()) };
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.drain(..).try_for_each(|chunk| feed.push(&chunk, readers_rest, &mut self.halving))
     }
 
     /// The next candidates that have places.
@@ -239,13 +311,23 @@ impl Sink for Tournament<'_> {
         if self.kept < self.most {
             return Ok(());
         }
-        self.heats()?;
         let mut rest = Chunk::new(self.setup.shape, chunk.rows() - taken);
         rest.append(chunk, taken, chunk.rows());
-        match &mut self.feed {
-            Some(feed) => feed.push(&rest, readers_rest, &mut self.halving),
-            None => Ok(()),
+        self.waiting.push(rest);
+        self.heats()?;
+        self.let_in(readers_rest)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.feed.is_none() {
+            self.heats()?;
+            self.let_in(true)?;
         }
+        // Without an interruption there is somebody, as long as there is anything to try.
+        let Some(feed) = &mut self.feed else { return Err(Error::interrupted()) };
+        feed.flush(&mut self.halving)?;
+        self.halving.note(&feed.teams);
+        Ok(())
     }
 
     fn sums(&self) -> Option<(f64, f64)> {
@@ -262,6 +344,13 @@ impl Sink for Tournament<'_> {
 
     fn news(&mut self) -> Option<Vec<Leader>> {
         self.halving.take_news().then(|| self.leaders())
+    }
+
+    fn write(&self, pen: &mut Pen) -> Result<()> {
+        pen.put(&self.memory())?;
+        pen.put(&(&self.window, &self.waiting))?;
+        pen.put(&self.feed.is_some())?;
+        self.feed.as_ref().map_or(Ok(()), |feed| feed.write(pen))
     }
 }
 
