@@ -95,7 +95,7 @@ pub fn learner(settings: &Settings) -> Box<dyn Learn> {
         Optimizer::Sgd { momentum: 0.0 } => formed(settings, SgdRule, false),
         Optimizer::Sgd { momentum } => formed(settings, MomentumRule { momentum }, false),
         Optimizer::AdaGrad { epsilon } => formed(settings, AdaGradRule { epsilon }, false),
-        Optimizer::RmsProp { decay, epsilon } => formed(settings, RmsPropRule { decay, epsilon }, false),
+        Optimizer::RmsProp { decay, epsilon } => formed(settings, RmsPropRule::new(decay, epsilon), false),
         Optimizer::Lbfgs => panic!("L-BFGS does not learn from mini-batches"),
         Optimizer::Ftrl { beta } => formed(settings, FtrlRule { beta }, false),
     }
