@@ -150,7 +150,8 @@ fn a_large_dictionary() {
 #[test]
 fn long_lists() {
     let folder = Folder::new();
-    let (rows, length) = (12, 500_000);
+    // Together more than any budget here.
+    let (rows, length) = (40, 1_000_000);
     let mut all = columns(rows);
     let mut random = Random(6);
     let values = Int64Array::from_iter_values((0..rows * length).map(|_| random.below(100_000) as i64));

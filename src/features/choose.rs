@@ -117,8 +117,9 @@ fn choose_freely(column: &ColumnProfile, profile: &Profile, wishes: &Wishes) -> 
             };
             Ok((Use::Category { known: known.clone(), bits }, why))
         }
-        Findings::Lists { known } => {
-            because(Use::List { known: known.clone(), bits }, "a list: a weight for each element")
+        Findings::Lists { known, length } => {
+            let length = length.ceil().max(1.0) as usize;
+            because(Use::List { known: known.clone(), bits, length }, "a list: a weight for each element")
         }
         Findings::Maps { known, units, unit, length } => {
             let (units, unit, how) = match word {

@@ -6,7 +6,7 @@ use super::target::Target;
 use super::text::MOST_NGRAMS;
 use super::tokens::STYLE;
 
-/// Keys or n-grams of a row, of which there are far fewer: what they take is reckoned with.
+/// Elements, keys or n-grams of a row, of which there are far fewer: what they take is reckoned with.
 const MOST_LENGTH: usize = u32::MAX as usize;
 
 impl Plan {
@@ -29,7 +29,9 @@ impl Use {
             Use::Map { known, units, .. } if known.len() != units.len() => {
                 Some("has not a unit for each key")
             }
-            Use::Map { length, .. } | Use::Text { length, .. } if *length > MOST_LENGTH => {
+            Use::List { length, .. } | Use::Map { length, .. } | Use::Text { length, .. }
+                if *length > MOST_LENGTH =>
+            {
                 Some("is too long")
             }
             Use::Text { ngrams, .. } if !(1..=MOST_NGRAMS).contains(ngrams) => {

@@ -81,6 +81,9 @@ pub enum Use {
         known: Vec<String>,
         /// log2 of the slots that the others share at the start.
         bits: u32,
+        /// Elements that a row has, about.
+        #[serde(default = "some")]
+        length: usize,
     },
     /// Any number of slots for each row, one for each key, whose weight its value multiplies.
     Map {
@@ -131,6 +134,11 @@ pub enum Use {
         /// Which.
         parts: Vec<TimePart>,
     },
+}
+
+/// The elements of a list in plans that don't tell.
+fn some() -> usize {
+    8
 }
 
 /// A part of a point in time (in UTC, as stored).
@@ -205,7 +213,7 @@ impl Use {
             Use::Ignore => none,
             Use::Number { flag_missing, .. } => Shape { dense: 1 + usize::from(*flag_missing), ..none },
             Use::Category { .. } | Use::Bins { .. } | Use::Cross { .. } => Shape { slots: 1, ..none },
-            Use::List { .. } => Shape { lists: 1, ..none },
+            Use::List { length, .. } => Shape { lists: 1, listed: *length, ..none },
             Use::Map { length, .. } => Shape { lists: 1, valued: *length, ..none },
             Use::Text { length, .. } => Shape { dense: STYLE.len(), lists: 1, valued: *length, ..none },
             Use::Embedding { scales } => Shape { dense: scales.len(), ..none },
@@ -269,6 +277,7 @@ impl Plan {
             shape.dense += s.dense;
             shape.slots += s.slots;
             shape.lists += s.lists;
+            shape.listed += s.listed;
             shape.valued += s.valued;
         }
         shape
@@ -284,7 +293,9 @@ impl Plan {
                     slots.push((column.used.codes(), *bits));
                 }
                 Use::Bins { .. } => slots.push((column.used.codes(), 0)),
-                Use::List { known, bits } | Use::Map { known, bits, .. } | Use::Text { known, bits, .. } => {
+                Use::List { known, bits, .. }
+                | Use::Map { known, bits, .. }
+                | Use::Text { known, bits, .. } => {
                     lists.push((known.len() + 1, *bits));
                 }
                 Use::Time { parts } => {

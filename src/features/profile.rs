@@ -74,6 +74,8 @@ pub(super) enum Findings {
     },
     Lists {
         known: Vec<String>,
+        /// Elements that a row has on average.
+        length: f64,
     },
     Maps {
         known: Vec<String>,

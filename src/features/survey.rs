@@ -48,6 +48,8 @@ pub(crate) struct ColumnSurvey {
     digest: Digest,
     /// Shortest and longest list.
     lengths: Option<(usize, usize)>,
+    /// Entries of all lists.
+    entries: u64,
     /// Whether a timestamp has a time of day.
     has_hours: bool,
     /// Numbers of each place of lists of one length.
@@ -105,6 +107,7 @@ impl Survey {
                 words_on_trial,
                 digest: Digest::default(),
                 lengths: None,
+                entries: 0,
                 has_hours: false,
                 places: Vec::new(),
                 keys: Distinct::new(each),
@@ -307,6 +310,7 @@ impl ColumnSurvey {
                 self.missing += 1;
             } else {
                 let length = lists.row(row).len();
+                self.entries += length as u64;
                 let (low, high) = self.lengths.unwrap_or((length, length));
                 self.lengths = Some((low.min(length), high.max(length)));
             }
@@ -323,7 +327,9 @@ impl ColumnSurvey {
                 known: known(),
                 words: self.words.as_ref().map(WordSurvey::words),
             },
-            Sort::List => Findings::Lists { known: known() },
+            Sort::List => {
+                Findings::Lists { known: known(), length: self.entries as f64 / rows.max(1) as f64 }
+            }
             Sort::Floats => Findings::Floats {
                 lengths: self.lengths,
                 places: self.places.iter().map(|p| Fitted::of(p.values().to_vec())).collect(),

@@ -141,6 +141,11 @@ impl Dataset {
     pub fn open_bytes(&self, request: &Request) -> usize {
         self.splits.iter().map(|s| self.sources[s.file].open_bytes(s, request)).max().unwrap_or(0)
     }
+
+    /// Values that a row has in the requested columns on average, in the split where it has the most.
+    pub fn values_per_row(&self, request: &Request) -> usize {
+        self.splits.iter().map(|s| self.sources[s.file].values_per_row(s, request)).max().unwrap_or(0)
+    }
 }
 
 /// Extensions of the files that a folder is searched for.

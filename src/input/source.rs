@@ -109,6 +109,12 @@ pub trait Source: Send + Sync {
     /// Bytes of memory that an opened split holds at the most while it is read, besides the
     /// batch it hands out; an estimate from the file's metadata.
     fn open_bytes(&self, split: &Split, request: &Request) -> usize;
+
+    /// Values that a row of a split has in the requested columns on average, all those of its lists among them; an
+    /// estimate from the file's metadata.
+    fn values_per_row(&self, _split: &Split, request: &Request) -> usize {
+        request.columns.len()
+    }
 }
 
 /// The batches of one split, in order.

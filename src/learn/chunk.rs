@@ -20,7 +20,9 @@ pub struct Shape {
     pub slots: usize,
     /// Lists, any number of codes in each row.
     pub lists: usize,
-    /// Codes with values that the lists of a row hold together, about.
+    /// Codes without values that the lists of a row hold together, about.
+    pub listed: usize,
+    /// Codes with values that they hold.
     pub valued: usize,
     /// Whether rows carry importance weights.
     pub weighted: bool,
@@ -31,9 +33,9 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Bytes of one encoded row; lists are taken to hold `list_len` codes without values.
-    pub fn row_bytes(&self, list_len: usize) -> usize {
-        let lists = self.lists * (1 + list_len) + 2 * self.valued;
+    /// Bytes of one encoded row, about.
+    pub fn row_bytes(&self) -> usize {
+        let lists = self.lists + self.listed + 2 * self.valued;
         let labels = 1 + usize::from(self.weighted) + usize::from(self.offset) + self.divisions;
         4 * (self.dense + self.slots + lists + labels) + 8
     }
@@ -292,8 +294,16 @@ mod tests {
     use super::*;
 
     fn sample(rows: usize) -> Chunk {
-        let shape =
-            Shape { dense: 2, slots: 1, lists: 2, valued: 2, weighted: true, offset: true, divisions: 2 };
+        let shape = Shape {
+            dense: 2,
+            slots: 1,
+            lists: 2,
+            listed: 8,
+            valued: 2,
+            weighted: true,
+            offset: true,
+            divisions: 2,
+        };
         let mut chunk = Chunk::new(shape, rows);
         for r in 0..rows {
             chunk.labels.push(r as f32);

@@ -136,8 +136,16 @@ mod tests {
 
     #[test]
     fn any_number_of_hands_learns_the_same_bits() {
-        let shape =
-            Shape { dense: 5, slots: 7, lists: 2, valued: 2, weighted: false, offset: false, divisions: 0 };
+        let shape = Shape {
+            dense: 5,
+            slots: 7,
+            lists: 2,
+            listed: 4,
+            valued: 2,
+            weighted: false,
+            offset: false,
+            divisions: 0,
+        };
         let rows = 3000;
         let mut chunk = Chunk::new(shape, rows);
         let mut random = crate::random::Random::new(1, 2);

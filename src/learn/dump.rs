@@ -139,8 +139,16 @@ mod tests {
     use crate::random::Random;
 
     fn chunk(rows: usize, seed: u64) -> Chunk {
-        let shape =
-            Shape { dense: 2, slots: 1, lists: 1, valued: 0, weighted: false, offset: false, divisions: 0 };
+        let shape = Shape {
+            dense: 2,
+            slots: 1,
+            lists: 1,
+            listed: 4,
+            valued: 0,
+            weighted: false,
+            offset: false,
+            divisions: 0,
+        };
         let mut random = Random::new(seed, 1);
         let mut chunk = Chunk::new(shape, rows);
         for row in 0..rows {

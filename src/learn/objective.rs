@@ -223,8 +223,16 @@ mod tests {
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss() {
-        let shape =
-            Shape { dense: 2, slots: 1, lists: 1, valued: 1, weighted: true, offset: false, divisions: 0 };
+        let shape = Shape {
+            dense: 2,
+            slots: 1,
+            lists: 1,
+            listed: 4,
+            valued: 1,
+            weighted: true,
+            offset: false,
+            divisions: 0,
+        };
         let mut random = Random::new(3, 4);
         let mut chunk = Chunk::new(shape, 200);
         for row in 0..200 {

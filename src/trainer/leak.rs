@@ -12,7 +12,6 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::checkpoint::Pen;
 use super::notes::Notes;
 use super::pass::Sink;
-use super::reading::LIST_LENGTH;
 use crate::error::Result;
 use crate::features::{Plan, Target, Use};
 use crate::learn::{Chunk, ListColumn};
@@ -44,7 +43,7 @@ impl Kept {
     /// Room for rows of the first epoch, where the models learn for the first time.
     pub(crate) fn new(plan: &Plan, is_first: bool) -> Self {
         let shape = plan.shape();
-        let most = if is_first { ROWS.min(BYTES / shape.row_bytes(LIST_LENGTH)) } else { 0 };
+        let most = if is_first { ROWS.min(BYTES / shape.row_bytes()) } else { 0 };
         Kept { rows: Chunk::new(shape, most), most }
     }
 

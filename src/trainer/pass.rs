@@ -10,7 +10,7 @@ use super::account::Account;
 use super::checkpoint::{Checkpoints, Pen};
 use super::folds::Folds;
 use super::holdout::{Division, HOLDOUT_BYTES, Held, Holdout};
-use super::reading::{LIST_LENGTH, Spares, item_bytes};
+use super::reading::{Spares, item_bytes};
 use super::watch::{Leader, Watch};
 use crate::error::{Error, Kind, Result};
 use crate::features::{Encoder, SplitCache};
@@ -22,8 +22,9 @@ use crate::pipeline::{Budget, Flow, Needs, Order, Position, Shuffle, SplitState,
 /// memory budget changes them.
 const SHUFFLE_BYTES: usize = 64 << 20;
 const SHUFFLE_ROWS: usize = 1 << 17;
-/// Rows that are shuffled at the least.
+/// Rows that are shuffled at the least, if they don't take more than so many bytes.
 const FEWEST_SHUFFLED: usize = 1 << 12;
+const MOST_SHUFFLE_BYTES: usize = 256 << 20;
 /// Chunks that the buffer holds at the least: it shall have rows of each split that is open.
 const SHUFFLED_CHUNKS: usize = 32;
 
@@ -200,8 +201,9 @@ impl Passes<'_> {
         let splits = self.dataset.splits().len();
         let shape = self.shape();
         // What determines the order of rows does not depend on the models that learn from them.
-        let row_bytes = self.encoder.plan().shape().row_bytes(LIST_LENGTH);
-        let shuffle_rows = (SHUFFLE_BYTES / row_bytes).clamp(FEWEST_SHUFFLED, SHUFFLE_ROWS);
+        let row_bytes = self.encoder.plan().shape().row_bytes();
+        let fewest = FEWEST_SHUFFLED.min(MOST_SHUFFLE_BYTES / row_bytes).max(SHUFFLED_CHUNKS);
+        let shuffle_rows = (SHUFFLE_BYTES / row_bytes).clamp(fewest, SHUFFLE_ROWS);
         // Rows that are permuted all together need no other order before that; and so it does not matter
         // how the dataset is cut into splits.
         let fits_buffer = self.rows.is_some_and(|rows| rows <= shuffle_rows as u64);

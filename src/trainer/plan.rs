@@ -23,10 +23,12 @@ const SAMPLE_SPLITS: usize = 24;
 /// Tables of at most so many rows are looked at in full.
 const WHOLE_ROWS: u64 = 1 << 18;
 const WHOLE_BYTES: u64 = 24 << 20;
-/// Bytes that a batch of the sample should have, most and fewest rows, and bytes that a value is taken to have.
+/// Bytes that a batch of the sample should have, most and fewest rows (fewer, if those had more than so many bytes), and
+/// bytes that a value is taken to have.
 const BATCH_BYTES: usize = 4 << 20;
 const MOST_BATCH_ROWS: usize = 4096;
 const FEWEST_BATCH_ROWS: usize = 256;
+const MOST_BATCH_BYTES: usize = 64 << 20;
 const VALUE_BYTES: usize = 16;
 /// Bytes that are too many to be taken without asking.
 const MUCH: usize = 256 << 20;
@@ -260,14 +262,16 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
     };
     let fields = dataset.schema().fields().iter().filter(|field| is_read(field.name()));
     let columns: Vec<_> = fields.map(|field| (field.name().clone(), read_as(field))).collect();
-    let row_bytes = VALUE_BYTES * columns.len().max(1);
+    let mut request = Request { columns, rejects: look.skips_bad, ..Request::default() };
+    let row_bytes = VALUE_BYTES.saturating_mul(dataset.values_per_row(&request).max(1));
     let batch_rows = (BATCH_BYTES / row_bytes).clamp(FEWEST_BATCH_ROWS, MOST_BATCH_ROWS);
+    let batch_rows = batch_rows.min(MOST_BATCH_BYTES / row_bytes).max(1);
     let batch_rows = batch_rows.min(usize::try_from(rows_of_each).unwrap_or(usize::MAX));
-    let request = Request { columns, batch_rows, rejects: look.skips_bad, ..Request::default() };
+    request.batch_rows = batch_rows;
     let needs = Needs {
         open: 1,
         open_bytes: dataset.open_bytes(&request),
-        item_bytes: batch_rows * row_bytes,
+        item_bytes: batch_rows.saturating_mul(row_bytes),
         held_bytes: 0,
     };
     // A budget that is somewhat too small is refused when the plan shows what all of the run needs, one that is far

@@ -12,14 +12,9 @@ use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::{Chunk, Shape};
 use crate::pipeline::{Budget, Flow, Needs, Weigh};
 
-/// Most bytes that a chunk of encoded rows should have, and most and fewest rows. It depends on the
-/// plan alone.
+/// Most bytes that a chunk of encoded rows should have, and most rows. It depends on the plan alone.
 const CHUNK_BYTES: usize = 4 << 20;
 const MOST_ROWS: usize = 16384;
-const FEWEST_ROWS: usize = 64;
-
-/// Codes that a list is taken to hold when memory is planned.
-pub(crate) const LIST_LENGTH: usize = 8;
 
 /// What an encoder asks of the files: its columns, and then `more` as the files have them, in batches of
 /// a size that depends on the plan alone.
@@ -28,11 +23,11 @@ pub fn request(encoder: &Encoder, more: &[String]) -> Request {
         encoder.columns().into_iter().map(|(name, hint)| (name, read_as(hint))).collect();
     columns.extend(more.iter().map(|name| (name.clone(), ReadAs::Native)));
     let plan = encoder.plan();
-    let row_bytes = plan.shape().row_bytes(LIST_LENGTH) + margin_bytes(plan);
+    let row_bytes = plan.shape().row_bytes() + margin_bytes(plan);
     Request {
         columns,
         translations: encoder.translations(),
-        batch_rows: (CHUNK_BYTES / row_bytes).clamp(FEWEST_ROWS, MOST_ROWS),
+        batch_rows: (CHUNK_BYTES / row_bytes).clamp(1, MOST_ROWS),
         rejects: false,
     }
 }
@@ -79,7 +74,7 @@ pub(crate) fn check_margins(margins: &[f32], outputs: usize, row_of: impl Fn(usi
 /// Bytes of a chunk and of the batch that it is made from, for planning memory.
 pub(crate) fn item_bytes(encoder: &Encoder, batch_rows: usize) -> usize {
     // Arrow's numbers may have twice the bytes of ours, and texts are worth some more.
-    3 * batch_rows * encoder.plan().shape().row_bytes(LIST_LENGTH)
+    3 * batch_rows * encoder.plan().shape().row_bytes()
 }
 
 /// How data is streamed that is read once, one split after the other; `output_bytes` is what a row of the

@@ -34,12 +34,36 @@ pub(crate) struct Check {
 }
 
 /// The columns that a model is given.
-pub(crate) const DENSE: Shape =
-    Shape { dense: 6, slots: 0, lists: 0, valued: 0, weighted: false, offset: false, divisions: 0 };
-pub(crate) const SPARSE: Shape =
-    Shape { dense: 0, slots: 1, lists: 1, valued: 0, weighted: false, offset: false, divisions: 0 };
-pub(crate) const ALL: Shape =
-    Shape { dense: 6, slots: 1, lists: 1, valued: 0, weighted: false, offset: false, divisions: 0 };
+pub(crate) const DENSE: Shape = Shape {
+    dense: 6,
+    slots: 0,
+    lists: 0,
+    listed: 0,
+    valued: 0,
+    weighted: false,
+    offset: false,
+    divisions: 0,
+};
+pub(crate) const SPARSE: Shape = Shape {
+    dense: 0,
+    slots: 1,
+    lists: 1,
+    listed: 0,
+    valued: 0,
+    weighted: false,
+    offset: false,
+    divisions: 0,
+};
+pub(crate) const ALL: Shape = Shape {
+    dense: 6,
+    slots: 1,
+    lists: 1,
+    listed: 0,
+    valued: 0,
+    weighted: false,
+    offset: false,
+    divisions: 0,
+};
 
 /// Known categories, code 0 included, of the category and the list column.
 const KNOWN: [usize; 2] = [201, 41];
@@ -101,7 +125,7 @@ pub(crate) fn rows(shape: Shape, loss: Loss, offsets: bool) -> (Chunk, Check) {
 /// The same rows with the numbers as the values of one list column: code 1 is the first dense column.
 pub(crate) fn valued(dense: &Chunk) -> Chunk {
     let columns = DENSE.dense;
-    let shape = Shape { dense: 0, lists: 1, valued: columns, ..dense.shape() };
+    let shape = Shape { dense: 0, lists: 1, listed: 0, valued: columns, ..dense.shape() };
     let mut chunk = Chunk::new(shape, dense.rows());
     chunk.labels.clone_from(&dense.labels);
     chunk.weights.clone_from(&dense.weights);

@@ -290,17 +290,20 @@ impl Source for ParquetSource {
 
     fn open_bytes(&self, split: &Split, request: &Request) -> usize {
         let Ok((group, ..)) = self.group(split) else { return 0 };
-        let roots = self.roots(request);
-        let metadata = self.metadata.metadata();
-        let descriptor = metadata.file_metadata().schema_descr();
-        let chunks = metadata.row_group(group).columns().iter().enumerate();
-        chunks
-            .filter(|(leaf, _)| roots.contains(&descriptor.get_column_root_idx(*leaf)))
+        self.chunks(self.metadata.metadata().row_group(group), request)
             .map(|(leaf, chunk)| match usize::try_from(chunk.uncompressed_size()).unwrap_or(0) {
                 bytes if bytes <= USUAL => bytes,
                 bytes => self.pages_bytes(group, leaf, chunk).clamp(USUAL, 2 * bytes),
             })
             .sum()
+    }
+
+    fn values_per_row(&self, split: &Split, request: &Request) -> usize {
+        let Ok((group, ..)) = self.group(split) else { return 0 };
+        let group = self.metadata.metadata().row_group(group);
+        let values = self.chunks(group, request).map(|(_, chunk)| chunk.num_values().unsigned_abs());
+        usize::try_from(values.sum::<u64>().div_ceil(group.num_rows().unsigned_abs().max(1)))
+            .unwrap_or(usize::MAX)
     }
 }
 
@@ -308,6 +311,18 @@ impl Source for ParquetSource {
 const USUAL: usize = 2 << 20;
 
 impl ParquetSource {
+    /// The requested column chunks of a row group, with their places in it.
+    fn chunks<'a>(
+        &'a self,
+        group: &'a RowGroupMetaData,
+        request: &Request,
+    ) -> impl Iterator<Item = (usize, &'a ColumnChunkMetaData)> {
+        let roots = self.roots(request);
+        let descriptor = self.metadata.metadata().file_metadata().schema_descr();
+        let chunks = group.columns().iter().enumerate();
+        chunks.filter(move |(leaf, _)| roots.contains(&descriptor.get_column_root_idx(*leaf)))
+    }
+
     /// Bytes that the pages of a large column chunk take, each as it is and decoded: like the first ones, since only
     /// their headers tell.
     fn pages_bytes(&self, group: usize, leaf: usize, chunk: &ColumnChunkMetaData) -> usize {

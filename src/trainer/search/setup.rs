@@ -7,7 +7,6 @@ use super::super::config::{Score, SearchConfig};
 use super::super::folds::Folds;
 use super::super::pass::Passes;
 use super::super::plan::Planned;
-use super::super::reading::LIST_LENGTH;
 use super::super::scoring::Scoring;
 use super::candidate::Candidate;
 use super::parameter::Parameter;
@@ -96,7 +95,7 @@ impl<'a> Setup<'a> {
     }
 
     pub(super) fn row_bytes(&self) -> usize {
-        self.shape.row_bytes(LIST_LENGTH)
+        self.shape.row_bytes()
     }
 }
 
