@@ -1,9 +1,11 @@
 //! Deciding: from a survey and the user's wishes to a plan.
 
+use std::collections::{HashMap, HashSet};
+
 use super::choose::{CONSTANT, SAME_AS, choose, cross};
 use super::overrides::Overrides;
 use super::plan::{Plan, PlannedColumn, Use};
-use super::profile::{ColumnProfile, Profile};
+use super::profile::Profile;
 use super::target::{LossChoice, Offset, OffsetKind, Understood, understand_target};
 use super::values::Sort;
 use crate::error::{Error, Result};
@@ -64,11 +66,12 @@ pub struct Decided {
 /// # Errors
 /// If a named column is not there, or the target can't be understood.
 pub fn decide(profile: &Profile, wishes: &Wishes) -> Result<Decided> {
-    let names: Vec<&str> = profile.columns.iter().map(|c| c.name.as_str()).collect();
+    let names = profile.columns.iter().map(|c| c.name.as_str());
+    let known: HashSet<&str> = names.clone().collect();
     let amounts = wishes.amounts().map(|(name, _, _)| name);
     let named = wishes.overrides.columns.keys().chain([&wishes.target]).chain(amounts);
     for name in named {
-        if !names.contains(&name.as_str()) {
+        if !known.contains(name.as_str()) {
             return Err(no_such_column(name, names));
         }
     }
@@ -82,18 +85,25 @@ pub fn decide(profile: &Profile, wishes: &Wishes) -> Result<Decided> {
         }
     }
     let Understood { target, loss, notes } = understand_target(profile, wishes)?;
-    let mut columns = Vec::new();
+    let mut columns: Vec<PlannedColumn> = Vec::new();
+    let mut by_digest: HashMap<u64, Vec<usize>> = HashMap::new();
     for column in &profile.columns {
         if wishes.is_label(&column.name) {
             continue;
         }
         let (mut used, mut why) = choose(column, profile, wishes).map_err(|e| e.in_column(&column.name))?;
         let has_word = wishes.overrides.columns.contains_key(&column.name);
-        if let Some(other) = same_as(column, &used, profile, &columns)
+        let alike = column.digest.map(|digest| by_digest.entry(digest).or_default());
+        // The column before this one that is used in the same way and has the same values.
+        let same = alike.as_deref().into_iter().flatten().find(|other| columns[**other].used == used);
+        if let Some(&other) = same.filter(|_| used != Use::Ignore)
             && !has_word
             && !wishes.overrides.keep_duplicates
         {
-            (used, why) = (Use::Ignore, format!("{SAME_AS} `{other}`"));
+            (used, why) = (Use::Ignore, format!("{SAME_AS} `{}`", columns[other].name));
+        }
+        if let Some(alike) = alike {
+            alike.push(columns.len());
         }
         // Nobody needs to have looked at what is left out.
         let looked_at = !wishes.overrides.ignores(&column.name);
@@ -133,18 +143,4 @@ fn dropped(plan: &Plan) -> Option<String> {
         n if n > MOST_TOLD => Some(format!("left out: {named} and {} more columns", n - MOST_TOLD)),
         _ => Some(format!("left out: {named}")),
     }
-}
-
-/// The column before this one that is used in the same way and has the same values.
-fn same_as<'a>(
-    column: &ColumnProfile,
-    used: &Use,
-    profile: &Profile,
-    before: &'a [PlannedColumn],
-) -> Option<&'a str> {
-    let digest = column.digest.filter(|_| *used != Use::Ignore)?;
-    let same = |other: &&PlannedColumn| {
-        other.used == *used && profile.column(&other.name).is_some_and(|o| o.digest == Some(digest))
-    };
-    before.iter().find(same).map(|other| other.name.as_str())
 }

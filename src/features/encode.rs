@@ -1,5 +1,6 @@
 //! The encoder: carries a plan out on record batches.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -50,6 +51,9 @@ pub struct Encoder {
     labels: Labels,
 }
 
+/// Where inputs stand.
+type Places = HashMap<(String, Sort), usize>;
+
 /// A cross, with the slot that it fills and those that it is made from: of the chunk, or of the hidden one.
 #[derive(Debug)]
 struct CrossColumn {
@@ -91,8 +95,9 @@ impl Encoder {
         };
         let mut at = Shape::default();
         let mut crosses = Vec::new();
+        let mut places = Places::new();
         for column in plan.used() {
-            if let Some(encoding) = encoder.column(&column.name, &column.used, at) {
+            if let Some(encoding) = encoder.column(&column.name, &column.used, at, &mut places) {
                 encoder.columns.push(encoding);
             }
             if let Use::Cross { parents, .. } = &column.used {
@@ -105,7 +110,7 @@ impl Encoder {
         }
         for (column, parents, slot) in crosses {
             let seed = hash(plan.hash_seed, column.name.as_bytes());
-            let parents_at = parents.iter().map(|parent| encoder.parent(parent)).collect();
+            let parents_at = parents.iter().map(|parent| encoder.parent(parent, &mut places)).collect();
             let cross = CrossEncoder::new(seed, parents);
             encoder.crosses.push(CrossColumn { encoder: cross, slot, parents: parents_at });
         }
@@ -113,15 +118,14 @@ impl Encoder {
     }
 
     /// How a column is encoded that fills the chunk's columns from `at` on.
-    fn column(&mut self, name: &str, used: &Use, at: Shape) -> Option<ColumnEncoder> {
+    fn column(&mut self, name: &str, used: &Use, at: Shape, places: &mut Places) -> Option<ColumnEncoder> {
         // Each column hashes with a seed of its own.
         let (work, sort) = Work::of(used, hash(self.plan.hash_seed, name.as_bytes()))?;
-        let input = self.inputs.iter().position(|input| input.0 == name && input.1 == sort);
-        let input = input.unwrap_or_else(|| {
-            self.inputs.push((name.to_string(), sort));
+        let name = name.to_string();
+        let input = *places.entry((name.clone(), sort)).or_insert_with(|| {
+            self.inputs.push((name.clone(), sort));
             self.inputs.len() - 1
         });
-        let name = name.to_string();
         let (dense, slot, list) = (at.dense, at.slots, at.lists);
         Some(ColumnEncoder {
             name,
@@ -135,7 +139,7 @@ impl Encoder {
     }
 
     /// Where the codes of a cross's column are found.
-    fn parent(&mut self, parent: &Parent) -> ParentSlot {
+    fn parent(&mut self, parent: &Parent, places: &mut Places) -> ParentSlot {
         let mut slot = 0;
         for column in self.plan.used() {
             if column.name == parent.column && column.used == parent.used {
@@ -144,7 +148,7 @@ impl Encoder {
             slot += column.used.shape().slots;
         }
         let at = Shape { slots: self.hidden.len(), ..Shape::default() };
-        let hidden = self.column(&parent.column, &parent.used, at);
+        let hidden = self.column(&parent.column, &parent.used, at, places);
         self.hidden.extend(hidden);
         ParentSlot::Hidden(at.slots)
     }
@@ -177,13 +181,15 @@ impl Encoder {
 
     /// The translations of these columns: of categories and numbers that nothing else is made of.
     pub fn translations(&self) -> Vec<Option<Arc<dyn Translate>>> {
-        let of = |input: usize| {
-            let mut users = self.columns.iter().chain(&self.hidden).filter(|column| column.input == input);
-            let (user, other) = (users.next()?, users.next());
-            let can = matches!(*user.work, Work::Category(_) | Work::Number { .. }) && other.is_none();
-            can.then(|| user.work.clone() as Arc<dyn Translate>)
+        let mut users = vec![Vec::new(); self.inputs.len()];
+        self.columns.iter().chain(&self.hidden).for_each(|column| users[column.input].push(&column.work));
+        let of = |users: Vec<&Arc<Work>>| match users[..] {
+            [work] if matches!(**work, Work::Category(_) | Work::Number { .. }) => {
+                Some(work.clone() as Arc<dyn Translate>)
+            }
+            _ => None,
         };
-        (0..self.inputs.len()).map(of).collect()
+        users.into_iter().map(of).collect()
     }
 
     /// Encodes a batch of the columns that [`Encoder::columns`] names (more may follow them) into

@@ -1,6 +1,8 @@
 //! The profile: what a survey found, as far as it decides what becomes of each column. It is small
 //! enough to be kept beside the data, and plans made from it are those made from the rows, to the bit.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::bins::{levels, quantiles};
@@ -210,8 +212,10 @@ impl Profile {
 
     /// The profile of the same rows with these of its columns only, each with another name.
     pub fn select(&self, columns: &[(&str, &str)]) -> Profile {
+        let known: HashMap<&str, &ColumnProfile> =
+            self.columns.iter().map(|c| (c.name.as_str(), c)).collect();
         let named = |(from, to): &(&str, &str)| {
-            let column = self.column(from)?.clone();
+            let column = (*known.get(from)?).clone();
             Some(ColumnProfile { name: (*to).to_string(), ..column })
         };
         Profile { columns: columns.iter().filter_map(named).collect(), ..*self }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 
+use super::places::places;
 use super::source::Request;
 use crate::error::{Error, Result};
 
 /// The requested columns of a batch in the requested order, nulls for those that it lacks.
 pub(super) fn arrange(batch: &RecordBatch, request: &Request) -> Result<RecordBatch> {
+    let places = places(batch.schema_ref());
     let columns = request.columns.iter().map(|(name, _)| {
-        let index = batch.schema_ref().index_of(name).ok()?;
+        let index = *places.get(name.as_str())?;
         Some((batch.schema_ref().fields()[index].clone(), batch.column(index).clone()))
     });
     put_together(columns, request, batch.num_rows())

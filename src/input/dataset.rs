@@ -13,6 +13,7 @@ use super::detect::text_format;
 use super::ipc::{IpcSource, IpcStreamSource, Recent};
 use super::options::{ReadOptions, TextFormat};
 use super::parquet::ParquetSource;
+use super::places::places;
 use super::skipped::Skipped;
 use super::source::{BatchStream, Request, Source, Split};
 use super::spool::{Spool, Spooled, is_standard_input};
@@ -64,9 +65,9 @@ impl Dataset {
             }
         }
         let schema = unify(&sources)?;
-        for name in options.types.keys() {
-            let names = schema.fields().iter().map(|field| field.name().as_str());
-            schema.index_of(name).map_err(|_| no_such_column(name, names))?;
+        let known = places(&schema);
+        if let Some(name) = options.types.keys().find(|name| !known.contains_key(name.as_str())) {
+            return Err(no_such_column(name, schema.fields().iter().map(|field| field.name().as_str())));
         }
         let splits: Vec<Split> = sources.iter().enumerate().flat_map(|(i, s)| s.splits(i)).collect();
         Ok(Dataset { sources, schema, splits, notes, stamps, skipped })

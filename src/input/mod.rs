@@ -19,6 +19,7 @@ mod meter;
 mod mmap;
 mod options;
 mod parquet;
+mod places;
 mod reject;
 mod skipped;
 mod source;

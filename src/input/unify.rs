@@ -8,8 +8,9 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
+use super::places::places;
 use super::reject::Reject;
-use super::source::{BatchStream, Request, Source};
+use super::source::{BatchStream, ReadAs, Request, Source};
 use crate::error::{Error, Place, Result};
 
 /// A column of the dataset.
@@ -181,8 +182,7 @@ pub(super) fn widened(
     if from.fields() == to.fields() {
         return stream;
     }
-    let types = request.columns.iter().map(|(name, _)| wider_type(from, to, name));
-    let types: Vec<Option<DataType>> = types.collect();
+    let types = wider_types(from, to, request);
     if types.iter().all(Option::is_none) { stream } else { Box::new(Widened { stream, types }) }
 }
 
@@ -190,18 +190,23 @@ pub(super) fn widened(
 pub(super) fn translating_what_stays(from: &Schema, to: &Schema, request: &Request) -> Request {
     let mut request = request.clone();
     if from.fields() != to.fields() {
-        for (translation, (name, _)) in request.translations.iter_mut().zip(&request.columns) {
-            translation.take_if(|_| wider_type(from, to, name).is_some());
+        let types = wider_types(from, to, &request);
+        for (translation, data_type) in request.translations.iter_mut().zip(types) {
+            translation.take_if(|_| data_type.is_some());
         }
     }
     request
 }
 
-/// The type to which the numbers of a column are cast, if that of its file may be narrower.
-fn wider_type(from: &Schema, to: &Schema, name: &str) -> Option<DataType> {
-    let (from, to) = (from.field_with_name(name).ok()?, to.field_with_name(name).ok()?);
-    let is_wider = from.data_type() != to.data_type() && has_numbers(to.data_type());
-    is_wider.then(|| to.data_type().clone())
+/// For each requested column the type to which its numbers are cast, if that of its file may be narrower.
+fn wider_types(from: &Schema, to: &Schema, request: &Request) -> Vec<Option<DataType>> {
+    let (from_places, to_places) = (places(from), places(to));
+    let wider = |(name, _): &(String, ReadAs)| {
+        let from = from.field(*from_places.get(name.as_str())?).data_type();
+        let to = to.field(*to_places.get(name.as_str())?).data_type();
+        (from != to && has_numbers(to)).then(|| to.clone())
+    };
+    request.columns.iter().map(wider).collect()
 }
 
 /// Whether they are numbers or points in time, or lists of them.

@@ -1,5 +1,6 @@
 //! Evaluating: a model's metrics on other data.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -131,8 +132,8 @@ pub(crate) fn progress(dataset: &Dataset, rows: u64, start: Instant) -> Progress
 
 /// Says which of the model's columns the data lacks: they count as missing.
 pub(crate) fn check_columns(dataset: &Dataset, used: &[&str], watch: &mut dyn Watch) {
-    let lacking: Vec<&str> =
-        used.iter().copied().filter(|name| dataset.schema().index_of(name).is_err()).take(10).collect();
+    let known: HashSet<&str> = dataset.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    let lacking: Vec<&str> = used.iter().copied().filter(|name| !known.contains(name)).take(10).collect();
     if !lacking.is_empty() {
         watch.note(&format!(
             "the data lacks columns that the model uses; they count as missing: {}",

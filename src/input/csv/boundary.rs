@@ -12,6 +12,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::dialect::Dialect;
+use super::quiet::Quiet;
 use super::records::LONGEST;
 
 /// Bytes after which the better hypothesis wins.
@@ -20,60 +21,60 @@ const ENOUGH_BYTES: u64 = 64 << 10;
 /// Whole records without a fault after which a hypothesis wins at once.
 const ENOUGH_RECORDS: usize = 64;
 
-/// The start of the first line at or after `nominal` that isn't inside quotes, as it seems.
-/// `nominal` is neither 0 nor beyond the file's length `len`.
-pub(super) fn record_start(
-    file: &File,
-    len: u64,
-    dialect: Dialect,
-    columns: usize,
-    nominal: u64,
-) -> io::Result<u64> {
+/// The text of a plain file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'a> {
+    pub(super) file: &'a File,
+    pub(super) len: u64,
+    pub(super) dialect: Dialect,
+    pub(super) columns: usize,
+}
+
+/// The start of the first line at or after `nominal` that isn't inside quotes, as it seems; `None` if that isn't clear
+/// after `most` bytes. `nominal` is neither 0 nor beyond the file's length; `quiet` is of this file.
+pub(super) fn record_start(text: Text, quiet: &Quiet, nominal: u64, most: u64) -> io::Result<Option<u64>> {
+    let Text { file, len, dialect, columns } = text;
     let mut block = [0; 8 << 10];
     let mut position = nominal - 1;
     let mut guess = None;
     while position < len {
+        if position - (nominal - 1) >= most {
+            return Ok(None);
+        }
         let block = &mut block[..(len - position).min(8 << 10) as usize];
         file.read_exact_at(block, position)?;
-        let mut text = &block[..];
+        let mut bytes = &block[..];
         if guess.is_none() {
-            guess = Some(Guess::new(dialect, columns, nominal, text[0]));
-            text = &text[1..];
+            guess = Some(Guess::new(dialect, columns, nominal, bytes[0]));
+            bytes = &bytes[1..];
             position += 1;
         }
-        for byte in text {
+        for byte in bytes {
             position += 1;
             if let Some(start) = guess.as_mut().and_then(|guess| guess.push(*byte, position)) {
-                return Ok(start);
+                return Ok(Some(start));
             }
         }
         if let Some(guess) = &mut guess
             && let Some(start) = guess.doubtful(position)
-            && next_quote_opens(file, len, dialect, position)?
+            && next_quote_opens(text, quiet, position)?
         {
-            return Ok(start);
+            return Ok(Some(start));
         }
     }
-    Ok(guess.map_or(len, |guess| guess.at_end(len)))
+    Ok(Some(guess.map_or(len, |guess| guess.at_end(len))))
 }
 
 /// Whether the first quote at or after `position` can only be one that opens a cell, or there is none.
-fn next_quote_opens(file: &File, len: u64, dialect: Dialect, mut position: u64) -> io::Result<bool> {
+fn next_quote_opens(text: Text, quiet: &Quiet, position: u64) -> io::Result<bool> {
+    let Text { file, len, dialect, .. } = text;
     let end = len.min(position + LONGEST as u64);
-    let mut block = vec![0; 256 << 10];
-    while position < end {
-        let block = &mut block[..(end - position).min(256 << 10) as usize];
-        file.read_exact_at(block, position)?;
-        if let Some(at) = block.iter().position(|byte| *byte == dialect.quote) {
-            let mut around = [0; 3];
-            let read = file.read_at(&mut around, position + at as u64 - 1)?;
-            let ends = |byte: u8| byte == b'\n' || byte == dialect.delimiter;
-            let may_close = read < 3 || ends(around[2]) || [b'\r', dialect.quote].contains(&around[2]);
-            return Ok(ends(around[0]) && !may_close);
-        }
-        position += block.len() as u64;
-    }
-    Ok(true)
+    let Some(at) = quiet.next(file, dialect.quote, position, end)? else { return Ok(true) };
+    let mut around = [0; 3];
+    let read = file.read_at(&mut around, at - 1)?;
+    let ends = |byte: u8| byte == b'\n' || byte == dialect.delimiter;
+    let may_close = read < 3 || ends(around[2]) || [b'\r', dialect.quote].contains(&around[2]);
+    Ok(ends(around[0]) && !may_close)
 }
 
 struct Guess {
@@ -258,16 +259,23 @@ impl Hypothesis {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::ops::Range;
 
     use super::*;
 
-    /// For every offset, the start of the record that begins there or next is found.
-    fn check(text: &str, starts: &[usize], columns: usize) {
+    /// The start found from each of these places on.
+    fn found(text: &str, columns: usize, places: Range<u64>) -> Vec<u64> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(text.as_bytes()).unwrap();
+        let (dialect, quiet) = (Dialect::quoted(b','), Quiet::default());
+        let text = Text { file: &file, len: text.len() as u64, dialect, columns };
+        places.map(|place| record_start(text, &quiet, place, u64::MAX).unwrap().unwrap()).collect()
+    }
+
+    /// For every offset, the start of the record that begins there or next is found.
+    fn check(text: &str, starts: &[usize], columns: usize) {
         let len = text.len() as u64;
-        for nominal in 1..len {
-            let found = record_start(&file, len, Dialect::quoted(b','), columns, nominal).unwrap();
+        for (nominal, found) in (1..len).zip(found(text, columns, 1..len)) {
             let true_start = starts.iter().map(|start| *start as u64).find(|start| *start >= nominal);
             assert_eq!(found, true_start.unwrap_or(len), "from byte {nominal}");
         }
@@ -282,10 +290,7 @@ mod tests {
             (format!("{lines}5,6\n"), 2, 6),
             (format!("a,\"{lines}\"\nc,d\n"), 2, lines.len() + 5),
         ] {
-            let mut file = tempfile::tempfile().unwrap();
-            file.write_all(text.as_bytes()).unwrap();
-            let found = record_start(&file, text.len() as u64, Dialect::quoted(b','), columns, 6).unwrap();
-            assert_eq!(found, expected as u64);
+            assert_eq!(found(&text, columns, 6..7), [expected as u64]);
         }
     }
 

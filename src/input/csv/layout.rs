@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::boundary::record_start;
+use super::boundary::Text;
 use super::breaks::Breaks;
 use super::dialect::Dialect;
 use super::kind::Kind;
 use super::records::{BLOCK, LONGEST};
 use super::spelling::Spelling;
+use super::starts::Starts;
 use super::tokens::{Scan, Tokens};
 use super::trial::{Sample, Trial};
 use crate::error::{Error, Part, Place, Result};
@@ -227,12 +228,14 @@ fn with_delimiter(delimiter: u8, head: &Sample, options: &ReadOptions) -> (Diale
 /// Samples from the middle of a plain file, after its first `head` bytes.
 fn blocks(file: &File, len: u64, head: u64, dialect: Dialect, columns: usize) -> io::Result<Vec<Sample>> {
     let mut samples = Vec::new();
+    let step = len.saturating_sub(BLOCK_BYTES) / BLOCKS;
+    let (starts, text) = (Starts::new(0, step), Text { file, len, dialect, columns });
     for block in 1..=BLOCKS {
-        let nominal = len.saturating_sub(BLOCK_BYTES) / BLOCKS * block;
+        let nominal = step * block;
         if nominal < head {
             continue;
         }
-        let start = record_start(file, len, dialect, columns, nominal)?;
+        let start = starts.at(text, nominal)?;
         let mut bytes = vec![0; BLOCK_BYTES.min(len - start) as usize];
         file.read_exact_at(&mut bytes, start)?;
         samples.push(Sample { last: start + bytes.len() as u64 == len, bytes });

@@ -6,7 +6,8 @@
 //!
 //! - `mask`, `tokens`: cut a buffer of text into records and cells; `flaw`: what can't be cut
 //! - `records`: the two together: chunks of whole records
-//! - `boundary`: guesses where a record begins, in the middle of a file
+//! - `boundary`: guesses where a record begins, in the middle of a file; `starts`: what was found for ranges; `quiet`:
+//!   where there are no quotes
 //! - `value`, `digits`, `time`, `spelling`: a cell's meaning
 //! - `layout`, `trial`, `kind`: what a file looks like, from a sample
 //! - `cells`, `column`, `bits`, `texts`: Arrow arrays under construction
@@ -24,9 +25,11 @@ mod flaw;
 mod kind;
 mod layout;
 mod mask;
+mod quiet;
 mod records;
 mod source;
 mod spelling;
+mod starts;
 mod stream;
 #[cfg(test)]
 mod tests;

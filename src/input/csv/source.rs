@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::layout::Layout;
 use super::records::{BLOCK, CHUNK};
+use super::starts::Starts;
 use super::stream::{BATCH_BYTES, CsvStream};
 use crate::error::{Error, Result};
 use crate::input::bytes::Compression;
@@ -39,6 +40,7 @@ pub(crate) struct CsvSource {
     path: PathBuf,
     layout: Arc<Layout>,
     pub(super) split_bytes: u64,
+    starts: Arc<Starts>,
 }
 
 /// Files up to this size that hold quotes are not cut: where a cell in the middle of a file begins must be
@@ -67,7 +69,8 @@ impl CsvSource {
     }
 
     pub(super) fn new(path: &Path, layout: Layout, split_bytes: u64) -> Self {
-        CsvSource { path: path.to_path_buf(), layout: Arc::new(layout), split_bytes }
+        let starts = Arc::new(Starts::new(layout.start, split_bytes));
+        CsvSource { path: path.to_path_buf(), layout: Arc::new(layout), split_bytes, starts }
     }
 }
 
@@ -102,8 +105,8 @@ impl Source for CsvSource {
             _ => return Err(Error::usage("this split is of a file of another format").in_file(&self.path)),
         };
         let file = File::open(&self.path).map_err(|error| Error::io("can't read", &self.path, &error))?;
-        let stream = CsvStream::new(&self.path, file, self.layout.clone(), (start, end), request)?;
-        Ok(Box::new(stream))
+        let (layout, starts) = (self.layout.clone(), self.starts.clone());
+        Ok(Box::new(CsvStream::new(&self.path, file, layout, starts, (start, end), request)?))
     }
 
     fn open_bytes(&self, split: &Split, request: &Request) -> usize {

@@ -10,15 +10,17 @@ use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
 
-use super::boundary::record_start;
+use super::boundary::Text;
 use super::cells::Cells;
 use super::column::Column;
 use super::flaw::Flaw;
 use super::layout::{Layout, unreadable};
 use super::records::{Fault, Records};
+use super::starts::Starts;
 use super::texts::Room;
 use crate::error::{Error, Part, Place, Result};
 use crate::input::bytes::{Bytes, Compression};
+use crate::input::places::places;
 use crate::input::{BatchStream, Reject, Request};
 
 /// Bytes of text after which a batch is handed out early, so that long cells don't add up to more
@@ -29,6 +31,7 @@ pub(super) struct CsvStream {
     path: PathBuf,
     file: Arc<File>,
     layout: Arc<Layout>,
+    starts: Arc<Starts>,
     /// Where the first record begins, as guessed.
     start: u64,
     records: Records,
@@ -65,17 +68,19 @@ impl CsvStream {
         path: &Path,
         file: File,
         layout: Arc<Layout>,
+        starts: Arc<Starts>,
         (start, end): (u64, u64),
         request: &Request,
     ) -> Result<Self> {
         let file = Arc::new(file);
         let failed = |error: io::Error| unreadable(layout.compression, &error).in_file(path);
-        let start = true_start(&file, &layout, start).map_err(failed)?;
+        let start = starts.at(text(&file, &layout), start).map_err(failed)?;
         let bytes = Bytes::open(file.clone(), layout.compression, layout.len, start).map_err(failed)?;
         let room = room(&layout, end.saturating_sub(start), request.batch_rows);
+        let places = places(&layout.schema);
         let column = |(name, read_as): &(String, _)| {
-            let is_declared = layout.declared.contains(name);
-            Column::new(name, *read_as, layout.schema.column_with_name(name), is_declared, room)
+            let field = places.get(name.as_str()).map(|place| (*place, layout.schema.field(*place)));
+            Column::new(name, *read_as, field, layout.declared.contains(name), room)
         };
         let columns: Vec<Column> = request.columns.iter().map(column).collect();
         let fields: Vec<_> = columns.iter().map(Column::field).collect();
@@ -94,6 +99,7 @@ impl CsvStream {
             left_out: Vec::new(),
             breaks: OnceCell::new(),
             layout,
+            starts,
         })
     }
 
@@ -185,7 +191,9 @@ impl CsvStream {
     /// At the end of the split: it must be where the next one begins.
     fn check_end(&mut self) -> Result<()> {
         let Some(end) = self.unchecked.take() else { return Ok(()) };
-        let next = true_start(&self.file, &self.layout, end)
+        let next = self
+            .starts
+            .at(text(&self.file, &self.layout), end)
             .map_err(|error| unreadable(self.layout.compression, &error).in_file(&self.path))?;
         if next == self.records.position() { Ok(()) } else { Err(self.ambiguous(end)) }
     }
@@ -290,12 +298,9 @@ fn ragged_error(found: usize, expected: usize) -> Error {
         .remedy("put cells that contain the delimiter or a line break in double quotes")
 }
 
-/// Where the records of a split begin that nominally begins at `nominal`.
-fn true_start(file: &File, layout: &Layout, nominal: u64) -> io::Result<u64> {
-    if nominal <= layout.start {
-        return Ok(layout.start);
-    }
-    record_start(file, layout.len, layout.dialect, layout.columns(), nominal)
+/// The text of a plain file that is laid out so.
+fn text<'a>(file: &'a File, layout: &Layout) -> Text<'a> {
+    Text { file, len: layout.len, dialect: layout.dialect, columns: layout.columns() }
 }
 
 impl BatchStream for CsvStream {

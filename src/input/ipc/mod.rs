@@ -9,6 +9,7 @@ mod stream;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
+use super::places::places;
 use super::source::Request;
 use crate::error::Error;
 
@@ -22,8 +23,9 @@ fn unreadable(why: impl std::fmt::Display) -> Error {
 
 /// The requested columns that are there, ascending.
 fn projection(schema: &Schema, request: &Request) -> Vec<usize> {
+    let places = places(schema);
     let mut columns: Vec<usize> =
-        request.columns.iter().filter_map(|(name, _)| schema.index_of(name).ok()).collect();
+        request.columns.iter().filter_map(|(name, _)| places.get(name.as_str()).copied()).collect();
     columns.sort_unstable();
     columns.dedup();
     columns

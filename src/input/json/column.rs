@@ -56,18 +56,26 @@ impl Column {
         }
     }
 
-    pub(super) fn push_null(&mut self) {
+    pub(super) fn push_nulls(&mut self, count: usize) {
         match self {
-            Column::Scalar(_, scalar) => scalar.push_null(),
+            Column::Scalar(_, scalar) => scalar.push_nulls(count),
             Column::List { item, offsets, nulls, .. } => {
-                offsets.push(item.len() as i32);
-                nulls.append_null();
+                offsets.resize(offsets.len() + count, item.len() as i32);
+                nulls.append_n_nulls(count);
             }
             Column::Struct { fields, nulls, .. } => {
-                fields.iter_mut().for_each(Column::push_null);
-                nulls.append_null();
+                fields.iter_mut().for_each(|field| field.push_nulls(count));
+                nulls.append_n_nulls(count);
             }
-            Column::Map(map) => map.close_row(false),
+            Column::Map(map) => map.close_rows(map.len() + count, false),
+        }
+    }
+
+    /// Pushes nulls until there are `len` values.
+    pub(super) fn pad(&mut self, len: usize) {
+        let missing = len.saturating_sub(self.len());
+        if missing > 0 {
+            self.push_nulls(missing);
         }
     }
 
@@ -93,7 +101,7 @@ impl Column {
         let begin = *cursor;
         let token = cursor.value()?;
         if let Token::Null = token {
-            self.push_null();
+            self.push_nulls(1);
             return Ok(());
         }
         match (self, token) {
@@ -101,7 +109,7 @@ impl Column {
                 if let Token::Text(text) = token {
                     let text = text.plain(&mut context.scratch)?;
                     if context.nulls.iter().any(|null| null == text) {
-                        scalar.push_null();
+                        scalar.push_nulls(1);
                         return Ok(());
                     }
                 }
@@ -220,7 +228,7 @@ fn append_struct(
         fields[index].append(cursor, context)?;
         first = false;
     }
-    fields.iter_mut().filter(|field| field.len() == row).for_each(Column::push_null);
+    fields.iter_mut().for_each(|field| field.pad(row + 1));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use super::kind::Kind;
 use crate::error::Result;
 use crate::input::Request;
 use crate::input::lines::{Decoder, requested_type};
+use crate::input::places::places;
 
 /// Decodes lines.
 pub(super) struct JsonDecoder {
@@ -53,6 +54,9 @@ impl Arrays {
                 return Err(twice(key));
             }
             *cursor = begin;
+            // The rows before that lack the key get their nulls only now, all at once: of thousands of keys a row may
+            // have few.
+            self.columns[*index].pad(self.rows);
             self.columns[*index].append(cursor, context)?;
         }
         if self.forms[column].is_empty() {
@@ -64,23 +68,23 @@ impl Arrays {
 
 impl JsonDecoder {
     pub(super) fn new(file: Arc<Columns>, request: &Request) -> Self {
-        let mut kinds: Vec<(usize, Kind)> = Vec::new();
+        let places = places(&file.schema);
+        let mut kinds: Vec<Kind> = Vec::new();
+        let mut forms: Vec<Vec<usize>> = vec![Vec::new(); file.kinds.len()];
         let wanted = |(name, read_as): &(String, _)| {
-            let Ok(column) = file.schema.index_of(name) else {
+            let Some(&column) = places.get(name.as_str()) else {
                 return Wanted::Nulls(requested_type(*read_as, None));
             };
-            let form = (column, file.kinds[column].requested(*read_as));
-            Wanted::Array(kinds.iter().position(|known| *known == form).unwrap_or_else(|| {
-                kinds.push(form);
+            let kind = file.kinds[column].requested(*read_as);
+            let known = forms[column].iter().copied().find(|index| kinds[*index] == kind);
+            Wanted::Array(known.unwrap_or_else(|| {
+                forms[column].push(kinds.len());
+                kinds.push(kind);
                 kinds.len() - 1
             }))
         };
         let wanted = request.columns.iter().map(wanted).collect();
-        let mut forms = vec![Vec::new(); file.kinds.len()];
-        for (index, (column, _)) in kinds.iter().enumerate() {
-            forms[*column].push(index);
-        }
-        let arrays = kinds.iter().map(|(_, kind)| Column::new(kind)).collect();
+        let arrays = kinds.iter().map(Column::new).collect();
         JsonDecoder {
             arrays: Arrays { columns: arrays, forms, rows: 0 },
             context: Context { nulls: file.nulls.clone(), ..Context::default() },
@@ -98,9 +102,7 @@ impl Decoder for JsonDecoder {
             other => return Err(no_object(other)),
         }
         cursor.end()?;
-        let Arrays { columns, rows, .. } = &mut self.arrays;
-        columns.iter_mut().filter(|column| column.len() == *rows).for_each(Column::push_null);
-        *rows += 1;
+        self.arrays.rows += 1;
         Ok(true)
     }
 
@@ -111,6 +113,7 @@ impl Decoder for JsonDecoder {
 
     fn finish(&mut self, rows: usize) -> Result<Vec<ArrayRef>> {
         self.arrays.rows = 0;
+        self.arrays.columns.iter_mut().for_each(|column| column.pad(rows));
         let arrays = self.arrays.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
         let array = |wanted: &Wanted| match wanted {
             Wanted::Array(index) => arrays[*index].clone(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::open;
 use crate::input::lines::testing::{cells, file, gzip, mutated, native, read, request, types};
-use crate::input::{ColumnType, ReadAs, ReadOptions};
+use crate::input::{ColumnType, ReadAs, ReadOptions, Request};
 
 const ROWS: &str = concat!(
     r#"{"id": 1, "user": {"name": "Zoë \"Z\"", "age": 7}, "at": "2011-01-31T13:05:00Z", "x": 1, "ok": true, "tags": ["a", "b"]}"#,
@@ -158,6 +158,39 @@ fn rejects_leave_no_trace() {
     let (batches, rejects) = read(&source, &request).unwrap();
     assert_eq!(cells(&batches), [["1", "[{x: 1}]"], ["3", "[{x: 3}]"]]);
     assert_eq!((rejects.len(), rejects[0].text.as_str()), (1, text.lines().nth(1).unwrap()));
+}
+
+#[test]
+fn keys_that_few_rows_have_stay_in_their_rows() {
+    let (mut text, mut expected, mut bad) = (String::new(), Vec::new(), 0);
+    for row in 0..60 {
+        let mut cells = vec![row.to_string()];
+        let mut line = format!("{{\"id\": {row}");
+        for (every, key, value, cell) in [
+            (5, "n", format!("{row}.5"), format!("{row}.5")),
+            (6, "t", format!("\"t{row}\""), format!("t{row}")),
+            (7, "l", format!("[{row}, {row}]"), format!("[{row}, {row}]")),
+            (8, "m", format!("{{\"a\": {row}}}"), format!("{{a: {row}.0}}")),
+            (9, "s", format!("[{{\"x\": {row}}}]"), format!("[{{x: {row}}}]")),
+        ] {
+            let is_there = row % every == every - 1;
+            cells.push(if is_there { cell } else { "-".to_string() });
+            line += &if is_there { format!(", \"{key}\": {value}") } else { String::new() };
+        }
+        text += &format!("{line}}}\n");
+        expected.push(cells);
+        if row % 4 == 3 {
+            text += "{\"id\": 0, \"n\": 1.5, \"t\": \"\", \"l\": [3], \"m\": {\"b\": 1}, \"s\": [{}], \"n\": 2}\n";
+            bad += 1;
+        }
+    }
+    let file = file(text.as_bytes());
+    let source = open(file.path(), &options(&[("m", ColumnType::Map)])).unwrap();
+    for batch_rows in [1, 4, 7, 100] {
+        let request = Request { rejects: true, ..native(&source, batch_rows) };
+        let (batches, rejects) = read(&source, &request).unwrap();
+        assert_eq!((cells(&batches), rejects.len()), (expected.clone(), bad), "{batch_rows}");
+    }
 }
 
 #[test]

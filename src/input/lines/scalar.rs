@@ -60,6 +60,11 @@ impl Texts {
         text.is_some()
     }
 
+    /// Pushes empty texts until there are `len`.
+    fn resize(&mut self, len: usize) {
+        self.offsets.resize(len + 1, self.bytes.len() as i32);
+    }
+
     pub(in crate::input) fn len(&self) -> usize {
         self.offsets.len() - 1
     }
@@ -117,15 +122,16 @@ impl Scalar {
         self.nulls.append_non_null();
     }
 
-    pub(in crate::input) fn push_null(&mut self) {
+    pub(in crate::input) fn push_nulls(&mut self, count: usize) {
+        let len = self.len() + count;
         match &mut self.values {
-            Values::Integer(values) | Values::Time(values) => values.push(0),
-            Values::Float(values) => values.push(0.0),
-            Values::Float32(values) => values.push(0.0),
-            Values::Boolean(values) => values.push(false),
-            Values::Text(texts) => texts.push(""),
+            Values::Integer(values) | Values::Time(values) => values.resize(len, 0),
+            Values::Float(values) => values.resize(len, 0.0),
+            Values::Float32(values) => values.resize(len, 0.0),
+            Values::Boolean(values) => values.resize(len, false),
+            Values::Text(texts) => texts.resize(len),
         }
-        self.nulls.append_null();
+        self.nulls.append_n_nulls(count);
     }
 
     pub(in crate::input) fn truncate(&mut self, rows: usize) {

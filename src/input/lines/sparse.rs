@@ -81,16 +81,26 @@ impl<K: Keys> Sparse<K> {
 
     /// Ends a row, which may be null.
     pub(in crate::input) fn close_row(&mut self, valid: bool) {
+        self.close_rows(self.len() + 1, valid);
+    }
+
+    /// Ends rows until there are so many, all but the first without features.
+    pub(in crate::input) fn close_rows(&mut self, rows: usize, valid: bool) {
+        let more = rows.saturating_sub(self.len());
         // Each feature has two bytes of text at least, so that a batch has much fewer than 2^31.
-        self.offsets.push(self.values.len() as i32);
-        self.nulls.append(valid);
+        self.offsets.resize(self.offsets.len() + more, self.values.len() as i32);
+        if valid { self.nulls.append_n_non_nulls(more) } else { self.nulls.append_n_nulls(more) }
     }
 
     pub(in crate::input) fn len(&self) -> usize {
         self.offsets.len() - 1
     }
 
+    /// Takes back all but the first rows. Of a column in which fewer have ended none is among those.
     pub(in crate::input) fn truncate(&mut self, rows: usize) {
+        if self.len() < rows {
+            return;
+        }
         self.offsets.truncate(rows + 1);
         self.nulls.truncate(rows);
         let len = self.row_start();

@@ -92,7 +92,7 @@ impl Words {
         for (_, column) in &mut self.columns {
             match word {
                 Some(word) => push_word(column, &self.name, word)?,
-                None => column.push_null(),
+                None => column.push_nulls(1),
             }
         }
         Ok(())

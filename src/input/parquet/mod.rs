@@ -29,6 +29,7 @@ use self::pages::{Unpacker, damaged, first_pages};
 use self::stream::{From, ParquetStream};
 use self::thrift::has_encrypted_columns;
 use super::guard::guarded;
+use super::places::places;
 use super::source::{BatchStream, Extent, ReadAs, Request, Source, Split};
 use crate::error::{Error, Part, Place, Result};
 
@@ -81,7 +82,7 @@ impl ParquetSource {
         }
     }
 
-    /// The requested columns that are there, as indices of the file's root columns (of which Arrow's
+    /// The requested columns that are there, as ascending indices of the file's root columns (of which Arrow's
     /// schema may leave some out).
     fn roots(&self, request: &Request) -> Vec<usize> {
         let descriptor = self.metadata.metadata().file_metadata().schema_descr();
@@ -98,8 +99,13 @@ impl ParquetSource {
         request: &Request,
     ) -> Result<Vec<From>, ParquetError> {
         let chunks = self.metadata.metadata().row_group(group).columns();
+        let places = places(&self.schema);
+        // Of several chunks of one name the first counts.
+        let by_path: HashMap<&[String], &ColumnChunkMetaData> =
+            chunks.iter().rev().map(|chunk| (chunk.column_path().parts(), chunk)).collect();
         let from = |(i, (name, read_as)): (usize, &(String, ReadAs))| {
-            let Ok(field) = self.schema.field_with_name(name) else { return Ok(From::Nowhere) };
+            let Some(place) = places.get(name.as_str()) else { return Ok(From::Nowhere) };
+            let field = self.schema.field(*place);
             let given = match (request.translation(i), read_as) {
                 // What is no number is found and named where numbers are made features.
                 (_, ReadAs::Number) if !field.data_type().is_numeric() => Given::Keyed,
@@ -107,7 +113,7 @@ impl ParquetSource {
                 (None, ReadAs::Text | ReadAs::Number) => Given::Keyed,
                 (None, ReadAs::Native | ReadAs::Time) => Given::Plain,
             };
-            let chunk = chunks.iter().find(|chunk| chunk.column_path().parts() == std::slice::from_ref(name));
+            let chunk = by_path.get(std::slice::from_ref(name)).copied();
             let flat = chunk
                 .and_then(|chunk| FlatColumn::open(&file.file, file.len, chunk, field.data_type(), given));
             flat.map_or(Ok(From::Arrow), |column| column.map(|column| From::Flat(Box::new(column))))
@@ -320,7 +326,7 @@ impl ParquetSource {
         let roots = self.roots(request);
         let descriptor = self.metadata.metadata().file_metadata().schema_descr();
         let chunks = group.columns().iter().enumerate();
-        chunks.filter(move |(leaf, _)| roots.contains(&descriptor.get_column_root_idx(*leaf)))
+        chunks.filter(move |(leaf, _)| roots.binary_search(&descriptor.get_column_root_idx(*leaf)).is_ok())
     }
 
     /// Bytes that the pages of a large column chunk take, each as it is and decoded: like the first ones, since only

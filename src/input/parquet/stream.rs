@@ -13,6 +13,7 @@ use super::{or_encrypted, text_of};
 use crate::error::{Error, Place, Result};
 use crate::features::translated_field;
 use crate::input::arrange::put_together;
+use crate::input::places::places;
 use crate::input::source::{BatchStream, Request};
 
 /// Where a requested column comes from.
@@ -54,12 +55,13 @@ impl BatchStream for ParquetStream {
                 }
             },
         };
+        let places = others.as_ref().map(|batch| places(batch.schema_ref())).unwrap_or_default();
         let mut found = Vec::with_capacity(self.columns.len());
         for (column, (name, _)) in self.columns.iter_mut().zip(&self.request.columns) {
             found.push(match column {
                 From::Nowhere => None,
                 From::Arrow => others.as_ref().and_then(|batch| {
-                    let index = batch.schema_ref().index_of(name).ok()?;
+                    let index = *places.get(name.as_str())?;
                     Some((batch.schema_ref().fields()[index].clone(), batch.column(index).clone()))
                 }),
                 From::Flat(column) => match column.read(rows, &mut self.unpacker) {

@@ -1,5 +1,6 @@
 //! The columns of a file, as a sample shows them.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,6 +61,8 @@ struct Survey {
     bases: bool,
     tags: bool,
     namespaces: Vec<String>,
+    /// The same, to be looked for.
+    known: HashSet<String>,
 }
 
 impl Survey {
@@ -76,7 +79,8 @@ impl Survey {
         self.tags |= tag.is_some();
         for section in sections(after) {
             let name = section?.name;
-            if !self.namespaces.iter().any(|known| known == name) {
+            if !self.known.contains(name) {
+                self.known.insert(name.to_string());
                 self.namespaces.push(name.to_string());
             }
         }
@@ -101,21 +105,23 @@ impl Survey {
             names.push(name.to_string());
             namespaces.push((namespace.clone(), name.to_string()));
         }
+        let mut known: HashSet<String> = names.iter().cloned().collect();
         for (name, wanted) in &options.types {
             let is_map = *wanted == ColumnType::Map;
-            if is_map && !names.contains(name) {
+            if is_map && known.insert(name.clone()) {
                 names.push(name.clone());
                 namespaces.push((name.clone(), name.clone()));
                 if name == UNNAMED {
                     namespaces.push((String::new(), name.clone()));
                 }
-            } else if !is_map && names.contains(name) {
+            } else if !is_map && known.contains(name) {
                 return Err(Error::usage(format!("`{name}` is a namespace, which can only be a map"))
                     .remedy("leave it out of --type"));
             }
         }
-        for (index, name) in names.iter().enumerate() {
-            if names[..index].contains(name) || fields.iter().any(|field| field.name() == name) {
+        let mut before = HashSet::new();
+        for name in &names {
+            if !before.insert(name) || fields.iter().any(|field| field.name() == name) {
                 let what = if name == UNNAMED {
                     "the namespace without a name"
                 } else {

@@ -12,6 +12,7 @@ use super::seen::Seen;
 use crate::error::{Error, Result};
 use crate::input::Request;
 use crate::input::lines::{Decoder, Sparse, Texts, Words, requested_type};
+use crate::input::places::places;
 
 /// Decodes lines.
 pub(super) struct VwDecoder {
@@ -21,6 +22,9 @@ pub(super) struct VwDecoder {
     /// Which of them the file has.
     has: [bool; 4],
     namespaces: Vec<Sparse<Texts>>,
+    /// Rows so far. A namespace has ended those before its last, and others when it is met again: of thousands of
+    /// them a row may have few.
+    rows: usize,
     /// Which of the requested namespaces those of the file are, if they are.
     places: Vec<(String, Option<usize>)>,
     by_name: HashMap<String, usize>,
@@ -42,9 +46,10 @@ enum Wanted {
 impl VwDecoder {
     pub(super) fn new(columns: Arc<Columns>, request: &Request) -> Self {
         let mut words = HEAD.map(Words::new);
-        let mut requested: Vec<&str> = Vec::new();
+        let places = places(&columns.schema);
+        let mut requested: HashMap<&str, usize> = HashMap::new();
         let wanted = |(name, read_as): &'_ (String, _)| {
-            let native = columns.schema.field_with_name(name).ok().map(|field| field.data_type());
+            let native = places.get(name.as_str()).map(|place| columns.schema.field(*place).data_type());
             (requested_type(*read_as, native), native.is_some_and(DataType::is_nested), native.is_some())
         };
         let mut all = Vec::new();
@@ -52,24 +57,23 @@ impl VwDecoder {
             let name = column.0.as_str();
             all.push(match (wanted(column), HEAD.iter().position(|part| *part == name)) {
                 ((_, true, _), _) => {
-                    let known = requested.iter().position(|known| *known == name);
-                    Wanted::Namespace(known.unwrap_or_else(|| {
-                        requested.push(name);
-                        requested.len() - 1
-                    }))
+                    let next = requested.len();
+                    Wanted::Namespace(*requested.entry(name).or_insert(next))
                 }
                 ((data_type, _, true), Some(part)) => Wanted::Head(part, words[part].request(data_type)),
                 ((data_type, ..), _) => Wanted::Nulls(data_type),
             });
         }
-        let place = |column: &String| requested.iter().position(|name| name == column);
+        let has = HEAD.map(|name| places.contains_key(name));
+        let place = |column: &String| requested.get(column.as_str()).copied();
         let places: Vec<_> =
             columns.namespaces.iter().map(|(name, column)| (name.clone(), place(column))).collect();
         let by_name = places.iter().enumerate().map(|(index, (name, _))| (name.clone(), index)).collect();
         VwDecoder {
             head: words,
-            has: HEAD.map(|name| columns.schema.field_with_name(name).is_ok()),
+            has,
             namespaces: requested.iter().map(|_| Sparse::new()).collect(),
+            rows: 0,
             places,
             by_name,
             next: 0,
@@ -87,6 +91,7 @@ impl VwDecoder {
         self.next = place + 1;
         let nulls = &self.columns.nulls;
         let Some(column) = self.places[place].1 else { return section.each_feature(nulls, |_, _| Ok(())) };
+        self.namespaces[column].close_rows(self.rows, true);
         let Sparse { keys, values, .. } = &mut self.namespaces[column];
         section.each_feature(nulls, |name, value| {
             let is_there = |entry: u32| keys.get(entry as usize) == name.as_bytes();
@@ -142,16 +147,19 @@ impl Decoder for VwDecoder {
                 name => error.in_column(name),
             })?;
         }
-        self.namespaces.iter_mut().for_each(|namespace| namespace.close_row(true));
+        self.rows += 1;
         Ok(true)
     }
 
     fn truncate(&mut self, rows: usize) {
+        self.rows = rows;
         self.head.iter_mut().for_each(|part| part.truncate(rows));
         self.namespaces.iter_mut().for_each(|namespace| namespace.truncate(rows));
     }
 
     fn finish(&mut self, rows: usize) -> Result<Vec<ArrayRef>> {
+        self.rows = 0;
+        self.namespaces.iter_mut().for_each(|namespace| namespace.close_rows(rows, true));
         let head = self.head.iter_mut().map(Words::finish).collect::<Result<Vec<_>>>()?;
         let namespaces = self.namespaces.iter_mut().map(Sparse::finish).collect::<Result<Vec<_>>>()?;
         let array = |wanted: &Wanted| match wanted {

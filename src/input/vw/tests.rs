@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{looks_like, open};
 use crate::input::lines::testing::{cells, file, gzip, maps, mutated, native, read, request, types};
-use crate::input::{ColumnType, ReadAs, ReadOptions};
+use crate::input::{ColumnType, ReadAs, ReadOptions, Request};
 
 const ROWS: &str =
     "1 2.0 'a|user:2 x y:0.5 |site news\n-1 |site news:2 sport\n\n'b| :3 :4 |user x x:2\r\n1 1 0.5 c|user\n";
@@ -51,6 +51,37 @@ fn rows_are_read() {
 #[test]
 fn what_is_missing_is_left_out() {
     assert_eq!(rows(b"NA |f a:NA b:1\n1 |f c\n"), [["-", "{b: 1.0}"], ["1", "{c: 1.0}"]]);
+}
+
+#[test]
+fn namespaces_that_few_rows_have_stay_in_their_rows() {
+    let (mut text, mut expected, mut bad) = (String::new(), Vec::new(), 0);
+    for row in 0..60 {
+        let mut cells = vec![row.to_string()];
+        text += &row.to_string();
+        for (every, name) in [(1, "a"), (5, "b"), (6, "c"), (59, "d")] {
+            let is_there = row % every == every - 1;
+            cells.push(if is_there { format!("{{x: {row}.0, y: 1.0}}") } else { "{}".to_string() });
+            text += &if is_there { format!(" |{name} x:{row}") } else { String::new() };
+        }
+        // Namespaces may go on after others.
+        for (every, name) in [(1, "a"), (5, "b"), (6, "c"), (59, "d")] {
+            text += &if row % every == every - 1 { format!(" |{name} y") } else { String::new() };
+        }
+        text += "\n";
+        expected.push(cells);
+        if row % 4 == 3 {
+            text += "0 |a x:1 |b x:2 y |a z:z\n";
+            bad += 1;
+        }
+    }
+    let file = file(text.as_bytes());
+    let source = open(file.path(), &options(&[])).unwrap();
+    for batch_rows in [1, 4, 7, 100] {
+        let request = Request { rejects: true, ..native(&source, batch_rows) };
+        let (batches, rejects) = read(&source, &request).unwrap();
+        assert_eq!((cells(&batches), rejects.len()), (expected.clone(), bad), "{batch_rows}");
+    }
 }
 
 #[test]
