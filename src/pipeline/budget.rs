@@ -31,7 +31,9 @@ pub struct Needs {
 impl Needs {
     /// The smallest budget that can work.
     pub fn least(&self) -> usize {
-        BASE + self.held_bytes + self.open * (self.open_bytes + self.item_bytes) + self.item_bytes
+        // What files claim may be any number.
+        let splits = self.open.saturating_mul(self.open_bytes.saturating_add(self.item_bytes));
+        BASE.saturating_add(self.held_bytes).saturating_add(splits).saturating_add(self.item_bytes)
     }
 }
 
@@ -55,7 +57,7 @@ impl Budget {
     /// # Errors
     /// If there is not even room for one; the error says the smallest budget that there is.
     pub fn workers(&self, threads: usize, each: usize) -> Result<usize> {
-        self.check(BASE + each, false)?;
+        self.check(BASE.saturating_add(each), false)?;
         Ok(((self.total - BASE) / each.max(1)).min(threads).max(1))
     }
 

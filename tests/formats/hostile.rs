@@ -167,6 +167,34 @@ fn a_compressed_buffer_that_claims_to_be_huge_is_refused() {
     }
 }
 
+/// What all buffers claim together is more than can be counted; the budget for memory was small then.
+#[test]
+fn compressed_buffers_that_claim_to_be_huge_together_need_all_memory() {
+    let folder = TempDir::new().unwrap();
+    let numbers = |name: &str| {
+        let column: arrow::array::ArrayRef =
+            Arc::new(arrow::array::Int64Array::from_iter_values((0..4096).map(|i| i % 9)));
+        (name.into(), column)
+    };
+    let path = folder.path().join("m.arrow");
+    let table = table(["a", "b", "c"].map(numbers).to_vec());
+    write_ipc(&path, &cut(&table, &[]), Some(CompressionType::ZSTD));
+    let mut bytes = fs::read(&path).unwrap();
+    let length = (8 * 4096i64).to_le_bytes();
+    for at in (0..bytes.len() - 8).rev() {
+        if bytes[at..at + 8] == length {
+            bytes[at..at + 8].copy_from_slice(&i64::MAX.to_le_bytes());
+        }
+    }
+    fs::write(&path, bytes).unwrap();
+    let dataset = open(&path).unwrap();
+    assert_eq!(dataset.open_bytes(&native(&dataset, 1024)), usize::MAX);
+    let command = ["plan", path.to_str().unwrap(), "--target", "y"];
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_millstream")).args(command).output().unwrap();
+    let error = String::from_utf8_lossy(&run.stderr);
+    assert!(!run.status.success() && error.contains("give at least"), "{error}");
+}
+
 /// A Parquet file without columns whose footer, in Thrift's compact protocol, promises rows.
 fn promising(rows: i64) -> Vec<u8> {
     let mut number = (rows << 1 ^ rows >> 63) as u64;

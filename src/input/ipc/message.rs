@@ -78,7 +78,8 @@ pub(super) fn unpacked_bytes(batch: Batch<'_>, body: &Buffer) -> Option<usize> {
         let (length, _) = body.get(start..)?.split_first_chunk()?;
         usize::try_from(i64::from_le_bytes(*length)).ok()
     };
-    Some(batch.buffers()?.iter().filter(|buffer| buffer.length() > 0).filter_map(length).sum())
+    let lengths = batch.buffers()?.iter().filter(|buffer| buffer.length() > 0).filter_map(length);
+    Some(lengths.fold(0, usize::saturating_add))
 }
 
 /// Refuses rows and lengths that can't be: Arrow allocates what a compressed buffer says it will

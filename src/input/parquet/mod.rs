@@ -299,17 +299,17 @@ impl Source for ParquetSource {
         self.chunks(self.metadata.metadata().row_group(group), request)
             .map(|(leaf, chunk)| match usize::try_from(chunk.uncompressed_size()).unwrap_or(0) {
                 bytes if bytes <= USUAL => bytes,
-                bytes => self.pages_bytes(group, leaf, chunk).clamp(USUAL, 2 * bytes),
+                bytes => self.pages_bytes(group, leaf, chunk).clamp(USUAL, bytes.saturating_mul(2)),
             })
-            .sum()
+            .fold(0, usize::saturating_add)
     }
 
     fn values_per_row(&self, split: &Split, request: &Request) -> usize {
         let Ok((group, ..)) = self.group(split) else { return 0 };
         let group = self.metadata.metadata().row_group(group);
         let values = self.chunks(group, request).map(|(_, chunk)| chunk.num_values().unsigned_abs());
-        usize::try_from(values.sum::<u64>().div_ceil(group.num_rows().unsigned_abs().max(1)))
-            .unwrap_or(usize::MAX)
+        let values = values.fold(0, u64::saturating_add);
+        usize::try_from(values.div_ceil(group.num_rows().unsigned_abs().max(1))).unwrap_or(usize::MAX)
     }
 }
 

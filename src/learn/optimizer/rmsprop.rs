@@ -1,30 +1,23 @@
 //! RMSprop: the accumulator is the moving mean of the squared gradients.
 
-use super::super::penalty::shrunk;
 use super::{Absence, Lane, Move, Now, Record, Rule};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RmsPropRule {
     decay: f32,
     epsilon: f32,
-    stride: Stride,
+    /// Most steps of a stride.
+    stride: usize,
+    /// Powers of the decay: halves of 0, 1, 2, ... up to twice as many.
+    powers: [f64; 2 * LONGEST_STRIDE + 1],
 }
 
-/// Some steps at once.
-#[derive(Debug, Clone, Copy)]
-struct Stride {
-    steps: u64,
-    /// What is left of the mean after them, and in their middle.
-    after: f64,
-    middle: f64,
-}
-
-/// By how much the mean falls in a stride, about, and what share of a weight goes at the most.
+/// By how much the mean falls in a stride at the most, what share of a weight goes, and most steps.
 const STRIDE_FALL: f64 = 0.2;
 const STRIDE_SHARE: f64 = 0.2;
-/// Shorter strides are not worth it, nor are shorter leaps.
-const SHORTEST_STRIDE: u64 = 4;
-const SHORTEST_LEAP: u64 = 32;
+const LONGEST_STRIDE: usize = 32;
+/// Shorter leaps are not worth it.
+const SHORTEST_LEAP: u64 = LONGEST_STRIDE as u64;
 /// The root of the mean that a leap begins with, over the least that it may come to.
 const LEAP_FALL: f64 = 1.4;
 /// A weight that is this share of a step is zero.
@@ -33,9 +26,9 @@ const NOTHING: f64 = 1e-10;
 impl RmsPropRule {
     pub(crate) fn new(decay: f32, epsilon: f32) -> Self {
         let share = f64::from(decay);
-        let steps = (STRIDE_FALL / -share.ln()) as u64;
-        let (after, middle) = (share.powf(steps as f64), share.powf(0.5 * (steps + 1) as f64));
-        RmsPropRule { decay, epsilon, stride: Stride { steps, after, middle } }
+        let stride = ((STRIDE_FALL / -share.ln()) as usize).clamp(1, LONGEST_STRIDE);
+        let powers = std::array::from_fn(|half| share.powf(0.5 * half as f64));
+        RmsPropRule { decay, epsilon, stride, powers }
     }
 }
 
@@ -61,8 +54,7 @@ impl Rule for RmsPropRule {
         if !absence.penalty.is_none() && at.size.is_finite() {
             let idle = Idle::new(self, absence);
             while left > 0 && at.size != 0.0 {
-                let many = idle.leap(&mut at, left).or_else(|| idle.stride(&mut at, left));
-                left -= many.unwrap_or_else(|| idle.step(&mut at));
+                left -= idle.leap(&mut at, left).unwrap_or_else(|| idle.stride(&mut at, left));
             }
         }
         let mean = at.mean * f64::from(self.decay).powf(left as f64);
@@ -73,13 +65,13 @@ impl Rule for RmsPropRule {
 /// A weight that nothing but its penalty moves. Normalised steps along it have no closed form; but as long as they can be
 /// foreseen many are taken at once. The textbook's weight swings about zero for ever, by a step or two; this one
 /// stays there.
-struct Idle {
+struct Idle<'a> {
+    rule: &'a RmsPropRule,
     decay: f64,
     epsilon: f64,
     rate: f64,
     l1: f64,
     l2: f64,
-    stride: Stride,
 }
 
 /// The size of the weight, and the mean of the squared gradients.
@@ -88,11 +80,11 @@ struct At {
     mean: f64,
 }
 
-impl Idle {
-    fn new(rule: &RmsPropRule, absence: &Absence) -> Self {
+impl<'a> Idle<'a> {
+    fn new(rule: &'a RmsPropRule, absence: &Absence) -> Self {
         let [decay, epsilon] = [rule.decay, rule.epsilon].map(f64::from);
         let [rate, l1, l2] = [absence.rate, absence.penalty.l1, absence.penalty.l2].map(f64::from);
-        Idle { decay, epsilon, rate, l1, l2, stride: rule.stride }
+        Idle { rule, decay, epsilon, rate, l1, l2 }
     }
 
     /// One step.
@@ -104,35 +96,41 @@ impl Idle {
         1
     }
 
-    /// Some steps at the mean that they have in their middle, if the weight hardly changes in them and the mean does not
-    /// rise much.
-    fn stride(&self, at: &mut At, left: u64) -> Option<u64> {
+    /// Some steps at the mean that they have in their middle, as many as hardly change the weight; one where the mean
+    /// rises much.
+    fn stride(&self, at: &mut At, left: u64) -> u64 {
         let square = |size: f64| self.l2 * self.l2 * size * size;
         let g = square(at.size);
-        let Stride { steps, after, middle } = self.stride;
-        if left < steps || steps < SHORTEST_STRIDE || at.mean < 0.25 * g {
-            return None;
+        let mut steps = if at.mean < 0.25 * g { 1 } else { left.min(self.rule.stride as u64) as usize };
+        while steps > 1 {
+            let middle = g + (at.mean - g) * self.rule.powers[steps + 1];
+            let rate = self.rate / (middle.sqrt() + self.epsilon);
+            let (share, pull, n) = (rate * self.l2, rate * self.l1, steps as f64);
+            if n * (share * at.size + pull) > STRIDE_SHARE * at.size {
+                steps /= 4;
+                continue;
+            }
+            // -n ln(1 - x) / x, and (1 - (1 - x)^n) / x by that, as series: all is small.
+            let m = n * (1.0 + share * (0.5 + share * (1.0 / 3.0 + share * 0.25)));
+            let y = -share * m;
+            let lost = m * (1.0 + y * (0.5 + y * (1.0 / 6.0 + y * (1.0 / 24.0 + y * (1.0 / 120.0)))));
+            let size = at.size - (share * at.size + pull) * lost;
+            let g = square(0.5 * (at.size + size));
+            *at = At { size, mean: g + (at.mean - g) * self.rule.powers[2 * steps] };
+            return steps as u64;
         }
-        let rate = self.rate / ((g + (at.mean - g) * middle).sqrt() + self.epsilon);
-        let (share, pull) = (rate * self.l2, rate * self.l1);
-        if steps as f64 * (share * at.size + pull) > STRIDE_SHARE * at.size {
-            return None;
-        }
-        let size = shrunk(at.size, share, pull, steps as f64);
-        let g = square(0.5 * (at.size + size));
-        *at = At { size, mean: g + (at.mean - g) * after };
-        Some(steps)
+        self.step(at)
     }
 
-    /// Many steps: as long as the penalty's gradient adds less than a ten-thousandth to the mean, that falls by itself,
-    /// the `t`th step shrinks `|w| + l1 / l2` by its share `q_t = rate * l2 / sqrt(mean_t)`, and the shares grow
-    /// geometrically. The logarithm of what is left is summed up to their fourth powers, as far as they are below a
-    /// seventh.
+    /// Many steps. As long as the penalty's gradient `g` is small beside the root of the mean, that falls geometrically but
+    /// for what `g` adds (counted to its fourth power), and the `t`th step shrinks `|w| + l1 / l2` by its share
+    /// `q_t = rate * l2 / sqrt(mean_t)`. The logarithm of what is left is summed up to the fourth powers of these, as far
+    /// as they are below a seventh.
     fn leap(&self, at: &mut At, left: u64) -> Option<u64> {
         let Idle { decay, epsilon, rate, l1, l2, .. } = *self;
         let root = at.mean.sqrt();
         // How far the root of the mean may fall.
-        let least = (7.0 * rate * l2).max(30.0 * epsilon).max(100.0 * l2 * at.size);
+        let least = (7.0 * rate * l2).max(30.0 * epsilon).max(5.0 * l2 * at.size);
         if root <= LEAP_FALL * least {
             return None;
         }
@@ -141,20 +139,31 @@ impl Idle {
             return None;
         }
         let fall = decay.powf(0.5 * steps as f64);
-        // Sums of powers of 1 / sqrt(mean_t) over these steps, and of 1 / (sqrt(mean_t) + epsilon).
+        // Sums of powers of 1 / sqrt(decay^t * mean) over these steps.
         let sum =
             |power: i32| ((root * fall).powi(-power) - root.powi(-power)) / (1.0 - decay.sqrt().powi(power));
-        let first = rate * (sum(1) - epsilon * sum(2) + epsilon * epsilon * sum(3));
-        let size = if l2 == 0.0 {
-            at.size - l1 * first
-        } else {
-            let q = rate * l2;
-            let lost =
-                l2 * first + q * q * sum(2) / 2.0 + q.powi(3) * sum(3) / 3.0 + q.powi(4) * sum(4) / 4.0;
-            at.size + (at.size + l1 / l2) * (-lost).exp_m1()
+        let (s1, s2, s3, s4, s5) = (sum(1), sum(2), sum(3), sum(4), sum(5));
+        // Of 1 / (sqrt(mean_t) + epsilon), for the square of a gradient.
+        let inverse = 1.0 / at.mean;
+        let all = |g: f64| {
+            let first = s3 - s1 * inverse;
+            let second = s5 - 2.0 * s3 * inverse + s1 * inverse * inverse;
+            s1 - epsilon * s2 + epsilon * epsilon * s3 - 0.5 * g * first + 0.375 * g * g * second
         };
+        let q = rate * l2;
+        let powers = q.powi(2) * s2 / 2.0 + q.powi(3) * s3 / 3.0 + q.powi(4) * s4 / 4.0;
+        let end = |g: f64| {
+            if l2 == 0.0 {
+                return at.size - l1 * rate * all(g);
+            }
+            at.size + (at.size + l1 / l2) * (-(q * all(g) + powers)).exp_m1()
+        };
+        // The gradient is the weight's in the middle, which is known once the end is known about.
+        let square = |end: f64| (0.5 * l2 * (at.size + end.max(0.0))).powi(2);
+        let size = end(square(end(square(at.size))));
+        let g = square(size);
         let size = if size > NOTHING * rate { size } else { 0.0 };
-        *at = At { size, mean: at.mean * fall * fall };
+        *at = At { size, mean: g + (at.mean - g) * fall * fall };
         Some(steps)
     }
 }
