@@ -5,7 +5,7 @@
 #   tools/sanitize.sh [FILTER...]      (learn:: input::)
 #
 # Needs a nightly toolchain on x86-64 Linux. Everything is built anew into target/sanitize: twelve minutes of processor
-# time and 2 GB of memory. The tests take five more.
+# time and 2 GB of memory. The tests take two more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 filters=("$@")
