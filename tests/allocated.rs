@@ -1,4 +1,4 @@
-//! `--memory`, to the byte: trainings run in this process, whose allocator counts, over tables larger than their budget.
+//! `--memory`, as the allocator counts: trainings run in this process, over tables larger than their budget.
 //! The most that they hold lies within the budget and the models' tables, and four times as many rows take no more.
 //!
 //! Not counted are code, stacks, mapped files and what C code takes by itself (zstd's windows, some MB): the budget has

@@ -35,7 +35,7 @@ impl CheckpointArgs {
         let CheckpointArgs { checkpoint_every: every, resume } = *self;
         let file = outputs.iter().flatten().find_map(|output| CheckpointConfig::beside(output));
         let asked = resume || every.is_some_and(|every| every != Every::Never);
-        if asked && file.is_none() {
+        if asked && outputs.iter().all(Option::is_none) {
             let message = "checkpoints are kept beside what a run writes, and this one writes no file";
             return Err(Error::usage(message).remedy("name one, by -o or --summary"));
         }

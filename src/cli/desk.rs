@@ -63,7 +63,7 @@ impl Desk {
     ///
     /// # Errors
     /// If it can't be written.
-    pub(super) fn hand_in(self, summary: &Summary) -> Result<()> {
+    pub(super) fn hand_in(&self, summary: &Summary) -> Result<()> {
         self.summary_to.write(summary)
     }
 }
@@ -93,12 +93,12 @@ impl SummaryTo {
         }
     }
 
-    fn write(self, summary: &impl serde::Serialize) -> Result<()> {
+    fn write(&self, summary: &impl serde::Serialize) -> Result<()> {
         match self {
             SummaryTo::Nowhere => Ok(()),
             SummaryTo::Stdout => print(&to_json(summary)?),
             SummaryTo::File(path) => {
-                let mut file = AtomicFile::create(&path)?;
+                let mut file = AtomicFile::create(path)?;
                 file.write_all(to_json(summary)?.as_bytes()).map_err(|e| file.fault(&e))?;
                 file.commit()
             }

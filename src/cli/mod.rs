@@ -67,16 +67,18 @@ fn carry_out(command: Command) -> Result<()> {
             let config = args.validate()?;
             let summary = desk.watch(|screen| trainer::cross_validate(&config, &stop, screen))?;
             desk.tell(&show::outcome(&summary, config.train.model.as_deref()));
-            desk.show(&show::folds(&summary))?;
-            desk.hand_in(&summary)
+            // Once it is written there is no way back: its checkpoint is gone.
+            desk.hand_in(&summary)?;
+            desk.show(&show::folds(&summary))
         }
         Command::Search(args) => {
             let desk = Desk::new(&stop, args.fit.quiet, args.fit.summary.clone())?;
             let config = args.validate()?;
             let summary = desk.watch(|screen| trainer::search(&config, &stop, screen))?;
             desk.tell(&show::outcome(&summary, config.train.model.as_deref()));
-            desk.show(&show::search(&summary))?;
-            desk.hand_in(&summary)
+            // Once it is written there is no way back: its checkpoint is gone.
+            desk.hand_in(&summary)?;
+            desk.show(&show::search(&summary))
         }
         Command::Plan(args) => {
             let json = args.json;

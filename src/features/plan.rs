@@ -82,7 +82,7 @@ pub enum Use {
         /// log2 of the slots that the others share at the start.
         bits: u32,
         /// Elements that a row has, about.
-        #[serde(default = "some")]
+        #[serde(default = "usual_length")]
         length: usize,
     },
     /// Any number of slots for each row, one for each key, whose weight its value multiplies.
@@ -137,7 +137,7 @@ pub enum Use {
 }
 
 /// The elements of a list in plans that don't tell.
-fn some() -> usize {
+fn usual_length() -> usize {
     8
 }
 

@@ -169,6 +169,14 @@ impl Chunk {
         4 * (labels + self.parts.capacity() + self.dense.len() + self.slots.len() + lists)
     }
 
+    /// Bytes of its rows, whatever room it has beside them.
+    pub fn content_bytes(&self) -> usize {
+        let list = |l: &ListColumn| l.offsets.len() + l.codes.len() + l.values.len();
+        let lists: usize = self.lists.iter().map(list).sum();
+        let labels = self.labels.len() + self.weights.len() + self.offsets.len() + self.parts.len();
+        4 * (labels + self.rows * (self.shape.dense + self.shape.slots) + lists)
+    }
+
     /// Empties the chunk and makes room for at least `capacity` rows.
     pub fn reset(&mut self, capacity: usize) {
         self.rows = 0;

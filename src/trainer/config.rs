@@ -83,7 +83,7 @@ pub struct TrainConfig {
     pub init: Option<PathBuf>,
     /// Where the model goes; nowhere if it is not wanted.
     pub model: Option<PathBuf>,
-    /// How often checkpoints are written beside the model, and whether to go on from one.
+    /// Where checkpoints are written and how often, and whether to go on from one.
     pub checkpoints: CheckpointConfig,
 }
 

@@ -20,7 +20,7 @@ use super::notes::Notes;
 use super::pass::{Book, Pass, Passes, Standing};
 use super::plan::make_plan;
 use super::race::{Entrant, Race};
-use super::run::{IMPROVEMENT, Lesson, PATIENCE, unchosen};
+use super::run::{Begun, IMPROVEMENT, Lesson, PATIENCE, unchosen};
 use super::scoring::Scoring;
 use super::summary::{CrossValidation, Estimate, FoldScore, Summary};
 use super::task::{Fit, Task};
@@ -61,23 +61,23 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
     let task = make_task(train, &planned, None, &mut notes)?;
     let mut passes = make_passes(train, &dataset, &planned, stop, &mut notes);
     passes.divide(folds.clone(), train.shuffle, &mut notes);
-    let rounds = Rounds::new(&task, &passes, &folds, &mut notes)?;
-    let result = validate_and_save(rounds, &planned.stages, checkpoints.as_mut(), &mut notes);
+    let epochs = Epochs::new(&task, &passes, &folds, &mut notes)?;
+    let result = validate_and_save(epochs, &planned.stages, checkpoints.as_mut(), &mut notes);
     Ok(Checkpoints::conclude(checkpoints, result)?.ended(start, notes.notes))
 }
 
-/// Runs all rounds and saves what they are for; `before` is where the time went until then.
+/// Runs all epochs, and saves what they are for; `before` is where the time went until then.
 fn validate_and_save(
-    mut rounds: Rounds<'_>,
+    mut epochs: Epochs<'_>,
     before: &Stages,
     mut checkpoints: Option<&mut Checkpoints>,
     notes: &mut Notes<'_>,
 ) -> Result<Summary> {
-    let (learning, task, dataset) = (Instant::now(), rounds.task, rounds.passes.dataset);
+    let (learning, task, dataset) = (Instant::now(), epochs.task, epochs.passes.dataset);
     if let Some(pages) = checkpoints.as_mut().and_then(|checkpoints| checkpoints.pages()) {
-        rounds.go_on(pages, notes)?;
+        epochs.go_on(pages, notes)?;
     }
-    let mut done = rounds.run(checkpoints.as_deref_mut(), notes)?;
+    let mut done = epochs.run(checkpoints.as_deref_mut(), notes)?;
     let learning_seconds = learning.elapsed().as_secs_f64();
     dataset.check_unchanged()?;
     done.fit.stages.add(before);
@@ -134,15 +134,8 @@ struct Account {
     skipped: Skipped,
 }
 
-/// An epoch that was begun.
-struct Begun {
-    standing: Standing,
-    kept: Kept,
-    race: Race,
-}
-
 /// Epochs of the models of all folds, and of one of all rows if that is wanted: each races with others at other rates.
-struct Rounds<'a> {
+struct Epochs<'a> {
     task: &'a Task<'a>,
     passes: &'a Passes<'a>,
     folds: &'a Folds,
@@ -157,7 +150,7 @@ struct Rounds<'a> {
     stages: Stages,
 }
 
-impl<'a> Rounds<'a> {
+impl<'a> Epochs<'a> {
     fn new(
         task: &'a Task<'a>,
         passes: &'a Passes<'a>,
@@ -188,7 +181,7 @@ impl<'a> Rounds<'a> {
         let (best, progressive, skipped) = (None, None, Skipped::default());
         let account = Account { next: 1, best, progressive, rows: 0, skipped };
         let (begun, stages) = (None, Stages::default());
-        Ok(Rounds { task, passes, folds, contenders, entrants, feed, held, account, begun, stages })
+        Ok(Epochs { task, passes, folds, contenders, entrants, feed, held, account, begun, stages })
     }
 
     /// Goes on from a checkpoint.
@@ -246,7 +239,7 @@ impl<'a> Rounds<'a> {
                 (None, Kept::new(plan, first), race)
             }
         };
-        let mut lesson = Lesson { feed: &mut self.feed, referee: &mut race };
+        let mut lesson = Lesson { feed: &mut self.feed, race: &mut race };
         let mut keeper = Keeper { sink: &mut lesson, kept: &mut kept };
         let account = &self.account;
         let write = |pen: &mut Pen| pen.put(account);

@@ -23,14 +23,6 @@ pub(crate) trait Referee {
 
     /// Which model's losses tell how the run goes, as its place among all teams' models.
     fn leader(&self, teams: &[Team]) -> Option<(usize, usize)>;
-
-    /// Writes what it goes on from; nothing, where there are no checkpoints.
-    ///
-    /// # Errors
-    /// Those of the pen.
-    fn write(&self, _pen: &mut Pen) -> Result<()> {
-        Ok(())
-    }
 }
 
 /// Cuts the stream of rows into mini-batches, whatever the chunks they come in, and lets teams learn from them.

@@ -59,6 +59,13 @@ pub(crate) struct Held {
     pub(crate) keys: Vec<u64>,
 }
 
+impl Held {
+    /// Bytes of the rows: what room there is beside them is another after a checkpoint.
+    fn bytes(&self) -> usize {
+        self.chunk.content_bytes() + 8 * self.keys.len()
+    }
+}
+
 /// All held-out rows.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Holdout {
@@ -94,14 +101,14 @@ impl Holdout {
         if held.keys.is_empty() {
             return;
         }
-        self.bytes += held.chunk.bytes() + 8 * held.keys.len();
+        self.bytes += held.bytes();
         self.held.push(held);
         while self.bytes > HOLDOUT_BYTES {
             self.below /= 2;
             self.limit.store(self.below, Ordering::Relaxed);
             let thinned = std::mem::take(&mut self.held).into_iter().map(|h| thin(h, self.below));
             self.held = thinned.filter(|held| !held.keys.is_empty()).collect();
-            self.bytes = self.held.iter().map(|h| h.chunk.bytes() + 8 * h.keys.len()).sum();
+            self.bytes = self.held.iter().map(Held::bytes).sum();
         }
     }
 

@@ -65,13 +65,11 @@ pub(crate) trait Sink {
         0
     }
 
-    /// Writes what it goes on from; nothing, where passes have no book.
+    /// Writes what it goes on from.
     ///
     /// # Errors
     /// Those of the pen.
-    fn write(&self, _pen: &mut Pen) -> Result<()> {
-        Ok(())
-    }
+    fn write(&self, pen: &mut Pen) -> Result<()>;
 }
 
 /// One pass.

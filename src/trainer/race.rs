@@ -58,6 +58,14 @@ impl Race {
         self.rows
     }
 
+    /// Writes what it goes on from.
+    ///
+    /// # Errors
+    /// Those of the pen.
+    pub(crate) fn write(&self, pen: &mut Pen) -> Result<()> {
+        pen.put(&(&self.entrants, self.rows, self.next_mark, self.end, &self.dropped))
+    }
+
     /// A race that goes on from where it was written.
     ///
     /// # Errors
@@ -170,9 +178,5 @@ impl Referee for Race {
 
     fn leader(&self, teams: &[Team]) -> Option<(usize, usize)> {
         self.winner(0, teams)
-    }
-
-    fn write(&self, pen: &mut Pen) -> Result<()> {
-        pen.put(&(&self.entrants, self.rows, self.next_mark, self.end, &self.dropped))
     }
 }

@@ -48,32 +48,32 @@ pub(crate) struct Run<'a> {
 }
 
 /// A pass that was begun.
-struct Begun {
-    standing: Standing,
-    kept: Kept,
-    race: Race,
+pub(super) struct Begun {
+    pub(super) standing: Standing,
+    pub(super) kept: Kept,
+    pub(super) race: Race,
 }
 
 /// Learns from the rows of a pass.
-pub(crate) struct Lesson<'a, R> {
+pub(crate) struct Lesson<'a> {
     pub(crate) feed: &'a mut Feed,
-    pub(crate) referee: &'a mut R,
+    pub(crate) race: &'a mut Race,
 }
 
-impl<R: Referee> Lesson<'_, R> {
+impl Lesson<'_> {
     fn leader(&self) -> Option<&Runner> {
-        let (team, place) = self.referee.leader(&self.feed.teams)?;
+        let (team, place) = self.race.leader(&self.feed.teams)?;
         Some(&self.feed.teams[team].runners[place])
     }
 }
 
-impl<R: Referee> Sink for Lesson<'_, R> {
+impl Sink for Lesson<'_> {
     fn push(&mut self, chunk: &Chunk, readers_rest: bool) -> Result<()> {
-        self.feed.push(chunk, readers_rest, self.referee)
+        self.feed.push(chunk, readers_rest, self.race)
     }
 
     fn end(&mut self) -> Result<()> {
-        self.feed.flush(self.referee)
+        self.feed.flush(self.race)
     }
 
     fn sums(&self) -> Option<(f64, f64)> {
@@ -85,7 +85,7 @@ impl<R: Referee> Sink for Lesson<'_, R> {
     }
 
     fn write(&self, pen: &mut Pen) -> Result<()> {
-        self.referee.write(pen)?;
+        self.race.write(pen)?;
         self.feed.write(pen)
     }
 }
@@ -324,7 +324,7 @@ impl<'a> Run<'a> {
                 (None, Kept::new(plan, chooses && epoch == 1), race)
             }
         };
-        let mut lesson = Lesson { feed: &mut self.feed, referee: &mut race };
+        let mut lesson = Lesson { feed: &mut self.feed, race: &mut race };
         let mut keeper = Keeper { sink: &mut lesson, kept: &mut kept };
         let ledger = &self.ledger;
         let write = |pen: &mut Pen| pen.put(ledger);

@@ -80,12 +80,15 @@ fn heats_that_are_interrupted_are_held_again() {
         );
         let begun = Instant::now();
         let expected = outcome(&folder, &command);
-        let mut child = folder.command(&format!("{command} --quiet")).spawn().unwrap();
-        std::thread::sleep(begun.elapsed() / 3);
-        signal(&child, "-INT");
-        let status = child.wait().unwrap();
-        assert_eq!(status.code(), Some(130), "the search came to its end");
-        assert!(folder.path("m.checkpoint").exists());
+        let whole = begun.elapsed();
+        // How long a run takes differs, and planning comes first: the moment may have to be sought.
+        let interrupted = [0.35, 0.5, 0.2, 0.7, 0.1].into_iter().any(|share| {
+            let mut child = folder.command(&format!("{command} --quiet")).spawn().unwrap();
+            std::thread::sleep(whole.mul_f64(share));
+            signal(&child, "-INT");
+            child.wait().unwrap().code() == Some(130) && folder.path("m.checkpoint").exists()
+        });
+        assert!(interrupted, "no search was interrupted");
         assert_eq!(outcome(&folder, &format!("{command} --resume")), expected);
     }
 }

@@ -1,5 +1,6 @@
 //! RMSprop: the accumulator is the moving mean of the squared gradients.
 
+use super::super::penalty::{Penalty, shrink};
 use super::{Absence, Lane, Move, Now, Record, Rule};
 
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +13,9 @@ pub(crate) struct RmsPropRule {
     powers: [f64; 2 * LONGEST_STRIDE + 1],
 }
 
+/// Longer absences are gone through in strides and leaps. Features that are absent for long are many, those that are not are
+/// few.
+const MOST_ONE_BY_ONE: u64 = 1 << 10;
 /// By how much the mean falls in a stride at the most, what share of a weight goes, and most steps.
 const STRIDE_FALL: f64 = 0.2;
 const STRIDE_SHARE: f64 = 0.2;
@@ -48,23 +52,30 @@ impl Rule for RmsPropRule {
     }
 
     fn idle(&self, absence: &Absence, lane: &mut Lane) {
+        let Penalty { l1, l2 } = absence.penalty;
         let mut left = absence.steps;
-        let mut at = At { size: f64::from(lane.weight.abs()), mean: f64::from(lane.accumulator) };
         // What is not finite is to be found out, not to be shrunk.
-        if !absence.penalty.is_none() && at.size.is_finite() {
-            let idle = Idle::new(self, absence);
-            while left > 0 && at.size != 0.0 {
-                left -= idle.leap(&mut at, left).unwrap_or_else(|| idle.stride(&mut at, left));
-            }
+        if left > MOST_ONE_BY_ONE && !absence.penalty.is_none() && lane.weight.is_finite() {
+            return Idle::new(self, absence).take(left, lane);
         }
-        let mean = at.mean * f64::from(self.decay).powf(left as f64);
-        (lane.weight, lane.accumulator) = ((at.size as f32).copysign(lane.weight), mean as f32);
+        let (mut w, mut mean) = (lane.weight, lane.accumulator);
+        // Normalised steps along the penalty have no closed form: they are taken one by one, as long as the weight is not
+        // zero.
+        while left > 0 && w != 0.0 && !absence.penalty.is_none() {
+            let g = l2 * w;
+            mean = self.decay * mean + (1.0 - self.decay) * g * g;
+            let rate = absence.rate / (mean.sqrt() + self.epsilon);
+            w = shrink(w - rate * g, rate * l1);
+            left -= 1;
+        }
+        mean = (f64::from(mean) * f64::from(self.decay).powf(left as f64)) as f32;
+        (lane.weight, lane.accumulator) = (w, mean);
     }
 }
 
-/// A weight that nothing but its penalty moves. Normalised steps along it have no closed form; but as long as they can be
-/// foreseen many are taken at once. The textbook's weight swings about zero for ever, by a step or two; this one
-/// stays there.
+/// A weight that nothing but its penalty moves, for long. As long as they can be foreseen many steps are taken at once, to a
+/// thousandth or two of the weight. The textbook's weight swings about zero in the end, for ever, by a step or two; this
+/// one stays there.
 struct Idle<'a> {
     rule: &'a RmsPropRule,
     decay: f64,
@@ -85,6 +96,20 @@ impl<'a> Idle<'a> {
         let [decay, epsilon] = [rule.decay, rule.epsilon].map(f64::from);
         let [rate, l1, l2] = [absence.rate, absence.penalty.l1, absence.penalty.l2].map(f64::from);
         Idle { rule, decay, epsilon, rate, l1, l2 }
+    }
+
+    /// Takes steps as if they were taken one by one.
+    fn take(&self, mut left: u64, lane: &mut Lane) {
+        let mut at = At { size: f64::from(lane.weight.abs()), mean: f64::from(lane.accumulator) };
+        let nothing = NOTHING * self.rate;
+        while left > 0 && at.size > nothing {
+            left -= self.leap(&mut at, left).unwrap_or_else(|| self.stride(&mut at, left));
+        }
+        if at.size <= nothing {
+            at.size = 0.0;
+        }
+        let mean = at.mean * self.decay.powf(left as f64);
+        (lane.weight, lane.accumulator) = ((at.size as f32).copysign(lane.weight), mean as f32);
     }
 
     /// One step.
@@ -162,8 +187,7 @@ impl<'a> Idle<'a> {
         let square = |end: f64| (0.5 * l2 * (at.size + end.max(0.0))).powi(2);
         let size = end(square(end(square(at.size))));
         let g = square(size);
-        let size = if size > NOTHING * rate { size } else { 0.0 };
-        *at = At { size, mean: g + (at.mean - g) * fall * fall };
+        *at = At { size: size.max(0.0), mean: g + (at.mean - g) * fall * fall };
         Some(steps)
     }
 }

@@ -25,7 +25,9 @@ use crate::pipeline::Stages;
 /// winner does not depend on the memory that there is.
 const WINDOW_ROWS: u64 = 1 << 18;
 const WINDOW_BYTES: usize = 64 << 20;
+/// Fewest rows that are kept, if they don't take more than so many bytes.
 const FEWEST_ROWS: u64 = 1 << 10;
+const MOST_WINDOW_BYTES: usize = 256 << 20;
 /// Rows before the first halving, at the least, where there are eight times as many.
 const FEW_ROWS: u64 = 1 << 12;
 
@@ -55,6 +57,8 @@ pub(super) struct Record {
 /// A search before its first row.
 struct Start<'a> {
     tournament: Tournament<'a>,
+    /// How many configurations are tried.
+    count: usize,
     /// Rows before the first halving, if there are any.
     first_halving: Option<u64>,
 }
@@ -70,7 +74,8 @@ pub(super) fn run<'a>(
     mut checkpoints: Option<&mut Checkpoints>,
     notes: &mut Notes<'_>,
 ) -> Result<Found<'a>> {
-    let Start { mut tournament, first_halving } = start(setup, notes)?;
+    let Start { mut tournament, count, first_halving } = start(setup)?;
+    tell(setup, count, first_halving, notes)?;
     let (mut rounds, mut ablation) = (Rounds::new(setup, passes), None);
     if let Some(pages) = pages {
         ablation = rounds.go_on(&mut tournament, pages, notes)?;
@@ -104,9 +109,9 @@ pub(super) fn run<'a>(
 ///
 /// # Errors
 /// If it can't be made again.
-pub(super) fn recall<'a>(setup: &'a Setup<'a>, from: Record, notes: &mut Notes<'_>) -> Result<Found<'a>> {
+pub(super) fn recall<'a>(setup: &'a Setup<'a>, from: Record) -> Result<Found<'a>> {
     let Record { progress, tournament: memory, ablation } = from;
-    let Start { mut tournament, first_halving } = start(setup, notes)?;
+    let Start { mut tournament, first_halving, .. } = start(setup)?;
     tournament.go_on(memory)?;
     let others = |memory: Memory| {
         let mut others = Tournament::of_none(setup);
@@ -117,8 +122,8 @@ pub(super) fn recall<'a>(setup: &'a Setup<'a>, from: Record, notes: &mut Notes<'
     found(setup, first_halving, tournament, ablation, progress, Stages::default())
 }
 
-/// Brings together what a search starts with, and tells of it.
-fn start<'a>(setup: &'a Setup<'a>, notes: &mut Notes<'_>) -> Result<Start<'a>> {
+/// Brings together what a search starts with.
+fn start<'a>(setup: &'a Setup<'a>) -> Result<Start<'a>> {
     let config = setup.config;
     let mut proposer = Proposer::new(setup)?;
     let count = proposer.left();
@@ -136,13 +141,10 @@ fn start<'a>(setup: &'a Setup<'a>, notes: &mut Notes<'_>) -> Result<Start<'a>> {
             first_ones = [vec![base], others].concat();
         }
     }
-    if setup.rows.is_none() {
-        notes.say(format!("the data does not tell how many rows it has: the search is made for {SOME_ROWS}"));
-    }
-    tell(setup, count.max(first_ones.len()), first_halving, notes)?;
+    let count = count.max(first_ones.len());
     let mut tournament = Tournament::new(setup, proposer, first_halving, window);
     tournament.add(first_ones);
-    Ok(Start { tournament, first_halving })
+    Ok(Start { tournament, count, first_halving })
 }
 
 /// Sums up what all passes have left.
@@ -245,6 +247,9 @@ fn trial(
 /// Says what is tried, and what it takes.
 fn tell(setup: &Setup<'_>, count: usize, first: Option<u64>, notes: &mut Notes<'_>) -> Result<()> {
     let config = setup.config;
+    if setup.rows.is_none() {
+        notes.say(format!("the data does not tell how many rows it has: the search is made for {SOME_ROWS}"));
+    }
     let places = count.min(config.places);
     let models = places * setup.contenders.len();
     let each = learner(&setup.candidate(setup.first_point())?.settings).bytes_each();
@@ -268,8 +273,9 @@ fn tell(setup: &Setup<'_>, count: usize, first: Option<u64>, notes: &mut Notes<'
 
 /// Rows that are kept for late configurations: of whole mini-batches at least a few.
 fn window_rows(setup: &Setup<'_>) -> u64 {
-    let room = (WINDOW_BYTES / setup.row_bytes().max(1)) as u64;
-    let window = 1 << room.clamp(FEWEST_ROWS, WINDOW_ROWS).ilog2();
+    let rows_in = |bytes: usize| (bytes / setup.row_bytes().max(1)) as u64;
+    let fewest = FEWEST_ROWS.min(rows_in(MOST_WINDOW_BYTES)).max(1);
+    let window = 1 << rows_in(WINDOW_BYTES).clamp(fewest, WINDOW_ROWS).ilog2();
     let batches = (4 * setup.config.train.batch_size as u64).next_power_of_two();
     window.max(batches).min(setup.rows.map_or(u64::MAX, u64::next_power_of_two))
 }

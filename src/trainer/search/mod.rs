@@ -89,7 +89,7 @@ fn search_and_save(
     let mut pages = checkpoints.as_mut().and_then(|checkpoints| checkpoints.pages());
     let record: Option<Record> = pages.as_mut().map_or(Ok(None), Pages::take)?;
     let found = match record {
-        Some(record) => found::recall(setup, record, notes)?,
+        Some(record) => found::recall(setup, record)?,
         None => {
             checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.begin_with(&None::<Record>))?;
             found::run(setup, passes, pages.take(), checkpoints.as_deref_mut(), notes)?

@@ -194,6 +194,9 @@ impl<'a> Tournament<'a> {
     /// Lets all candidates learn from the rows that are kept, as many at a time as there are places; without rows to
     /// keep only as many as there are places. An interruption leaves all as it was before, without anybody that goes on.
     fn heats(&mut self) -> Result<()> {
+        if !self.window.is_empty() && self.setup.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let before = (self.proposer.clone(), self.queue.clone(), self.candidates.len(), self.halving.clone());
         self.feed = self.hold_heats()?;
         if self.feed.is_some() {
