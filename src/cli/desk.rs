@@ -49,7 +49,7 @@ impl Desk {
     ///
     /// # Errors
     /// If it can't be written.
-    pub(super) fn show(&self, text: &str) -> Result<()> {
+    fn show(&self, text: &str) -> Result<()> {
         match (self.quiet, &self.summary_to) {
             (false, SummaryTo::Nowhere | SummaryTo::File(_)) => print(text),
             _ => {
@@ -57,6 +57,16 @@ impl Desk {
                 Ok(())
             }
         }
+    }
+
+    /// Writes the summary, if it is wanted, and then shows what the command is for: whoever reads that may stop reading,
+    /// and what the run could have gone on from is gone.
+    ///
+    /// # Errors
+    /// If one of them can't be written.
+    pub(super) fn deliver(&self, summary: &Summary, text: &str) -> Result<()> {
+        self.hand_in(summary)?;
+        self.show(text)
     }
 
     /// Writes the summary, if it is wanted.

@@ -67,18 +67,14 @@ fn carry_out(command: Command) -> Result<()> {
             let config = args.validate()?;
             let summary = desk.watch(|screen| trainer::cross_validate(&config, &stop, screen))?;
             desk.tell(&show::outcome(&summary, config.train.model.as_deref()));
-            // Once it is written there is no way back: its checkpoint is gone.
-            desk.hand_in(&summary)?;
-            desk.show(&show::folds(&summary))
+            desk.deliver(&summary, &show::folds(&summary))
         }
         Command::Search(args) => {
             let desk = Desk::new(&stop, args.fit.quiet, args.fit.summary.clone())?;
             let config = args.validate()?;
             let summary = desk.watch(|screen| trainer::search(&config, &stop, screen))?;
             desk.tell(&show::outcome(&summary, config.train.model.as_deref()));
-            // Once it is written there is no way back: its checkpoint is gone.
-            desk.hand_in(&summary)?;
-            desk.show(&show::search(&summary))
+            desk.deliver(&summary, &show::search(&summary))
         }
         Command::Plan(args) => {
             let json = args.json;
@@ -91,8 +87,7 @@ fn carry_out(command: Command) -> Result<()> {
             let desk = Desk::new(&stop, args.apply.quiet, args.apply.summary.clone())?;
             let config = args.apply.validate()?;
             let summary = desk.watch(|screen| trainer::evaluate(&config, &stop, screen))?;
-            desk.show(&show::metrics(&summary))?;
-            desk.hand_in(&summary)
+            desk.deliver(&summary, &show::metrics(&summary))
         }
         Command::Predict(args) => {
             let desk = Desk::new(&stop, args.apply.quiet, args.apply.summary.clone())?;

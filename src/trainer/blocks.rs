@@ -20,19 +20,20 @@ pub(super) fn divide_by(
     config: &TrainConfig,
     stop: &AtomicBool,
 ) -> Result<FoldBy> {
-    let (DivideBy::Group(column) | DivideBy::Time(column)) = by else { return Ok(FoldBy::Row) };
-    let names = dataset.schema().fields().iter().map(|field| field.name().as_str());
-    if dataset.schema().index_of(column).is_err() {
-        return Err(no_such_column(column, names));
-    }
-    match by {
-        DivideBy::Row => Ok(FoldBy::Row),
-        DivideBy::Group(column) => Ok(FoldBy::Group(column.clone())),
+    let known = |column: &String| {
+        let names = dataset.schema().fields().iter().map(|field| field.name().as_str());
+        dataset.schema().index_of(column).map_err(|_| no_such_column(column, names))?;
+        Ok(column.clone())
+    };
+    Ok(match by {
+        DivideBy::Row => FoldBy::Row,
+        DivideBy::Group(column) => FoldBy::Group(known(column)?),
         DivideBy::Time(column) => {
-            let starts = block_starts(column, folds, dataset, config, stop)?;
-            Ok(FoldBy::Time { column: column.clone(), starts })
+            let column = known(column)?;
+            let starts = block_starts(&column, folds, dataset, config, stop)?;
+            FoldBy::Time { column, starts }
         }
-    }
+    })
 }
 
 /// Points in time of some rows.

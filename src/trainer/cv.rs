@@ -17,7 +17,7 @@ use super::folds::Folds;
 use super::holdout::{Division, Holdout};
 use super::leak::{Keeper, Kept};
 use super::notes::Notes;
-use super::pass::{Book, Pass, Passes, Standing};
+use super::pass::{Book, Pass, Passes};
 use super::plan::make_plan;
 use super::race::{Entrant, Race};
 use super::run::{Begun, IMPROVEMENT, Lesson, PATIENCE, unchosen};
@@ -48,8 +48,12 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
     let dataset = open(train, &mut notes)?;
     let with_model = train.model.is_some();
     let identity = || {
-        let own: [(&str, &dyn Debug); 4] =
-            [("--folds", folds), ("--repeat", repeats), ("how rows are divided", by), ("-o", &with_model)];
+        let own: [(&str, &dyn Debug); 4] = [
+            ("--folds", folds),
+            ("--repeat", repeats),
+            ("how rows are divided", by),
+            ("a model of all rows", &with_model),
+        ];
         Identity::of("cv", &own, train, dataset.contents())
     };
     let mut checkpoints = Checkpoints::open(&train.checkpoints, identity, &mut notes)?;
@@ -57,27 +61,27 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
     let folds = Folds::new(by, *folds, *repeats, train.plan.seed);
     let planned = make_plan(&train.plan, None, &dataset, stop, notes.watch)?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
-    checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.learn_by(&planned.plan))?;
+    checkpoints.learn_by(&planned.plan)?;
     let task = make_task(train, &planned, None, &mut notes)?;
     let mut passes = make_passes(train, &dataset, &planned, stop, &mut notes);
     passes.divide(folds.clone(), train.shuffle, &mut notes);
     let epochs = Epochs::new(&task, &passes, &folds, &mut notes)?;
-    let result = validate_and_save(epochs, &planned.stages, checkpoints.as_mut(), &mut notes);
-    Ok(Checkpoints::conclude(checkpoints, result)?.ended(start, notes.notes))
+    let result = validate_and_save(epochs, &planned.stages, &mut checkpoints, &mut notes);
+    Ok(checkpoints.conclude(result)?.ended(start, notes.notes))
 }
 
 /// Runs all epochs, and saves what they are for; `before` is where the time went until then.
 fn validate_and_save(
     mut epochs: Epochs<'_>,
     before: &Stages,
-    mut checkpoints: Option<&mut Checkpoints>,
+    checkpoints: &mut Checkpoints,
     notes: &mut Notes<'_>,
 ) -> Result<Summary> {
     let (learning, task, dataset) = (Instant::now(), epochs.task, epochs.passes.dataset);
-    if let Some(pages) = checkpoints.as_mut().and_then(|checkpoints| checkpoints.pages()) {
+    if let Some(pages) = checkpoints.pages() {
         epochs.go_on(pages, notes)?;
     }
-    let mut done = epochs.run(checkpoints.as_deref_mut(), notes)?;
+    let mut done = epochs.run(checkpoints, notes)?;
     let learning_seconds = learning.elapsed().as_secs_f64();
     dataset.check_unchanged()?;
     done.fit.stages.add(before);
@@ -95,7 +99,7 @@ fn validate_and_save(
             metrics: estimates(&done.scores),
             folds: done.scores,
         }),
-        checkpoints: Checkpoints::cost(checkpoints.as_deref()),
+        checkpoints: checkpoints.cost(),
         ..summary(task, &done.fit, learning_seconds)
     };
     let fit = Fit { epochs: done.best_epoch, ..done.fit };
@@ -189,25 +193,19 @@ impl<'a> Epochs<'a> {
     /// # Errors
     /// Those of reading it.
     fn go_on(&mut self, mut pages: Pages, notes: &mut Notes<'_>) -> Result<()> {
-        let Task { plan, config, settings, crew, .. } = self.task;
-        notes.go_on(&mut pages)?;
-        self.account = pages.take()?;
-        let standing: Standing = pages.take()?;
-        self.held = pages.take()?;
-        let kept = pages.take()?;
-        let race = Race::read(plan.clone(), &mut pages)?;
-        let outputs = plan.target.outputs();
-        self.feed = Feed::read(&|_| settings, outputs, config.batch_size, *crew, &mut pages)?;
-        notes.goes_on_after(standing.rows(), "epoch", self.account.next, config.epochs());
-        self.begun = Some(Begun { standing, kept, race });
+        let standing;
+        (self.account, standing, self.held) = Book::read(&mut pages, notes)?;
+        let (begun, feed) = Begun::read(standing, self.task, &mut pages)?;
+        notes.goes_on_after(begun.standing.rows(), "epoch", self.account.next, self.task.config.epochs());
+        (self.begun, self.feed) = (Some(begun), feed);
         Ok(())
     }
 
     /// Runs all epochs, or until they no longer help, and writes checkpoints meanwhile, if that is wanted.
-    fn run(mut self, mut checkpoints: Option<&mut Checkpoints>, notes: &mut Notes<'_>) -> Result<Done> {
+    fn run(mut self, checkpoints: &mut Checkpoints, notes: &mut Notes<'_>) -> Result<Done> {
         let epochs = self.task.config.epochs();
         while self.account.next <= epochs {
-            let look = self.epoch(checkpoints.as_deref_mut(), notes)?;
+            let look = self.epoch(checkpoints, notes)?;
             let Account { next, best, .. } = &mut self.account;
             let epoch = look.epoch;
             *next += 1;
@@ -228,7 +226,7 @@ impl<'a> Epochs<'a> {
     }
 
     /// Runs the epoch that is next, or the rest of it, and scores all models after it.
-    fn epoch(&mut self, checkpoints: Option<&mut Checkpoints>, notes: &mut Notes<'_>) -> Result<Look> {
+    fn epoch(&mut self, checkpoints: &mut Checkpoints, notes: &mut Notes<'_>) -> Result<Look> {
         let Task { plan, config, race_rows, .. } = self.task;
         let epoch = self.account.next;
         let first = epoch == 1;

@@ -72,7 +72,7 @@ pub(crate) fn fit(
     task: &Task<'_>,
     passes: &Passes<'_>,
     init: Option<&Model>,
-    mut checkpoints: Option<&mut Checkpoints>,
+    checkpoints: &mut Checkpoints,
     notes: &mut Notes<'_>,
 ) -> Result<Fit> {
     let Task { config, settings, plan, .. } = task;
@@ -84,7 +84,7 @@ pub(crate) fn fit(
         return Err(Error::usage("--optimizer lbfgs finds its steps by itself")
             .remedy("leave out --learning-rate, or choose another optimiser"));
     }
-    let pages = checkpoints.as_mut().and_then(|checkpoints| checkpoints.pages());
+    let pages = checkpoints.pages();
     let (mut objective, mut descent, mut holdout, mut begun) = match pages {
         None => {
             let (objective, descent) = start(task, init);
@@ -92,12 +92,8 @@ pub(crate) fn fit(
             (objective, descent, holdout, None)
         }
         Some(mut pages) => {
-            notes.go_on(&mut pages)?;
-            let descent: Descent = pages.take()?;
-            let standing: Standing = pages.take()?;
-            let holdout = pages.take()?;
-            let kept = pages.take()?;
-            let (objective, rows) = pages.take()?;
+            let (descent, standing, holdout): (Descent, Standing, _) = Book::read(&mut pages, notes)?;
+            let (kept, (objective, rows)) = (pages.take()?, pages.take()?);
             notes.goes_on_after(standing.rows(), "pass", descent.pass, config.epochs());
             (objective, descent, holdout, Some(Begun { standing: Some(standing), kept, rows }))
         }
@@ -118,7 +114,7 @@ pub(crate) fn fit(
             holdout: holdout.as_mut(),
             collects: first,
             from: standing,
-            book: Book::of(checkpoints.as_deref_mut(), &notes.notes, &ledger),
+            book: Book::of(checkpoints, &notes.notes, &ledger),
         };
         let (spent, left_out) = passes.run(pass, &mut keeper, notes.watch)?;
         kept.look(plan, notes);

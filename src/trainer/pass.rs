@@ -4,12 +4,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
-use super::checkpoint::{Checkpoints, Pen};
+use super::checkpoint::{Checkpoints, Pages, Pen};
 use super::folds::Folds;
 use super::holdout::{Division, HOLDOUT_BYTES, Held, Holdout};
+use super::notes::Notes;
 use super::reading::{Spares, item_bytes};
 use super::watch::{Leader, Watch};
 use crate::error::{Error, Kind, Result};
@@ -115,12 +117,41 @@ pub(crate) struct Book<'a> {
 impl<'a> Book<'a> {
     /// The book of a run, if one is to be kept.
     pub(crate) fn of(
-        checkpoints: Option<&'a mut Checkpoints>,
+        checkpoints: &'a mut Checkpoints,
         said: &'a [String],
         ledger: &'a dyn Fn(&mut Pen) -> Result<()>,
     ) -> Option<Self> {
-        let checkpoints = checkpoints.filter(|checkpoints| checkpoints.are_written())?;
-        Some(Book { checkpoints, said, ledger })
+        checkpoints.are_written().then_some(Book { checkpoints, said, ledger })
+    }
+
+    /// What was written of a run: what it has beside the pass, how far the pass has come, and the hold-out. What the sink
+    /// wrote follows in the pages. The user has been told what was said before.
+    ///
+    /// # Errors
+    /// Those of the pages.
+    pub(crate) fn read<L: DeserializeOwned, H: DeserializeOwned>(
+        pages: &mut Pages,
+        notes: &mut Notes<'_>,
+    ) -> Result<(L, Standing, H)> {
+        notes.go_on(pages)?;
+        Ok((pages.take()?, pages.take()?, pages.take()?))
+    }
+
+    /// Lets a result pass; if that is an interruption, a checkpoint is written first.
+    fn keep<T>(
+        book: &mut Option<Self>,
+        result: Result<T>,
+        standing: &Standing,
+        holdout: Option<&Holdout>,
+        sink: &dyn Sink,
+    ) -> Result<T> {
+        match (result, book) {
+            (Err(error), Some(book)) if error.kind() == Kind::Interrupted => {
+                book.write(standing, holdout, sink)?;
+                Err(Error::new(Kind::Interrupted, "interrupted"))
+            }
+            (result, _) => result,
+        }
     }
 
     /// Writes a checkpoint if it is due, `rows` rows having been read, and this is a good moment.
@@ -285,13 +316,7 @@ impl Passes<'_> {
                 Ok(())
             },
         );
-        let (mut stages, skipped) = match (streamed, &mut book) {
-            (Err(error), Some(book)) if error.kind() == Kind::Interrupted => {
-                book.write(&standing, holdout.as_deref(), sink)?;
-                return Err(Error::new(Kind::Interrupted, "interrupted"));
-            }
-            (streamed, _) => streamed?,
-        };
+        let (mut stages, skipped) = Book::keep(&mut book, streamed, &standing, holdout.as_deref(), sink)?;
         if let Some(shuffle) = &mut standing.shuffle {
             shuffle.drain(request.batch_rows, &mut out, |c| sink.push(c, true), |_| ())?;
         }
@@ -300,13 +325,8 @@ impl Passes<'_> {
         if let Some(book) = &mut book {
             book.write_if_due(0, true, &standing, holdout.as_deref(), sink)?;
         }
-        if let Err(error) = sink.end() {
-            let Some(book) = book.as_mut().filter(|_| error.kind() == Kind::Interrupted) else {
-                return Err(error);
-            };
-            book.write(&standing, holdout.as_deref(), sink)?;
-            return Err(Error::new(Kind::Interrupted, "interrupted"));
-        }
+        let ended = sink.end();
+        Book::keep(&mut book, ended, &standing, holdout.as_deref(), sink)?;
         watch.progress(account.progress(sink.model(), sink.sums()));
         stages.rows_read = standing.rows() - rows_behind;
         Ok((stages, standing.skipped))

@@ -54,6 +54,19 @@ pub(super) struct Begun {
     pub(super) race: Race,
 }
 
+impl Begun {
+    /// What its keeper and its lesson wrote.
+    ///
+    /// # Errors
+    /// Those of the pages.
+    pub(super) fn read(standing: Standing, task: &Task<'_>, pages: &mut Pages) -> Result<(Self, Feed)> {
+        let Task { plan, config, settings, crew, .. } = task;
+        let (kept, race) = (pages.take()?, Race::read(plan.clone(), pages)?);
+        let feed = Feed::read(&|_| settings, plan.target.outputs(), config.batch_size, *crew, pages)?;
+        Ok((Begun { standing, kept, race }, feed))
+    }
+}
+
 /// Learns from the rows of a pass.
 pub(crate) struct Lesson<'a> {
     pub(crate) feed: &'a mut Feed,
@@ -127,40 +140,21 @@ impl<'a> Run<'a> {
         mut pages: Pages,
         notes: &mut Notes<'_>,
     ) -> Result<Self> {
-        notes.go_on(&mut pages)?;
-        let ledger: Ledger = pages.take()?;
-        let standing: Standing = pages.take()?;
-        let holdout = pages.take()?;
-        let kept = pages.take()?;
-        let race = Race::read(task.plan.clone(), &mut pages)?;
-        let (outputs, batch) = (task.plan.target.outputs(), task.config.batch_size);
-        let feed = Feed::read(&|_| &task.settings, outputs, batch, task.crew, &mut pages)?;
-        notes.goes_on_after(standing.rows(), "epoch", ledger.leg.next, task.config.epochs());
-        Ok(Run {
-            feed,
-            holdout,
-            ledger,
-            begun: Some(Begun { standing, kept, race }),
-            stages: Stages::default(),
-            task,
-            passes,
-            init,
-        })
+        let (ledger, standing, holdout): (Ledger, _, _) = Book::read(&mut pages, notes)?;
+        let (begun, feed) = Begun::read(standing, task, &mut pages)?;
+        notes.goes_on_after(begun.standing.rows(), "epoch", ledger.leg.next, task.config.epochs());
+        Ok(Run { feed, holdout, ledger, begun: Some(begun), stages: Stages::default(), task, passes, init })
     }
 
     /// Runs all epochs, and writes checkpoints meanwhile, if that is wanted.
     ///
     /// # Errors
     /// Those of the data; and if the loss does not stay finite.
-    pub(crate) fn fit(
-        mut self,
-        mut checkpoints: Option<&mut Checkpoints>,
-        notes: &mut Notes<'_>,
-    ) -> Result<Fit> {
+    pub(crate) fn fit(mut self, checkpoints: &mut Checkpoints, notes: &mut Notes<'_>) -> Result<Fit> {
         loop {
             match self.ledger.leg.aim {
                 Aim::Choose { penalised, .. } => {
-                    self.run_until_worse(checkpoints.as_deref_mut(), notes)?;
+                    self.run_until_worse(checkpoints, notes)?;
                     if !self.task.config.chooses() {
                         break;
                     }
@@ -186,14 +180,10 @@ impl<'a> Run<'a> {
     }
 
     /// Goes on until the last epoch, or until the hold-out's loss has not improved for some.
-    fn run_until_worse(
-        &mut self,
-        mut checkpoints: Option<&mut Checkpoints>,
-        notes: &mut Notes<'_>,
-    ) -> Result<()> {
+    fn run_until_worse(&mut self, checkpoints: &mut Checkpoints, notes: &mut Notes<'_>) -> Result<()> {
         while self.ledger.leg.next <= self.ledger.leg.last {
             let Leg { next: epoch, last, .. } = self.ledger.leg;
-            self.epoch(self.passes.division, checkpoints.as_deref_mut(), notes)?;
+            self.epoch(self.passes.division, checkpoints, notes)?;
             self.ledger.epochs_done = epoch;
             self.ledger.leg.next += 1;
             if self.holdout.is_none() {
@@ -215,13 +205,9 @@ impl<'a> Run<'a> {
     }
 
     /// Lets the chosen model learn from all rows.
-    fn run_to_the_end(
-        &mut self,
-        mut checkpoints: Option<&mut Checkpoints>,
-        notes: &mut Notes<'_>,
-    ) -> Result<()> {
+    fn run_to_the_end(&mut self, checkpoints: &mut Checkpoints, notes: &mut Notes<'_>) -> Result<()> {
         while self.ledger.leg.next <= self.ledger.leg.last {
-            self.epoch(Division::NONE, checkpoints.as_deref_mut(), notes)?;
+            self.epoch(Division::NONE, checkpoints, notes)?;
             self.ledger.leg.next += 1;
         }
         Ok(())
@@ -310,7 +296,7 @@ impl<'a> Run<'a> {
     fn epoch(
         &mut self,
         division: Division,
-        checkpoints: Option<&mut Checkpoints>,
+        checkpoints: &mut Checkpoints,
         notes: &mut Notes<'_>,
     ) -> Result<()> {
         let Task { plan, race_rows, .. } = self.task;

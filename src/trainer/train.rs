@@ -53,12 +53,12 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     });
     let planned = make_plan(&config.plan, given, &dataset, stop, notes.watch)?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
-    checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.learn_by(&planned.plan))?;
+    checkpoints.learn_by(&planned.plan)?;
     let task = make_task(config, &planned, init.as_ref(), &mut notes)?;
     let passes = make_passes(config, &dataset, &planned, stop, &mut notes);
     let before = &planned.stages;
-    let result = learn_and_save(&task, &passes, init.as_ref(), before, checkpoints.as_mut(), &mut notes);
-    Ok(Checkpoints::conclude(checkpoints, result)?.ended(start, notes.notes))
+    let result = learn_and_save(&task, &passes, init.as_ref(), before, &mut checkpoints, &mut notes);
+    Ok(checkpoints.conclude(result)?.ended(start, notes.notes))
 }
 
 /// Learns a model and saves it; `before` is where the time went until then.
@@ -67,19 +67,19 @@ fn learn_and_save(
     passes: &Passes<'_>,
     init: Option<&Model>,
     before: &Stages,
-    mut checkpoints: Option<&mut Checkpoints>,
+    checkpoints: &mut Checkpoints,
     notes: &mut Notes<'_>,
 ) -> Result<Summary> {
     let learning = Instant::now();
     let mut fit = if task.config.optimizer == Optimizer::Lbfgs {
-        exact::fit(task, passes, init, checkpoints.as_deref_mut(), notes)?
+        exact::fit(task, passes, init, checkpoints, notes)?
     } else {
-        let pages = checkpoints.as_mut().and_then(|checkpoints| checkpoints.pages());
+        let pages = checkpoints.pages();
         let run = match pages {
             None => Run::new(task, passes, init, notes)?,
             Some(pages) => Run::resume(task, passes, init, pages, notes)?,
         };
-        run.fit(checkpoints.as_deref_mut(), notes)?
+        run.fit(checkpoints, notes)?
     };
     let learning_seconds = learning.elapsed().as_secs_f64();
     passes.dataset.check_unchanged()?;
@@ -95,7 +95,7 @@ fn learn_and_save(
         progressive: fit.progressive.take(),
         holdout: fit.holdout.take(),
         race: fit.race.take(),
-        checkpoints: Checkpoints::cost(checkpoints.as_deref()),
+        checkpoints: checkpoints.cost(),
         ..summary(task, &fit, learning_seconds)
     };
     save(task, passes.dataset, fit, &mut summary)?;

@@ -34,30 +34,13 @@ pub(crate) struct Check {
 }
 
 /// The columns that a model is given.
-pub(crate) const DENSE: Shape = Shape {
-    dense: 6,
+pub(crate) const DENSE: Shape = Shape { dense: 6, ..NONE };
+pub(crate) const SPARSE: Shape = Shape { slots: 1, lists: 1, ..NONE };
+pub(crate) const ALL: Shape = Shape { dense: 6, ..SPARSE };
+const NONE: Shape = Shape {
+    dense: 0,
     slots: 0,
     lists: 0,
-    listed: 0,
-    valued: 0,
-    weighted: false,
-    offset: false,
-    divisions: 0,
-};
-pub(crate) const SPARSE: Shape = Shape {
-    dense: 0,
-    slots: 1,
-    lists: 1,
-    listed: 0,
-    valued: 0,
-    weighted: false,
-    offset: false,
-    divisions: 0,
-};
-pub(crate) const ALL: Shape = Shape {
-    dense: 6,
-    slots: 1,
-    lists: 1,
     listed: 0,
     valued: 0,
     weighted: false,

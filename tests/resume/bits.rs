@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 
 use crate::common::{Folder, clicks};
-use crate::interrupted::{interrupted, outcome};
+use crate::interrupted::goes_on;
 
 const ROWS: usize = 30_000;
 
@@ -20,15 +20,6 @@ fn folder(data: &RecordBatch) -> Folder {
     lines.finish().unwrap();
     folder.write("a.jsonl", lines.into_inner());
     folder
-}
-
-/// Checks that a run which is interrupted up to `most` times comes to what one comes to that is not; and says how often it
-/// was.
-fn goes_on(folder: &Folder, command: &str, most: usize) -> usize {
-    let expected = outcome(folder, command);
-    let (found, times) = interrupted(folder, command, most);
-    assert_eq!(found, expected, "{command}, interrupted {times} times");
-    times
 }
 
 #[test]

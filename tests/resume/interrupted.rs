@@ -54,7 +54,7 @@ pub(crate) fn interrupt(folder: &Folder, command: &str, name: &str) -> bool {
 
 /// The summary of a run that is interrupted so many times, if it does not end before, without what differs from run to
 /// run; and how often it was.
-pub(crate) fn interrupted(folder: &Folder, command: &str, times: usize) -> (Value, usize) {
+fn interrupted(folder: &Folder, command: &str, times: usize) -> (Value, usize) {
     let every_batch = format!("{command} --quiet --checkpoint-every 1 --resume");
     let mut count = 0;
     for (time, name) in (0..times).zip(["-KILL", "-INT", "-KILL", "-TERM"].into_iter().cycle()) {
@@ -80,4 +80,13 @@ pub(crate) fn outcome(folder: &Folder, command: &str) -> Value {
     let left: Vec<_> = folder.names().into_iter().filter(|name| name.contains("m.")).collect();
     assert!(left.is_empty(), "{left:?}");
     summary
+}
+
+/// Checks that a run which is interrupted up to `most` times comes to what one comes to that is not; and says how often it
+/// was.
+pub(crate) fn goes_on(folder: &Folder, command: &str, most: usize) -> usize {
+    let expected = outcome(folder, command);
+    let (found, times) = interrupted(folder, command, most);
+    assert_eq!(found, expected, "{command}, interrupted {times} times");
+    times
 }

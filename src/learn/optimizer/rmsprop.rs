@@ -1,6 +1,6 @@
 //! RMSprop: the accumulator is the moving mean of the squared gradients.
 
-use super::super::penalty::{Penalty, shrink};
+use super::super::penalty::{Penalty, shrink, shrunk};
 use super::{Absence, Lane, Move, Now, Record, Rule};
 
 #[derive(Debug, Clone, Copy)]
@@ -135,11 +135,7 @@ impl<'a> Idle<'a> {
                 steps /= 4;
                 continue;
             }
-            // -n ln(1 - x) / x, and (1 - (1 - x)^n) / x by that, as series: all is small.
-            let m = n * (1.0 + share * (0.5 + share * (1.0 / 3.0 + share * 0.25)));
-            let y = -share * m;
-            let lost = m * (1.0 + y * (0.5 + y * (1.0 / 6.0 + y * (1.0 / 24.0 + y * (1.0 / 120.0)))));
-            let size = at.size - (share * at.size + pull) * lost;
+            let size = shrunk(at.size, share, pull, n);
             let g = square(0.5 * (at.size + size));
             *at = At { size, mean: g + (at.mean - g) * self.rule.powers[2 * steps] };
             return steps as u64;

@@ -57,11 +57,11 @@ impl CheckpointConfig {
     }
 }
 
-/// The checkpoints of a run.
+/// The checkpoints of a run, which may be none.
 pub(crate) struct Checkpoints {
-    path: PathBuf,
+    /// Where they go, and what run they are of; `None` if none are written or read.
+    file: Option<(PathBuf, Identity)>,
     every: Every,
-    identity: Identity,
     /// A hash of the plan, which follows from the options and from what a sample of the data shows.
     plan: u128,
     /// What a run has come to before the part of it that writes checkpoints now.
@@ -88,8 +88,7 @@ pub struct Pauses {
 }
 
 impl Checkpoints {
-    /// The checkpoints of a run of this identity, if it makes some; it goes on from one, if that is wanted and it is
-    /// there.
+    /// The checkpoints of a run of this identity; it goes on from one, if that is wanted and it is there.
     ///
     /// # Errors
     /// Those of the identity; and if the checkpoint is damaged, or comes from a run of other options or other data.
@@ -97,12 +96,24 @@ impl Checkpoints {
         config: &CheckpointConfig,
         identity: impl FnOnce() -> Result<Identity>,
         notes: &mut Notes<'_>,
-    ) -> Result<Option<Self>> {
+    ) -> Result<Self> {
+        let mut checkpoints = Checkpoints {
+            file: None,
+            every: Every::Never,
+            plan: 0,
+            before: Vec::new(),
+            last: Instant::now(),
+            rows: 0,
+            on_its_way: None,
+            there: false,
+            pages: None,
+            pauses: Pauses::default(),
+        };
         let CheckpointConfig { file, every, resume } = config;
         let file = file.as_ref().filter(|_| *resume || *every != Every::Never);
-        let Some(path) = file.cloned() else { return Ok(None) };
+        let Some(path) = file else { return Ok(checkpoints) };
         let identity = identity()?;
-        let pages = if *resume { Pages::open(&path, &identity)? } else { None };
+        let pages = if *resume { Pages::open(path, &identity)? } else { None };
         let shown = path.display();
         if pages.is_none() && path.exists() {
             notes.say(format!(
@@ -112,19 +123,9 @@ impl Checkpoints {
         } else if pages.is_none() && *resume {
             notes.say(format!("there is no {shown} to go on from: begins anew"));
         }
-        Ok(Some(Checkpoints {
-            path,
-            every: *every,
-            identity,
-            plan: 0,
-            before: Vec::new(),
-            last: Instant::now(),
-            rows: 0,
-            on_its_way: None,
-            there: pages.is_some(),
-            pages,
-            pauses: Pauses::default(),
-        }))
+        checkpoints.file = Some((path.clone(), identity));
+        (checkpoints.every, checkpoints.there, checkpoints.pages) = (*every, pages.is_some(), pages);
+        Ok(checkpoints)
     }
 
     /// The checkpoint to go on from, if there is one: to be had once.
@@ -137,17 +138,17 @@ impl Checkpoints {
     /// # Errors
     /// If it has not.
     pub(crate) fn learn_by(&mut self, plan: &Plan) -> Result<()> {
+        let Some((path, _)) = &self.file else { return Ok(()) };
         let text = serde_json::to_vec(plan).map_err(|e| Error::data(format!("can't write the plan: {e}")))?;
         self.plan = xxh3_128(&text);
         let Some(pages) = &mut self.pages else { return Ok(()) };
         if pages.take::<u128>()? == self.plan {
             return Ok(());
         }
-        let path = self.path.display();
-        Err(Error::data(format!(
-            "the data has changed since {path} was written: a sample gives another plan"
-        ))
-        .remedy("give the same data as before, or remove the checkpoint to begin anew"))
+        let message =
+            format!("the data has changed since {} was written: a sample gives another plan", path.display());
+        Err(Error::data(message)
+            .remedy("give the same data as before, or remove the checkpoint to begin anew"))
     }
 
     /// Has a value written at the beginning of all checkpoints from now on: what the run has come to so far.
@@ -165,9 +166,9 @@ impl Checkpoints {
         self.every != Every::Never
     }
 
-    /// What a run's checkpoints have cost so far, if some were written.
-    pub(crate) fn cost(checkpoints: Option<&Self>) -> Option<Pauses> {
-        checkpoints.map(|checkpoints| checkpoints.pauses).filter(|pauses| pauses.written > 0)
+    /// What they have cost so far, if some were written.
+    pub(crate) fn cost(&self) -> Option<Pauses> {
+        Some(self.pauses).filter(|pauses| pauses.written > 0)
     }
 
     /// Counts rows; true if it is time for the next one. A slow disk makes them rarer, since none waits for another.
@@ -188,7 +189,8 @@ impl Checkpoints {
     pub(crate) fn write(&mut self, fill: impl FnOnce(&mut Pen) -> Result<()>) -> Result<()> {
         let start = Instant::now();
         self.settle()?;
-        let mut pen = Pen::new(AtomicFile::create(&self.path)?, &self.identity)?;
+        let Some((path, identity)) = &self.file else { return Ok(()) };
+        let mut pen = Pen::new(AtomicFile::create(path)?, identity)?;
         pen.put(&self.plan)?;
         pen.put_raw(|out| out.write_all(&self.before))?;
         fill(&mut pen)?;
@@ -218,23 +220,22 @@ impl Checkpoints {
     ///
     /// # Errors
     /// The run's, and if a checkpoint can't be removed.
-    pub(crate) fn conclude<T>(checkpoints: Option<Self>, result: Result<T>) -> Result<T> {
-        let Some(mut checkpoints) = checkpoints else { return result };
-        let settled = checkpoints.settle();
-        let (path, there) = (&checkpoints.path, checkpoints.there);
-        match result {
-            Ok(done) => {
+    pub(crate) fn conclude<T>(mut self, result: Result<T>) -> Result<T> {
+        let settled = self.settle();
+        let left = self.file.as_ref().map(|(path, _)| path).filter(|_| self.there);
+        match (result, left) {
+            (Ok(done), left) => {
                 settled?;
-                if there {
-                    fs::remove_file(path).map_err(|e| Error::io("can't remove", path, &e))?;
-                }
+                left.map_or(Ok(()), |path| {
+                    fs::remove_file(path).map_err(|e| Error::io("can't remove", path, &e))
+                })?;
                 Ok(done)
             }
-            Err(error) if settled.is_ok() && there => Err(error.and(&format!(
+            (Err(error), Some(path)) if settled.is_ok() => Err(error.and(&format!(
                 "what was learned so far is kept in {}: the same command with --resume goes on from there",
                 path.display()
             ))),
-            Err(error) => Err(error),
+            (Err(error), _) => Err(error),
         }
     }
 }

@@ -40,8 +40,6 @@ pub(super) struct Found<'a> {
     /// The numbers of all candidates, the best first.
     pub(super) order: Vec<usize>,
     pub(super) best: usize,
-    /// The best one's model, where it is at hand.
-    pub(super) model: Option<Trained>,
     pub(super) outcome: SearchOutcome,
     pub(super) stages: Stages,
 }
@@ -71,7 +69,7 @@ pub(super) fn run<'a>(
     setup: &'a Setup<'a>,
     passes: &'a Passes<'a>,
     pages: Option<Pages>,
-    mut checkpoints: Option<&mut Checkpoints>,
+    checkpoints: &mut Checkpoints,
     notes: &mut Notes<'_>,
 ) -> Result<Found<'a>> {
     let Start { mut tournament, count, first_halving } = start(setup)?;
@@ -81,7 +79,7 @@ pub(super) fn run<'a>(
         ablation = rounds.go_on(&mut tournament, pages, notes)?;
     }
     if ablation.is_none() {
-        rounds.run(&mut tournament, None, checkpoints.as_deref_mut(), notes)?;
+        rounds.run(&mut tournament, None, checkpoints, notes)?;
     }
     if let Some(wanted) = setup.config.ablate.as_ref().filter(|_| !tournament.has_ablated()) {
         let mut others = match ablation {
@@ -153,7 +151,7 @@ fn found<'a>(
     first_halving: Option<u64>,
     tournament: Tournament<'a>,
     ablation: Option<Tournament<'a>>,
-    mut progress: Progress,
+    progress: Progress,
     stages: Stages,
 ) -> Result<Found<'a>> {
     let best = progress.best()?;
@@ -184,13 +182,13 @@ fn found<'a>(
         trials: trials.collect(),
         importance,
     };
-    let model = progress.take_model();
-    Ok(Found { tournament, ablation, progress, order, best, model, outcome, stages })
+    Ok(Found { tournament, ablation, progress, order, best, outcome, stages })
 }
 
 impl Found<'_> {
-    /// What is written of it.
-    pub(super) fn record(self) -> Record {
+    /// What is written of it: all but the model, in whose place another is trained.
+    pub(super) fn record(mut self) -> Record {
+        self.progress.take_model();
         let ablation = self.ablation.as_ref().map(Tournament::memory);
         Record { tournament: self.tournament.memory(), ablation, progress: self.progress }
     }
@@ -204,7 +202,7 @@ impl Found<'_> {
     /// # Panics
     /// If its model is not at hand.
     pub(super) fn fit(mut self) -> Fit {
-        let model = self.model.take();
+        let model = self.progress.take_model();
         let Trained { linear, state, capped, report } = model.expect("a search leaves a model");
         let variant = self.winner().variant();
         Fit {

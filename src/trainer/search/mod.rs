@@ -62,7 +62,7 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
         Checkpoints::open(&config.train.checkpoints, || identity(config, &dataset), &mut notes)?;
     let planned = make_plan(&config.train.plan, None, &dataset, stop, notes.watch)?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
-    checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.learn_by(&planned.plan))?;
+    checkpoints.learn_by(&planned.plan)?;
     let one_pass = TrainConfig { epochs: None, ..config.train.clone() };
     let mut passes = make_passes(&one_pass, &dataset, &planned, stop, &mut notes);
     if let Some((folds, by)) = &config.folds {
@@ -72,8 +72,8 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
     }
     let config = wishes::with_defaults(config, &planned)?;
     let setup = Setup::new(&config, &planned, &passes)?;
-    let result = search_and_save(&setup, &planned, &passes, table, checkpoints.as_mut(), &mut notes);
-    Ok(Checkpoints::conclude(checkpoints, result)?.ended(start, notes.notes))
+    let result = search_and_save(&setup, &planned, &passes, table, &mut checkpoints, &mut notes);
+    Ok(checkpoints.conclude(result)?.ended(start, notes.notes))
 }
 
 /// Searches, trains the winner anew if that is wanted, and saves what came of it.
@@ -82,17 +82,17 @@ fn search_and_save(
     planned: &Planned,
     passes: &Passes<'_>,
     table: Option<AtomicFile>,
-    mut checkpoints: Option<&mut Checkpoints>,
+    checkpoints: &mut Checkpoints,
     notes: &mut Notes<'_>,
 ) -> Result<Summary> {
     let (config, dataset, learning) = (setup.config, passes.dataset, Instant::now());
-    let mut pages = checkpoints.as_mut().and_then(|checkpoints| checkpoints.pages());
+    let mut pages = checkpoints.pages();
     let record: Option<Record> = pages.as_mut().map_or(Ok(None), Pages::take)?;
     let found = match record {
         Some(record) => found::recall(setup, record)?,
         None => {
-            checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.begin_with(&None::<Record>))?;
-            found::run(setup, passes, pages.take(), checkpoints.as_deref_mut(), notes)?
+            checkpoints.begin_with(&None::<Record>)?;
+            found::run(setup, passes, pages.take(), checkpoints, notes)?
         }
     };
     dataset.check_unchanged()?;
@@ -114,13 +114,13 @@ fn search_and_save(
     let outcome = found.outcome.clone();
     let mut fit = if config.refit {
         let stages = found.stages;
-        checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.begin_with(&Some(found.record())))?;
+        checkpoints.begin_with(&Some(found.record()))?;
         let passes = make_passes(&winner, dataset, planned, passes.stop, notes);
         let run = match pages {
             None => Run::new(&task, &passes, None, notes)?,
             Some(pages) => Run::resume(&task, &passes, None, pages, notes)?,
         };
-        let mut fit = run.fit(checkpoints.as_deref_mut(), notes)?;
+        let mut fit = run.fit(checkpoints, notes)?;
         fit.stages.add(&stages);
         fit
     } else {
@@ -134,7 +134,7 @@ fn search_and_save(
         progressive: fit.progressive.take(),
         holdout: fit.holdout.take(),
         search: Some(outcome),
-        checkpoints: Checkpoints::cost(checkpoints.as_deref()),
+        checkpoints: checkpoints.cost(),
         ..summary(&task, &fit, learning_seconds)
     };
     save(&task, dataset, fit, &mut summary)?;

@@ -86,11 +86,8 @@ impl<'a> Rounds<'a> {
         mut pages: Pages,
         notes: &mut Notes<'_>,
     ) -> Result<Option<Tournament<'a>>> {
-        notes.go_on(&mut pages)?;
-        self.progress = pages.take()?;
-        let first: Option<Memory> = pages.take()?;
-        let standing: Standing = pages.take()?;
-        self.held = pages.take()?;
+        let (first, standing): (Option<Memory>, Standing);
+        ((self.progress, first), standing, self.held) = Book::read(&mut pages, notes)?;
         let kept = pages.take()?;
         notes.goes_on_after(standing.rows(), "pass", self.progress.pass, u64::MAX);
         self.begun = Some((standing, kept));
@@ -113,14 +110,14 @@ impl<'a> Rounds<'a> {
         &mut self,
         tournament: &mut Tournament<'_>,
         first: Option<&Tournament<'_>>,
-        mut checkpoints: Option<&mut Checkpoints>,
+        checkpoints: &mut Checkpoints,
         notes: &mut Notes<'_>,
     ) -> Result<()> {
         if self.begun.is_none() {
             (self.progress.pass, self.held) = (0, Holdout::new(&self.passes.division));
         }
         while self.progress.pass == 0 || self.begun.is_some() || !tournament.is_over() {
-            self.pass(tournament, first, checkpoints.as_deref_mut(), notes)?;
+            self.pass(tournament, first, checkpoints, notes)?;
             notes.watch.leaders(&tournament.leaders());
             let mut losses = Vec::new();
             for number in tournament.finalists() {
@@ -142,7 +139,7 @@ impl<'a> Rounds<'a> {
         &mut self,
         tournament: &mut Tournament<'_>,
         first: Option<&Tournament<'_>>,
-        checkpoints: Option<&mut Checkpoints>,
+        checkpoints: &mut Checkpoints,
         notes: &mut Notes<'_>,
     ) -> Result<()> {
         let begun = self.begun.take();
@@ -154,10 +151,7 @@ impl<'a> Rounds<'a> {
         let fresh = || (None, Kept::new(&self.setup.plan, collects && first.is_none()));
         let (standing, mut kept) = begun.map_or_else(fresh, |(standing, kept)| (Some(standing), kept));
         let mut keeper = Keeper { sink: tournament, kept: &mut kept };
-        let write = |pen: &mut Pen| {
-            pen.put(progress)?;
-            pen.put(&first.map(Tournament::memory))
-        };
+        let write = |pen: &mut Pen| pen.put(&(progress, first.map(Tournament::memory)));
         let pass = Pass {
             number: 1,
             of: 1,
