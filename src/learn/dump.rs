@@ -1,35 +1,119 @@
 //! A dump: everything that a learner goes on from, as it is, bit for bit. (Its model and its optimiser's state, which
 //! [`super::Learn::weights`] and [`super::Learn::state`] tell, are less: they lack what was left for later.)
+//!
+//! A learner goes on learning while it is dumped. What is small is written when the dump begins; tables follow piece by
+//! piece, a piece after some mini-batches, each record as it was at the beginning (see [`super::before`]).
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
+use super::before::part_of;
 use super::form::Form;
 use super::learner::Learner;
 use super::optimizer::Rule;
 use super::record::Record;
 use crate::raw::{self, Raw};
 
-/// Bytes that are written or read at once.
-const PIECE: usize = 1 << 16;
+/// Bytes of tables that leave at once, about: they take less time than a mini-batch does.
+pub(super) const PIECE: usize = 1 << 18;
+/// Pieces that leave when a dump begins. Small learners have no more.
+const FIRST_PIECES: usize = 2;
+
+/// Where a dump goes.
+pub trait Outlet: Send {
+    /// Whether it takes a piece without waiting.
+    fn is_ready(&self) -> bool;
+
+    /// Takes the next piece, for whose sake learning stood still for some time. False if nobody wants the dump any more.
+    fn put(&mut self, piece: Vec<u8>, pause: Duration) -> bool;
+
+    /// Takes note that the dump is complete.
+    fn end(&mut self);
+}
+
+/// When a dump is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Before anything else is learned.
+    AtOnce,
+    /// While learning goes on, as the outlet is ready.
+    WhileLearning,
+}
+
+/// A dump that is on its way.
+pub(super) struct Dumping {
+    outlet: Box<dyn Outlet>,
+    /// The table that is next: its shard, and its number there.
+    shard: usize,
+    table: usize,
+}
 
 impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
-    /// Writes the learner.
-    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        write(out, &[self.step.number, self.step.origin, u64::from(self.capped)])?;
-        write(out, &self.deferred)?;
-        write_records(out, &self.bias)?;
-        for shard in &self.shards {
-            for (_, record) in &shard.dense {
-                write_records(out, record)?;
-            }
-            for (_, table) in &shard.tables {
-                let (records, current) = (table.blocks(), table.current());
-                write(out, &[table.growth() as u64, table.until_check() as u64, current.len() as u64])?;
-                write(out, current)?;
-                write_records(out, records)?;
+    /// Begins a dump, and gives up another one that is not complete.
+    pub(super) fn begin_dump(&mut self, mut outlet: Box<dyn Outlet>, pace: Pace) {
+        let start = Instant::now();
+        self.give_up_dump();
+        let head = self.head();
+        self.shards.iter_mut().flat_map(|s| &mut s.tables).for_each(|(_, table)| table.begin_dump());
+        let wanted = outlet.put(head, start.elapsed());
+        self.dumping = Some(Dumping { outlet, shard: 0, table: 0 });
+        if !wanted {
+            return self.give_up_dump();
+        }
+        match pace {
+            Pace::AtOnce => while self.dump_piece() {},
+            Pace::WhileLearning => (0..FIRST_PIECES).for_each(|_| self.go_on_dumping()),
+        }
+    }
+
+    /// Lets a piece of a dump leave, if there is one on its way, and its outlet is ready.
+    pub(super) fn go_on_dumping(&mut self) {
+        if self.dumping.as_ref().is_some_and(|dumping| dumping.outlet.is_ready()) {
+            self.dump_piece();
+        }
+    }
+
+    /// Lets a piece of a dump leave. Returns whether there are more.
+    fn dump_piece(&mut self) -> bool {
+        let Some(Dumping { outlet, shard, table }) = &mut self.dumping else { return false };
+        let (start, mut piece) = (Instant::now(), Vec::with_capacity(2 * PIECE));
+        while *shard < self.shards.len() && piece.len() < PIECE {
+            match self.shards[*shard].tables.get_mut(*table) {
+                Some((_, next)) => *table += usize::from(next.dump_part(&mut piece)),
+                None => (*shard, *table) = (*shard + 1, 0),
             }
         }
-        Ok(())
+        let (is_last, wanted) = (*shard == self.shards.len(), outlet.put(piece, start.elapsed()));
+        if is_last {
+            outlet.end();
+            self.dumping = None;
+        } else if !wanted {
+            self.give_up_dump();
+        }
+        self.dumping.is_some()
+    }
+
+    fn give_up_dump(&mut self) {
+        if self.dumping.take().is_some() {
+            self.shards.iter_mut().flat_map(|s| &mut s.tables).for_each(|(_, table)| table.give_up_dump());
+        }
+    }
+
+    /// Everything but the tables' records.
+    fn head(&self) -> Vec<u8> {
+        let mut head = Vec::new();
+        raw::put(&mut head, &[self.step.number, self.step.origin, u64::from(self.capped)]);
+        raw::put(&mut head, &self.deferred);
+        let dense = self.shards.iter().flat_map(|s| &s.dense).map(|(_, record)| record);
+        for records in std::iter::once(&self.bias).chain(dense) {
+            let start = head.len();
+            head.resize(start + size_of_val(&records[..]), 0);
+            put_records(&mut head[start..], records);
+        }
+        for (_, table) in self.shards.iter().flat_map(|s| &s.tables) {
+            raw::put(&mut head, &[table.growth() as u64, table.until_check() as u64]);
+        }
+        head
     }
 
     /// Reads what another learner of the same settings and models has written.
@@ -39,52 +123,44 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         self.step = self.step.at(number, origin);
         self.deferred = read(from, self.deferred.len())?;
         self.bias = read_records(from, self.bias.len())?;
-        for shard in &mut self.shards {
-            for (_, record) in &mut shard.dense {
-                *record = read_records(from, record.len())?;
-            }
-            for (_, table) in &mut shard.tables {
-                let [hashed, until_check, current] = read_array(from)?.map(|number| number as usize);
-                let records = table.known() + hashed;
-                let is_lazy = !table.current().is_empty();
-                if !hashed.is_power_of_two() || current != if is_lazy { records } else { 0 } {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, "a table of another learner"));
+        for (_, record) in self.shards.iter_mut().flat_map(|s| &mut s.dense) {
+            *record = read_records(from, record.len())?;
+        }
+        let tables = self.shards.iter().map(|s| s.tables.len()).sum();
+        let heads = (0..tables).map(|_| read_array(from)).collect::<io::Result<Vec<[u64; 2]>>>()?;
+        let tables = self.shards.iter_mut().flat_map(|s| &mut s.tables);
+        for ((_, table), [hashed, until_check]) in tables.zip(heads) {
+            let hashed = usize::try_from(hashed).ok().filter(|n| n.is_power_of_two() && *n <= 1 << 31);
+            let other = || io::Error::new(io::ErrorKind::InvalidData, "a table of another learner");
+            let hashed = hashed.ok_or_else(other)?;
+            let (all, blocks) = (table.known() + hashed, self.form.blocks());
+            let (mut current, mut records) = (Vec::new(), Vec::new());
+            let mut left = all;
+            while left > 0 {
+                let part = part_of::<K>(blocks).min(left);
+                if !table.current().is_empty() {
+                    current.extend(read::<u64>(from, part)?);
                 }
-                let current = read(from, current)?;
-                let blocks = read_records(from, records * self.form.blocks())?;
-                table.replace(hashed, until_check, current, blocks);
+                records.extend(read_records::<K>(from, part * blocks)?);
+                left -= part;
             }
+            table.replace(hashed, until_check as usize, current, records);
         }
         Ok(())
     }
 }
 
-fn write<T: Raw>(out: &mut dyn Write, numbers: &[T]) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    for numbers in numbers.chunks(PIECE / size_of::<T>()) {
-        bytes.clear();
-        raw::put(&mut bytes, numbers);
-        out.write_all(&bytes)?;
-    }
-    Ok(())
-}
-
-fn write_records<const K: usize>(out: &mut dyn Write, records: &[Record<K>]) -> io::Result<()> {
-    let mut bytes = vec![0; PIECE];
-    for records in records.chunks(PIECE / size_of::<Record<K>>()) {
-        let bytes = &mut bytes[..size_of_val(records)];
-        for (bytes, record) in bytes.chunks_exact_mut(size_of::<Record<K>>()).zip(records) {
-            let Record { weight, accumulator, gradient, drift } = record;
-            let lanes = [weight, accumulator, gradient, drift];
-            for (bytes, lanes) in bytes.chunks_exact_mut(size_of::<[f32; K]>()).zip(lanes) {
-                for (bytes, number) in bytes.as_chunks_mut().0.iter_mut().zip(lanes) {
-                    *bytes = number.to_le_bytes();
-                }
+/// Puts the bytes of records in the place of those of `bytes`.
+pub(super) fn put_records<const K: usize>(bytes: &mut [u8], records: &[Record<K>]) {
+    for (bytes, record) in bytes.chunks_exact_mut(size_of::<Record<K>>()).zip(records) {
+        let Record { weight, accumulator, gradient, drift } = record;
+        let lanes = [weight, accumulator, gradient, drift];
+        for (bytes, lanes) in bytes.chunks_exact_mut(size_of::<[f32; K]>()).zip(lanes) {
+            for (bytes, number) in bytes.as_chunks_mut().0.iter_mut().zip(lanes) {
+                *bytes = number.to_le_bytes();
             }
         }
-        out.write_all(bytes)?;
     }
-    Ok(())
 }
 
 /// Reads `count` things of `size` bytes each, a piece at a time: `take` appends those of some bytes.
@@ -132,11 +208,89 @@ fn read_records<const K: usize>(from: &mut dyn Read, count: usize) -> io::Result
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+
     use super::super::{
         Alone, Chunk, HASHED, Iterate, Learn, Loss, ModelForm, Optimizer, Penalty, Settings, Shape, Variant,
         learner,
     };
+    use super::*;
     use crate::random::Random;
+
+    /// What a dump has come to: pieces so far, their bytes, and whether it is complete.
+    #[derive(Default)]
+    struct Paper {
+        pieces: usize,
+        bytes: Vec<u8>,
+        is_complete: bool,
+    }
+
+    /// Takes pieces now and then.
+    struct Slowly {
+        paper: Arc<Mutex<Paper>>,
+        asked: AtomicUsize,
+        every: usize,
+    }
+
+    impl Outlet for Slowly {
+        fn is_ready(&self) -> bool {
+            (self.asked.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.every)
+        }
+
+        fn put(&mut self, piece: Vec<u8>, _: Duration) -> bool {
+            let mut paper = self.paper.lock().unwrap();
+            paper.bytes.extend(piece);
+            paper.pieces += 1;
+            true
+        }
+
+        fn end(&mut self) {
+            self.paper.lock().unwrap().is_complete = true;
+        }
+    }
+
+    /// Begins a dump that is ready for a piece whenever it was asked `every` times.
+    fn dump(learner: &mut dyn Learn, pace: Pace, every: usize) -> Arc<Mutex<Paper>> {
+        let paper = Arc::new(Mutex::new(Paper::default()));
+        learner.dump(Box::new(Slowly { paper: paper.clone(), asked: AtomicUsize::new(0), every }), pace);
+        paper
+    }
+
+    fn learn(learner: &mut dyn Learn, chunk: &Chunk) {
+        for start in (0..chunk.rows()).step_by(1000) {
+            learner.learn(chunk, start..start + 1000, 8, &Alone, &mut Vec::new());
+            learner.grow();
+        }
+    }
+
+    /// Learners of many kinds, all of three models.
+    fn kinds() -> Vec<Settings> {
+        let l2 = Penalty { l1: 1e-4, l2: 1e-3 };
+        let kinds = [
+            (Optimizer::ADAGRAD, Penalty::NONE, ModelForm::Linear),
+            (Optimizer::RMSPROP, Penalty::NONE, ModelForm::Linear),
+            (Optimizer::FTRL, l2, ModelForm::Linear),
+            (Optimizer::Sgd { momentum: 0.9 }, l2, ModelForm::Linear),
+            (Optimizer::Gd, Penalty::NONE, ModelForm::Linear),
+            (Optimizer::ADAGRAD, l2, ModelForm::Classes { classes: 2 }),
+            (Optimizer::ADAGRAD, l2, ModelForm::Factors { factors: 3 }),
+        ];
+        let settings = |(optimizer, penalty, form)| Settings {
+            loss: match form {
+                ModelForm::Linear => Loss::Logistic,
+                ModelForm::Classes { .. } => Loss::Softmax,
+                ModelForm::Factors { .. } => Loss::Squared,
+            },
+            form,
+            optimizer,
+            variants: Variant::at_each(&[0.1, 0.2, 0.5], penalty),
+            shape: chunk(0, 0).shape(),
+            tables: vec![(0, 6), (3, 0)],
+            ..Settings::default()
+        };
+        kinds.map(settings).to_vec()
+    }
 
     fn chunk(rows: usize, seed: u64) -> Chunk {
         let shape = Shape {
@@ -167,39 +321,13 @@ mod tests {
     #[test]
     fn a_learner_that_takes_up_a_dump_goes_on_as_the_one_that_wrote_it() {
         let (before, after) = (chunk(5000, 1), chunk(3000, 2));
-        let l2 = Penalty { l1: 1e-4, l2: 1e-3 };
-        for (optimizer, penalty, form) in [
-            (Optimizer::ADAGRAD, Penalty::NONE, ModelForm::Linear),
-            (Optimizer::RMSPROP, Penalty::NONE, ModelForm::Linear),
-            (Optimizer::FTRL, l2, ModelForm::Linear),
-            (Optimizer::Sgd { momentum: 0.9 }, l2, ModelForm::Linear),
-            (Optimizer::Gd, Penalty::NONE, ModelForm::Linear),
-            (Optimizer::ADAGRAD, l2, ModelForm::Classes { classes: 2 }),
-            (Optimizer::ADAGRAD, l2, ModelForm::Factors { factors: 3 }),
-        ] {
-            let loss = if form == ModelForm::Linear { Loss::Logistic } else { Loss::Squared };
-            let loss = if matches!(form, ModelForm::Classes { .. }) { Loss::Softmax } else { loss };
-            let settings = Settings {
-                loss,
-                form,
-                optimizer,
-                variants: Variant::at_each(&[0.1, 0.2, 0.5], penalty),
-                shape: before.shape(),
-                tables: vec![(0, 6), (3, 0)],
-                ..Settings::default()
-            };
-            let learn = |learner: &mut dyn Learn, chunk: &Chunk| {
-                for start in (0..chunk.rows()).step_by(1000) {
-                    learner.learn(chunk, start..start + 1000, 8, &Alone, &mut Vec::new());
-                    learner.grow();
-                }
-            };
+        for settings in kinds() {
+            let (optimizer, form) = (settings.optimizer, settings.form);
             let mut whole = learner(&settings);
             learn(whole.as_mut(), &before);
             for models in [vec![0, 1, 2], vec![1]] {
                 let mut one = whole.only(&models);
-                let mut bytes = Vec::new();
-                one.dump(&mut bytes).unwrap();
+                let bytes = std::mem::take(&mut dump(one.as_mut(), Pace::AtOnce, 1).lock().unwrap().bytes);
                 let variants = one.variants().to_vec();
                 let mut other = learner(&Settings { variants, ..settings.clone() });
                 other.take_up(&mut bytes.as_slice()).unwrap();
@@ -219,6 +347,37 @@ mod tests {
                 let mut cut = learner(&Settings { variants: one.variants().to_vec(), ..settings.clone() });
                 assert!(cut.take_up(&mut &bytes[..bytes.len() - 1]).is_err());
             }
+        }
+    }
+
+    #[test]
+    fn a_dump_that_takes_its_time_is_of_the_moment_at_which_it_began() {
+        let (before, after) = (chunk(2000, 1), chunk(20_000, 2));
+        for (settings, bits) in kinds().into_iter().zip([13, 14].into_iter().cycle()) {
+            // Tables of several pieces, and one that doubles while it is dumped.
+            let settings = Settings { tables: vec![(5, bits), (3, 0)], ..settings };
+            let at = format!("{:?} {:?}", settings.optimizer, settings.form);
+            let mut all = [(); 3].map(|()| learner(&settings));
+            all.iter_mut().for_each(|one| learn(one.as_mut(), &before));
+            let size = all[0].bytes();
+            let at_once = dump(all[0].as_mut(), Pace::AtOnce, 1);
+            let slowly = dump(all[1].as_mut(), Pace::WhileLearning, 2);
+            let never = dump(all[2].as_mut(), Pace::WhileLearning, usize::MAX);
+            for one in &mut all {
+                learn(one.as_mut(), &after);
+                one.end_epoch();
+                learn(one.as_mut(), &after);
+            }
+            let (at_once, mut slowly) = (at_once.lock().unwrap(), slowly.lock().unwrap());
+            assert!(at_once.is_complete, "{at}");
+            assert!(slowly.is_complete && slowly.pieces > 2, "{at}: {} pieces", slowly.pieces);
+            assert!(slowly.bytes == at_once.bytes, "{at}");
+            assert!(all[1].bytes() > size, "{at}: no table has doubled");
+            // One that comes later takes the place of one that is not complete.
+            let last = dump(all[2].as_mut(), Pace::AtOnce, 1);
+            assert!(!never.lock().unwrap().is_complete);
+            slowly.bytes = std::mem::take(&mut dump(all[1].as_mut(), Pace::AtOnce, 1).lock().unwrap().bytes);
+            assert!(last.lock().unwrap().bytes == slowly.bytes, "{at}");
         }
     }
 }

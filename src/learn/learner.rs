@@ -1,12 +1,13 @@
 //! The learner: models side by side, one mini-batch after the other.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::chunk::{Chunk, Shape};
 use super::crew::{Board, Crew, Job};
+use super::dump::{Dumping, Outlet, Pace};
 use super::form::{Form, ModelForm};
 use super::linear::{Iterate, Linear, State, Weights};
 use super::loss::Loss;
@@ -72,13 +73,10 @@ pub trait Learn: Send {
     /// Whether a table would have grown, had `max_bytes` allowed it.
     fn capped(&self) -> bool;
 
-    /// Writes everything that learning goes on from, as it is, bit for bit.
-    ///
-    /// # Errors
-    /// Those of writing.
-    fn dump(&self, out: &mut dyn Write) -> io::Result<()>;
+    /// Lets everything that learning goes on from now leave, as it is, bit for bit, at once or while learning goes on.
+    fn dump(&mut self, outlet: Box<dyn Outlet>, pace: Pace);
 
-    /// Goes on from what a learner of the same settings and models has written.
+    /// Goes on from the dump of a learner of the same settings and models.
     ///
     /// # Errors
     /// Those of reading, and if it comes from another learner; this one must not be used then.
@@ -123,6 +121,7 @@ pub(crate) struct Learner<R, F, const K: usize> {
     /// For each model the weight of the rows since the last deferred step.
     pub(super) deferred: Vec<f64>,
     pub(super) capped: bool,
+    pub(super) dumping: Option<Dumping>,
 }
 
 /// What each model has, for its lanes.
@@ -208,6 +207,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
             bias,
             deferred: vec![0.0; variants.len()],
             capped: false,
+            dumping: None,
         }
     }
 
@@ -235,6 +235,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
             bias,
             deferred: models.iter().map(|&model| self.deferred[model]).collect(),
             capped: self.capped,
+            dumping: None,
             variants,
         }
     }
@@ -345,6 +346,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         } else {
             self.step = self.step.after(rows.len().div_ceil(batch) as u64);
         }
+        self.go_on_dumping();
     }
 
     fn grow(&mut self) {
@@ -415,6 +417,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
             fill(record, *column, &|w| &w.dense, &step);
         }
         for (t, table) in self.tables_mut().into_iter().enumerate() {
+            table.keep_all();
             let (all, current) = table.blocks_mut();
             current.fill(steps);
             for (feature, record) in all.chunks_exact_mut(blocks).enumerate() {
@@ -472,8 +475,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         self.capped
     }
 
-    fn dump(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.write(out)
+    fn dump(&mut self, outlet: Box<dyn Outlet>, pace: Pace) {
+        self.begin_dump(outlet, pace);
     }
 
     fn take_up(&mut self, from: &mut dyn Read) -> io::Result<()> {

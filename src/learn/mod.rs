@@ -5,6 +5,7 @@
 //! mini-batch after the other; out come margins (for the progressive [`metrics`]) and, at the end,
 //! the [`Weights`] of a [`Linear`] model.
 
+mod before;
 mod block;
 mod chunk;
 mod crew;
@@ -32,6 +33,7 @@ mod variant;
 
 pub use chunk::{Chunk, HASHED, ListColumn, Shape};
 pub use crew::{Alone, Crew, Job};
+pub use dump::{Outlet, Pace};
 pub use form::{MOST_FACTORS, ModelForm};
 pub use lbfgs::{Lbfgs, Next};
 pub use learner::{Column, Learn};

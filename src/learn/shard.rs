@@ -110,6 +110,7 @@ impl<const K: usize> Shard<K> {
             }
         }
         for (codes, table) in &mut self.tables {
+            table.keep(codes.of(chunk, rows.clone()));
             let places = table.places();
             if step.lazy {
                 let (records, current) = table.blocks_mut();
@@ -241,6 +242,7 @@ impl<const K: usize> Shard<K> {
     /// Brings every record up to date.
     pub(crate) fn settle<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F) {
         for (_, table) in &mut self.tables {
+            table.keep_all();
             let (blocks, current) = table.blocks_mut();
             for (record, current) in blocks.chunks_exact_mut(form.blocks()).zip(current) {
                 step.catch_up(record, current, |block| form.model_of(block));
@@ -255,6 +257,7 @@ impl<const K: usize> Shard<K> {
         form: &F,
         weights: &Lanes<f64, K>,
     ) {
+        self.tables.iter_mut().for_each(|(_, table)| table.keep_all());
         let dense = self.dense.iter_mut().flat_map(|(_, record)| record.chunks_exact_mut(form.blocks()));
         let tabled =
             self.tables.iter_mut().flat_map(|(_, t)| t.blocks_mut().0.chunks_exact_mut(form.blocks()));

@@ -1,5 +1,6 @@
 //! A table: the records of one category or list column, growing with what it sees.
 
+use super::before::Before;
 use super::chunk::HASHED;
 use super::record::Record;
 
@@ -18,6 +19,8 @@ pub(crate) struct Table<const K: usize> {
     current: Vec<u64>,
     /// Records to be touched before the fill is looked at again.
     until_check: usize,
+    /// Of a dump that is on its way.
+    before: Option<Box<Before<K>>>,
 }
 
 /// Where codes find their records, to be held in registers by a loop.
@@ -63,6 +66,7 @@ impl<const K: usize> Table<K> {
             records: records.map(|(record, block)| fresh(record, block)).collect(),
             current: lazy.map_or_else(Vec::new, |number| vec![number; size]),
             until_check: 1 << bits,
+            before: None,
         }
     }
 
@@ -106,7 +110,43 @@ impl<const K: usize> Table<K> {
     ) {
         debug_assert_eq!(records.len(), (self.known + hashed) * self.blocks);
         let mask = (hashed - 1) as u32;
-        *self = Table { known: self.known, mask, blocks: self.blocks, records, current, until_check };
+        let before = None;
+        *self = Table { known: self.known, mask, blocks: self.blocks, records, current, until_check, before };
+    }
+
+    /// Begins a dump: from now on what records are is kept when they change.
+    pub(super) fn begin_dump(&mut self) {
+        self.before = Some(Box::new(Before::new(self.len(), self.blocks)));
+    }
+
+    /// Appends the next part of the dump. Returns whether that was the last one.
+    pub(super) fn dump_part(&mut self, out: &mut Vec<u8>) -> bool {
+        let Some(before) = &mut self.before else { return true };
+        let is_last = before.next_part(&self.records, &self.current, out);
+        if is_last {
+            self.before = None;
+        }
+        is_last
+    }
+
+    pub(super) fn give_up_dump(&mut self) {
+        self.before = None;
+    }
+
+    /// Keeps for a dump, if there is one, what the records of some codes are. To be called before they change.
+    #[inline(always)]
+    pub(crate) fn keep(&mut self, codes: &[u32]) {
+        let places = self.places();
+        if let Some(before) = &mut self.before {
+            before.keep(codes.iter().map(|&code| places.of(code)), &self.records, &self.current);
+        }
+    }
+
+    /// The same for all records.
+    pub(crate) fn keep_all(&mut self) {
+        if let Some(before) = &mut self.before {
+            before.keep_all(&self.records, &self.current);
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -146,6 +186,7 @@ impl<const K: usize> Table<K> {
     /// Doubles the hashed part: record s becomes s and s + 2^bits, both with s's contents, so that no
     /// category loses what was learned for it.
     pub(crate) fn double(&mut self) {
+        self.keep_all();
         let first = self.known * self.blocks;
         self.records.reserve_exact(self.records.len() - first);
         for block in &mut self.records[first..] {
@@ -175,6 +216,7 @@ impl<const K: usize> Table<K> {
             records,
             current: self.current.clone(),
             until_check: self.until_check,
+            before: None,
         }
     }
 }

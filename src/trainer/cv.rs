@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -99,7 +100,7 @@ fn validate_and_save(
             metrics: estimates(&done.scores),
             folds: done.scores,
         }),
-        checkpoints: checkpoints.cost(),
+        checkpoints: checkpoints.cost()?,
         ..summary(task, &done.fit, learning_seconds)
     };
     let fit = Fit { epochs: done.best_epoch, ..done.fit };
@@ -118,7 +119,7 @@ struct Done {
 }
 
 /// The state of all models after an epoch.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Look {
     epoch: u64,
     loss: f64,
@@ -127,11 +128,11 @@ struct Look {
 }
 
 /// What a run knows beside the models that learn, and goes on from.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Account {
     /// The epoch that comes next, or goes on.
     next: u64,
-    best: Option<Look>,
+    best: Option<Arc<Look>>,
     /// How the model of all rows did in the first epoch.
     progressive: Option<Report>,
     rows: u64,
@@ -214,7 +215,7 @@ impl<'a> Epochs<'a> {
             let better =
                 textbook || best.as_ref().is_none_or(|best| look.loss < best.loss * (1.0 - IMPROVEMENT));
             if better {
-                *best = Some(look);
+                *best = Some(Arc::new(look));
             } else if best.as_ref().is_some_and(|best| epoch - best.epoch >= PATIENCE) {
                 notes.say(format!(
                     "stopped after epoch {epoch}: the folds' loss has not improved for {PATIENCE} epochs"
@@ -240,7 +241,10 @@ impl<'a> Epochs<'a> {
         let mut lesson = Lesson { feed: &mut self.feed, race: &mut race };
         let mut keeper = Keeper { sink: &mut lesson, kept: &mut kept };
         let account = &self.account;
-        let write = |pen: &mut Pen| pen.put(account);
+        let write = |pen: &mut Pen| {
+            pen.put_later(account.clone());
+            Ok(())
+        };
         let pass = Pass {
             number: epoch,
             of: config.epochs(),
@@ -295,7 +299,7 @@ impl<'a> Epochs<'a> {
 
     fn finish(self) -> Result<Done> {
         let Account { next, best, progressive, rows, skipped } = self.account;
-        let Some(best) = best else { return Err(Error::data("there were no epochs")) };
+        let Some(best) = best.map(Arc::unwrap_or_clone) else { return Err(Error::data("there were no epochs")) };
         let (linear, state, variant) = best.all.unwrap_or_default();
         Ok(Done {
             fit: Fit {

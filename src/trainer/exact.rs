@@ -37,7 +37,7 @@ impl Sink for Look<'_> {
         Some(self.objective.sums())
     }
 
-    fn write(&self, pen: &mut Pen) -> Result<()> {
+    fn write(&mut self, pen: &mut Pen) -> Result<()> {
         pen.put(&(&self.objective, &self.rows))
     }
 }

@@ -50,9 +50,9 @@ impl Feed {
     ///
     /// # Errors
     /// Those of the pen.
-    pub(crate) fn write(&self, pen: &mut Pen) -> Result<()> {
+    pub(crate) fn write(&mut self, pen: &mut Pen) -> Result<()> {
         pen.put(&(self.rows, self.next_growth, &self.carry, self.teams.len()))?;
-        self.teams.iter().try_for_each(|team| team.write(pen))
+        self.teams.iter_mut().try_for_each(|team| team.write(pen))
     }
 
     /// A feed that goes on from what was written, of models with `outputs` margins for each row; `settings_of` says what

@@ -52,7 +52,7 @@ impl Division {
 }
 
 /// Rows held out of one chunk, with their keys.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(crate) chunk: Chunk,
     #[serde(with = "crate::raw")]
@@ -66,10 +66,10 @@ impl Held {
     }
 }
 
-/// All held-out rows.
-#[derive(Debug, Serialize, Deserialize)]
+/// All held-out rows. Clones share them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Holdout {
-    held: Vec<Held>,
+    held: Vec<Arc<Held>>,
     bytes: usize,
     /// Only rows with keys below this are kept.
     below: u64,
@@ -102,13 +102,14 @@ impl Holdout {
             return;
         }
         self.bytes += held.bytes();
-        self.held.push(held);
+        self.held.push(Arc::new(held));
         while self.bytes > HOLDOUT_BYTES {
             self.below /= 2;
             self.limit.store(self.below, Ordering::Relaxed);
-            let thinned = std::mem::take(&mut self.held).into_iter().map(|h| thin(h, self.below));
-            self.held = thinned.filter(|held| !held.keys.is_empty()).collect();
-            self.bytes = self.held.iter().map(Held::bytes).sum();
+            let held = std::mem::take(&mut self.held).into_iter().map(Arc::unwrap_or_clone);
+            let thinned = held.map(|held| thin(held, self.below)).filter(|held| !held.keys.is_empty());
+            self.held = thinned.map(Arc::new).collect();
+            self.bytes = self.held.iter().map(|held| held.bytes()).sum();
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -33,9 +34,9 @@ const AREA: f64 = 0.999;
 const VARIANCE: f64 = 0.9999;
 
 /// The first rows of a run.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Kept {
-    rows: Chunk,
+    rows: Arc<Chunk>,
     most: usize,
 }
 
@@ -44,7 +45,7 @@ impl Kept {
     pub(crate) fn new(plan: &Plan, is_first: bool) -> Self {
         let shape = plan.shape();
         let most = if is_first { ROWS.min(BYTES / shape.row_bytes()) } else { 0 };
-        Kept { rows: Chunk::new(shape, most), most }
+        Kept { rows: Arc::new(Chunk::new(shape, most)), most }
     }
 
     /// Says which columns of a plan tell the target by themselves.
@@ -67,7 +68,7 @@ impl Sink for Keeper<'_> {
         let Kept { rows, most } = self.kept;
         while start < chunk.rows() && rows.rows() < *most {
             let end = (start + STRIDE).min(chunk.rows()).min(start + *most - rows.rows());
-            rows.append(chunk, start, end);
+            Arc::make_mut(rows).append(chunk, start, end);
             start = end;
             if rows.bytes() > 2 * BYTES {
                 *most = 0;
@@ -92,8 +93,8 @@ impl Sink for Keeper<'_> {
         self.kept.rows.bytes() + self.sink.held_bytes()
     }
 
-    fn write(&self, pen: &mut Pen) -> Result<()> {
-        pen.put(self.kept)?;
+    fn write(&mut self, pen: &mut Pen) -> Result<()> {
+        pen.put_later(self.kept.clone());
         self.sink.write(pen)
     }
 }

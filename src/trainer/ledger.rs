@@ -1,5 +1,7 @@
 //! The ledger: what a run of epochs knows beside the models that learn, and goes on from.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::team::Runner;
@@ -9,7 +11,7 @@ use crate::learn::metrics::Report;
 use crate::learn::{Iterate, Linear, State};
 
 /// What a run knows.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Ledger {
     pub(crate) leg: Leg,
     /// The progressive accounts of all models in the first epoch, the one of them that led at its end, and the rows
@@ -18,7 +20,7 @@ pub(crate) struct Ledger {
     pub(crate) leader: usize,
     pub(crate) rows: u64,
     /// The best model so far, by the hold-out.
-    pub(crate) best: Option<Best>,
+    pub(crate) best: Option<Arc<Best>>,
     /// The learning rate in the race of the model that all models side by side started from.
     pub(crate) descended_from: Option<f32>,
     /// How the loss on the hold-out goes, for each of the models side by side.
@@ -61,7 +63,7 @@ impl Leg {
 }
 
 /// The best model so far, by the hold-out.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Best {
     pub(crate) loss: f64,
     pub(crate) report: Report,

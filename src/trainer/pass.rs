@@ -17,7 +17,7 @@ use super::watch::{Leader, Watch};
 use crate::error::{Error, Kind, Result};
 use crate::features::{Encoder, SplitCache};
 use crate::input::{Dataset, Request, Skipped};
-use crate::learn::{Chunk, Shape};
+use crate::learn::{Chunk, Pace, Shape};
 use crate::pipeline::{Budget, Flow, Needs, Order, Position, Shuffle, SplitState, Stages, Weigh, stream};
 
 /// Bytes and rows of the buffer in which rows are shuffled; part of what determines the model, so no
@@ -71,7 +71,7 @@ pub(crate) trait Sink {
     ///
     /// # Errors
     /// Those of the pen.
-    fn write(&self, pen: &mut Pen) -> Result<()>;
+    fn write(&mut self, pen: &mut Pen) -> Result<()>;
 }
 
 /// One pass.
@@ -143,11 +143,11 @@ impl<'a> Book<'a> {
         result: Result<T>,
         standing: &Standing,
         holdout: Option<&Holdout>,
-        sink: &dyn Sink,
+        sink: &mut dyn Sink,
     ) -> Result<T> {
         match (result, book) {
             (Err(error), Some(book)) if error.kind() == Kind::Interrupted => {
-                book.write(standing, holdout, sink)?;
+                book.write(Pace::AtOnce, standing, holdout, sink)?;
                 Err(Error::new(Kind::Interrupted, "interrupted"))
             }
             (result, _) => result,
@@ -161,18 +161,27 @@ impl<'a> Book<'a> {
         is_good: bool,
         standing: &Standing,
         holdout: Option<&Holdout>,
-        sink: &dyn Sink,
+        sink: &mut dyn Sink,
     ) -> Result<()> {
-        if self.checkpoints.is_due(rows) && is_good { self.write(standing, holdout, sink) } else { Ok(()) }
+        if self.checkpoints.is_due(rows)? && is_good {
+            self.write(Pace::WhileLearning, standing, holdout, sink)?;
+        }
+        Ok(())
     }
 
     /// Writes a checkpoint.
-    fn write(&mut self, standing: &Standing, holdout: Option<&Holdout>, sink: &dyn Sink) -> Result<()> {
-        self.checkpoints.write(|pen| {
+    fn write(
+        &mut self,
+        pace: Pace,
+        standing: &Standing,
+        holdout: Option<&Holdout>,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        self.checkpoints.write(pace, |pen| {
             pen.put(&self.said)?;
             (self.ledger)(pen)?;
             pen.put(standing)?;
-            pen.put(&holdout)?;
+            pen.put_later(holdout.cloned());
             sink.write(pen)
         })
     }

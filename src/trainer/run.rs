@@ -1,5 +1,7 @@
 //! A run of an optimiser that learns from mini-batches: epochs, the race, the choice by the hold-out.
 
+use std::sync::Arc;
+
 use super::checkpoint::{Checkpoints, Pages, Pen};
 use super::config::TrainConfig;
 use super::feed::{Feed, Referee};
@@ -97,7 +99,7 @@ impl Sink for Lesson<'_> {
         self.leader().map_or(0, |runner| runner.id)
     }
 
-    fn write(&self, pen: &mut Pen) -> Result<()> {
+    fn write(&mut self, pen: &mut Pen) -> Result<()> {
         self.race.write(pen)?;
         self.feed.write(pen)
     }
@@ -278,6 +280,7 @@ impl<'a> Run<'a> {
         let Some(best) = &mut self.ledger.best else { return };
         let linear = learner.weights(0, iterate);
         if linear.is_finite() {
+            let best = Arc::make_mut(best);
             (best.linear, best.state) = (linear, learner.state(0));
             notes.say(
                 "at last the model learned from the held-out rows, too: its hold-out figures are from before that"
@@ -313,7 +316,10 @@ impl<'a> Run<'a> {
         let mut lesson = Lesson { feed: &mut self.feed, race: &mut race };
         let mut keeper = Keeper { sink: &mut lesson, kept: &mut kept };
         let ledger = &self.ledger;
-        let write = |pen: &mut Pen| pen.put(ledger);
+        let write = |pen: &mut Pen| {
+            pen.put_later(ledger.clone());
+            Ok(())
+        };
         let pass = Pass {
             number: epoch,
             of: last,
@@ -368,7 +374,8 @@ impl<'a> Run<'a> {
                     let state = learner.state(model);
                     let Variant { rate, penalty, .. } = learner.variants()[model];
                     let (raced, l2) = (descended_from.unwrap_or(rate), penalty.l2);
-                    *best = Some(Best { loss, report, linear, state, rate, raced, l2, iterate, epoch });
+                    let found = Best { loss, report, linear, state, rate, raced, l2, iterate, epoch };
+                    *best = Some(Arc::new(found));
                 }
             }
             trends[model].push(least);
@@ -382,7 +389,7 @@ impl<'a> Run<'a> {
         let team = &mut self.feed.teams[0];
         let leader = team.runners.iter().position(|runner| runner.id == ledger.leader).unwrap_or(0);
         let learner = &mut team.learner;
-        let (linear, state, rate, raced, l2, holdout) = match ledger.best {
+        let (linear, state, rate, raced, l2, holdout) = match ledger.best.map(Arc::unwrap_or_clone) {
             Some(best) => (best.linear, best.state, best.rate, best.raced, best.l2, Some(best.report)),
             None => {
                 let iterate = unchosen(self.task.config);

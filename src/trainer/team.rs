@@ -22,7 +22,7 @@ pub(crate) struct Team {
 }
 
 /// What a model made of rows before it learned from them.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Runner {
     /// Which of all models of the run it is.
     pub(crate) id: usize,
@@ -104,9 +104,10 @@ impl Team {
     ///
     /// # Errors
     /// Those of the pen.
-    pub(crate) fn write(&self, pen: &mut Pen) -> Result<()> {
+    pub(crate) fn write(&mut self, pen: &mut Pen) -> Result<()> {
         pen.put(&(self.learner.variants(), &self.runners))?;
-        pen.put_raw(|out| self.learner.dump(out))
+        pen.put_learner(self.learner.as_mut());
+        Ok(())
     }
 
     /// A team that goes on with the models that were written, given what a model's learner is made from, by its number.

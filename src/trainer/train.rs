@@ -95,7 +95,7 @@ fn learn_and_save(
         progressive: fit.progressive.take(),
         holdout: fit.holdout.take(),
         race: fit.race.take(),
-        checkpoints: checkpoints.cost(),
+        checkpoints: checkpoints.cost()?,
         ..summary(task, &fit, learning_seconds)
     };
     save(task, passes.dataset, fit, &mut summary)?;

@@ -3,23 +3,31 @@
 //!
 //! The file holds an [`Identity`] (what must be the same for that), then what the run's parts write one after the
 //! other, and at its end a hash of all that. It appears whole or not at all, and is gone when the output is there.
+//!
+//! A run is written down while it goes on: the [`Pen`] takes what is small, what does not change meanwhile is passed on
+//! as it is, learners keep what they are about to change, and a thread ([`scribe`]) writes the file.
 
 mod identity;
 mod pen;
+mod scribe;
 
+use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Sender, bounded};
 pub(crate) use identity::Identity;
 pub(crate) use pen::{Pages, Pen};
+use scribe::Scribe;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::notes::Notes;
 use crate::error::{Error, Result};
 use crate::features::Plan;
+use crate::learn::Pace;
 use crate::output::{AtomicFile, is_special};
 use crate::pipeline::no_thread;
 
@@ -70,7 +78,9 @@ pub(crate) struct Checkpoints {
     last: Instant,
     rows: u64,
     /// One that is on its way to the disk.
-    on_its_way: Option<JoinHandle<Result<()>>>,
+    on_its_way: Option<OnItsWay>,
+    /// Whether the last one had to be given up, because its models were.
+    given_up: bool,
     /// The one to go on from, until it is read.
     pages: Option<Pages>,
     /// Whether one is there that this run can go on from.
@@ -78,12 +88,19 @@ pub(crate) struct Checkpoints {
     pauses: Pauses,
 }
 
+/// A checkpoint on its way.
+struct OnItsWay {
+    thread: JoinHandle<Result<Option<Duration>>>,
+    /// Closed when no more parts come.
+    enough: Sender<Infallible>,
+}
+
 /// How often a run stood still to write a checkpoint, and for how long at the most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Pauses {
     /// Checkpoints written.
     pub written: u64,
-    /// Seconds for which learning stood still at the most.
+    /// Seconds for which learning stood still at the most, but for an interruption.
     pub longest: f64,
 }
 
@@ -105,6 +122,7 @@ impl Checkpoints {
             last: Instant::now(),
             rows: 0,
             on_its_way: None,
+            given_up: false,
             there: false,
             pages: None,
             pauses: Pauses::default(),
@@ -166,51 +184,73 @@ impl Checkpoints {
         self.every != Every::Never
     }
 
-    /// What they have cost so far, if some were written.
-    pub(crate) fn cost(&self) -> Option<Pauses> {
-        Some(self.pauses).filter(|pauses| pauses.written > 0)
+    /// What they have cost, if some were written. To be asked when the models are gone, since the last one is given up
+    /// if it is not complete.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub(crate) fn cost(&mut self) -> Result<Option<Pauses>> {
+        self.settle()?;
+        Ok(Some(self.pauses).filter(|pauses| pauses.written > 0))
     }
 
     /// Counts rows; true if it is time for the next one. A slow disk makes them rarer, since none waits for another.
-    pub(crate) fn is_due(&mut self, rows: u64) -> bool {
+    ///
+    /// # Errors
+    /// If the last one could not be written.
+    pub(crate) fn is_due(&mut self, rows: u64) -> Result<bool> {
         self.rows += rows;
+        if self.on_its_way.as_ref().is_some_and(|one| one.thread.is_finished()) {
+            self.settle()?;
+        }
         let is_time = match self.every {
             Every::Never => false,
             Every::Rows(rows) => self.rows >= rows,
             Every::Time(time) => self.last.elapsed() >= time,
         };
-        is_time && self.on_its_way.as_ref().is_none_or(JoinHandle::is_finished)
+        Ok((is_time || self.given_up) && self.on_its_way.is_none())
     }
 
-    /// Writes one: `fill` writes what the run goes on from. Returns before it is safe on the disk.
+    /// Writes one: `fill` writes what the run goes on from. It is safe on the disk some time later, and of this moment all
+    /// the same. One that is not complete by now is given up.
     ///
     /// # Errors
     /// If this one, or the one before, can't be written. The last one that was written stays.
-    pub(crate) fn write(&mut self, fill: impl FnOnce(&mut Pen) -> Result<()>) -> Result<()> {
+    pub(crate) fn write(&mut self, pace: Pace, fill: impl FnOnce(&mut Pen) -> Result<()>) -> Result<()> {
         let start = Instant::now();
         self.settle()?;
         let Some((path, identity)) = &self.file else { return Ok(()) };
-        let mut pen = Pen::new(AtomicFile::create(path)?, identity)?;
-        pen.put(&self.plan)?;
-        pen.put_raw(|out| out.write_all(&self.before))?;
-        fill(&mut pen)?;
-        let file = pen.finish()?;
+        let (mut pen, parts) = Pen::new(identity, pace)?;
+        let (enough, is_enough) = bounded(0);
+        let scribe = Scribe::new(AtomicFile::create(path)?, is_enough);
         let thread = thread::Builder::new().name("millstream-checkpoint".to_string());
-        let handle = thread.spawn(move || file.commit()).map_err(no_thread)?;
-        (self.on_its_way, self.last, self.rows) = (Some(handle), Instant::now(), 0);
-        self.pauses.written += 1;
-        self.pauses.longest = self.pauses.longest.max(start.elapsed().as_secs_f64());
+        let thread = thread.spawn(move || scribe.work(&parts)).map_err(no_thread)?;
+        self.on_its_way = Some(OnItsWay { thread, enough });
+        pen.put(&self.plan)?;
+        pen.put_bytes(&self.before);
+        fill(&mut pen)?;
+        pen.end();
+        (self.given_up, self.last, self.rows) = (false, Instant::now(), 0);
+        if pace == Pace::WhileLearning {
+            self.pauses.longest = self.pauses.longest.max(start.elapsed().as_secs_f64());
+        }
         Ok(())
     }
 
-    /// Waits until the last one is safe on the disk.
+    /// Waits until the last one is safe on the disk, or given up, if not all of it has come.
     ///
     /// # Errors
     /// If it can't be written.
     fn settle(&mut self) -> Result<()> {
-        if let Some(handle) = self.on_its_way.take() {
-            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            self.there = true;
+        let Some(OnItsWay { thread, enough }) = self.on_its_way.take() else { return Ok(()) };
+        drop(enough);
+        match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))? {
+            Some(pause) => {
+                self.there = true;
+                self.pauses.written += 1;
+                self.pauses.longest = self.pauses.longest.max(pause.as_secs_f64());
+            }
+            None => self.given_up = true,
         }
         Ok(())
     }
@@ -243,8 +283,9 @@ impl Checkpoints {
 impl Drop for Checkpoints {
     fn drop(&mut self) {
         // No thread outlives the run. Whoever wants to know how it went has asked before.
-        if let Some(handle) = self.on_its_way.take() {
-            let _ = handle.join();
+        if let Some(OnItsWay { thread, enough }) = self.on_its_way.take() {
+            drop(enough);
+            let _ = thread.join();
         }
     }
 }

@@ -1,71 +1,101 @@
-//! The pen that writes a checkpoint's file, and the pages from which it is read again, in the same order.
+//! The pen, to which a run tells what a checkpoint is to hold, and the pages from which it is read again, in the same order.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::identity::Identity;
+use super::scribe::{PIECES, Part, ToScribe};
 use crate::error::{Error, Result};
-use crate::output::AtomicFile;
+use crate::learn::{Learn, Pace};
 
 /// What every checkpoint begins with.
 const MAGIC: &[u8; 16] = b"millstream ckpt\n";
 /// Bytes of the hash at its end.
 const HASH: u64 = 16;
+/// Bytes that are passed on at once, and as how many such parts, where all is written at once.
+const PART: usize = 1 << 20;
+const PARTS: usize = 4;
 
-/// Writes values one after the other, and hashes what it writes.
+/// Passes on what a checkpoint is to hold: small things at once, large ones by reference or piece by piece.
 pub(crate) struct Pen {
-    file: AtomicFile,
-    hash: Xxh3,
+    parts: Sender<Part>,
+    /// What is not passed on yet.
+    bytes: Vec<u8>,
+    pace: Pace,
 }
 
 impl Pen {
-    pub(super) fn new(file: AtomicFile, identity: &Identity) -> Result<Self> {
-        let mut pen = Pen { file, hash: Xxh3::new() };
-        pen.write_all(MAGIC).map_err(|e| pen.file.fault(&e))?;
+    /// A pen, and where its parts come out. They are begun with an identity.
+    pub(super) fn new(identity: &Identity, pace: Pace) -> Result<(Self, Receiver<Part>)> {
+        let (parts, all) = match pace {
+            // Whoever waits for all of it need not have it all in memory.
+            Pace::AtOnce => bounded(PARTS),
+            Pace::WhileLearning => unbounded(),
+        };
+        let mut pen = Pen { parts, bytes: MAGIC.to_vec(), pace };
         pen.put(identity)?;
-        Ok(pen)
+        Ok((pen, all))
     }
 
     /// Writes a value.
     ///
     /// # Errors
-    /// If the disk fails or is full.
+    /// If it can't be written as bytes.
     pub(crate) fn put(&mut self, value: &impl Serialize) -> Result<()> {
-        rmp_serde::encode::write_named(self, value).map_err(|e| match e {
-            rmp_serde::encode::Error::InvalidValueWrite(e) => self.file.fault(&e.into()),
-            e => self.file.fault(&io::Error::other(e)),
-        })
+        let written = rmp_serde::encode::write_named(&mut self.bytes, value);
+        written.map_err(|e| Error::data(format!("can't write a checkpoint: {e}")))?;
+        if self.bytes.len() >= PART {
+            self.pass_on();
+        }
+        Ok(())
     }
 
-    /// Writes what `dump` writes.
-    ///
-    /// # Errors
-    /// If the disk fails or is full.
-    pub(crate) fn put_raw(&mut self, dump: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-        dump(self).map_err(|e| self.file.fault(&e))
+    /// Writes bytes.
+    pub(super) fn put_bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
     }
 
-    pub(super) fn finish(mut self) -> Result<AtomicFile> {
-        let hash = self.hash.digest128().to_le_bytes();
-        self.file.write_all(&hash).and_then(|()| self.file.flush()).map_err(|e| self.file.fault(&e))?;
-        Ok(self.file)
-    }
-}
-
-impl Write for Pen {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        Ok(written)
+    /// Writes a value that is large, but cheap to clone: it is written while the run goes on.
+    pub(crate) fn put_later<T: Serialize + Send + 'static>(&mut self, value: T) {
+        self.pass_on();
+        self.send(Part::Later(Box::new(move |mut out| {
+            rmp_serde::encode::write_named(&mut out, &value).map_err(|e| match e {
+                rmp_serde::encode::Error::InvalidValueWrite(e) => e.into(),
+                e => io::Error::other(e),
+            })
+        })));
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+    /// Writes what a learner goes on from.
+    pub(crate) fn put_learner(&mut self, learner: &mut dyn Learn) {
+        self.pass_on();
+        let (to, pieces) = bounded(PIECES);
+        self.send(Part::Dump(pieces));
+        learner.dump(Box::new(ToScribe(to)), self.pace);
+    }
+
+    /// Ends the checkpoint.
+    pub(super) fn end(mut self) {
+        self.pass_on();
+        self.send(Part::End);
+    }
+
+    fn pass_on(&mut self) {
+        if !self.bytes.is_empty() {
+            let bytes = std::mem::take(&mut self.bytes);
+            self.send(Part::Bytes(bytes));
+        }
+    }
+
+    fn send(&self, part: Part) {
+        // A scribe that is gone has an error, which is asked for later.
+        let _ = self.parts.send(part);
     }
 }
 
@@ -113,7 +143,7 @@ impl Pages {
         rmp_serde::decode::from_read(&mut self.reader).map_err(|e| self.other(&e))
     }
 
-    /// Lets `read` read what was written by [`Pen::put_raw`].
+    /// Lets `read` read what was written by [`Pen::put_learner`].
     ///
     /// # Errors
     /// Those of `read`.

@@ -134,7 +134,7 @@ fn search_and_save(
         progressive: fit.progressive.take(),
         holdout: fit.holdout.take(),
         search: Some(outcome),
-        checkpoints: checkpoints.cost(),
+        checkpoints: checkpoints.cost()?,
         ..summary(&task, &fit, learning_seconds)
     };
     save(&task, dataset, fit, &mut summary)?;

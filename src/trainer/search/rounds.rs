@@ -1,6 +1,7 @@
 //! The rounds of a search: its passes, each with as many configurations as there are places.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,7 @@ pub(super) struct Rounds<'a> {
 }
 
 /// What passes have left, beside their tournaments.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Progress {
     /// The pass of the tournament that goes on, from 1.
     pass: u64,
@@ -42,12 +43,12 @@ pub(super) struct Progress {
 }
 
 /// The best configuration so far.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Best {
     number: usize,
     loss: f64,
     /// Its model, until it is wanted.
-    model: Option<Trained>,
+    model: Option<Arc<Trained>>,
 }
 
 impl Progress {
@@ -64,7 +65,7 @@ impl Progress {
 
     /// The model of the best configuration, to be had once.
     pub(super) fn take_model(&mut self) -> Option<Trained> {
-        self.best.as_mut().and_then(|best| best.model.take())
+        self.best.as_mut().and_then(|best| best.model.take()).map(Arc::unwrap_or_clone)
     }
 }
 
@@ -151,7 +152,10 @@ impl<'a> Rounds<'a> {
         let fresh = || (None, Kept::new(&self.setup.plan, collects && first.is_none()));
         let (standing, mut kept) = begun.map_or_else(fresh, |(standing, kept)| (Some(standing), kept));
         let mut keeper = Keeper { sink: tournament, kept: &mut kept };
-        let write = |pen: &mut Pen| pen.put(&(progress, first.map(Tournament::memory)));
+        let write = |pen: &mut Pen| {
+            pen.put_later((progress.clone(), first.map(Tournament::memory)));
+            Ok(())
+        };
         let pass = Pass {
             number: 1,
             of: 1,
@@ -177,7 +181,7 @@ impl<'a> Rounds<'a> {
         let least = self.progress.best.as_ref().map_or(f64::INFINITY, |best| best.loss);
         for (loss, number) in losses.into_iter().take_while(|(loss, _)| *loss < least) {
             if let Some(model) = tournament.trained(number).filter(|model| model.linear.is_finite()) {
-                self.progress.best = Some(Best { number, loss, model: Some(model) });
+                self.progress.best = Some(Best { number, loss, model: Some(Arc::new(model)) });
                 return;
             }
         }

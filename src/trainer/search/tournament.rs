@@ -2,6 +2,7 @@
 //! there are places; those that do well go on with the rows that follow.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
@@ -30,11 +31,11 @@ pub(super) struct Tournament<'a> {
     pub(super) candidates: Vec<Candidate>,
     pub(super) halving: Halving,
     /// The first rows, and how many of them are kept.
-    window: Vec<Chunk>,
+    window: Vec<Arc<Chunk>>,
     kept: u64,
     most: u64,
     /// Rows that came before there was anybody to learn from them.
-    waiting: Vec<Chunk>,
+    waiting: Vec<Arc<Chunk>>,
     /// Those that go on.
     feed: Option<Feed>,
 }
@@ -50,7 +51,7 @@ pub(super) struct Memory {
 }
 
 /// A model that a pass left.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Trained {
     pub(super) linear: Linear,
     pub(super) state: State,
@@ -308,7 +309,7 @@ impl Sink for Tournament<'_> {
         if taken > 0 {
             let mut part = Chunk::new(self.setup.shape, taken);
             part.append(chunk, 0, taken);
-            self.window.push(part);
+            self.window.push(Arc::new(part));
             self.kept += taken as u64;
         }
         if self.kept < self.most {
@@ -316,7 +317,7 @@ impl Sink for Tournament<'_> {
         }
         let mut rest = Chunk::new(self.setup.shape, chunk.rows() - taken);
         rest.append(chunk, taken, chunk.rows());
-        self.waiting.push(rest);
+        self.waiting.push(Arc::new(rest));
         self.heats()?;
         self.let_in(readers_rest)
     }
@@ -349,11 +350,11 @@ impl Sink for Tournament<'_> {
         self.halving.take_news().then(|| self.leaders())
     }
 
-    fn write(&self, pen: &mut Pen) -> Result<()> {
+    fn write(&mut self, pen: &mut Pen) -> Result<()> {
         pen.put(&self.memory())?;
-        pen.put(&(&self.window, &self.waiting))?;
+        pen.put_later((self.window.clone(), self.waiting.clone()));
         pen.put(&self.feed.is_some())?;
-        self.feed.as_ref().map_or(Ok(()), |feed| feed.write(pen))
+        self.feed.as_mut().map_or(Ok(()), |feed| feed.write(pen))
     }
 }
 
