@@ -8,8 +8,9 @@ use std::sync::atomic::AtomicBool;
 use super::screen::{Screen, say};
 use super::{print, to_json, watch_for_interrupts};
 use crate::error::Result;
+use crate::features::Plan;
 use crate::output::AtomicFile;
-use crate::trainer::Summary;
+use crate::trainer::{Leader, Progress, Summary, Watch};
 
 /// Where a command's texts and its summary go.
 pub(super) struct Desk {
@@ -27,14 +28,14 @@ impl Desk {
         Ok(Desk { quiet, summary_to: SummaryTo::new(summary)? })
     }
 
-    /// Runs a command with a screen, which is gone afterwards.
+    /// Runs a command with a screen, which is gone afterwards, and hands in its summary.
     ///
     /// # Errors
-    /// The command's.
-    pub(super) fn watch(&self, run: impl FnOnce(&mut Screen) -> Result<Summary>) -> Result<Summary> {
-        let mut screen = Screen::new(self.quiet);
-        let result = run(&mut screen);
-        screen.finish();
+    /// The command's, and if the summary can't be written.
+    pub(super) fn watch(&self, run: impl FnOnce(&mut dyn Watch) -> Result<Summary>) -> Result<Summary> {
+        let mut watcher = Watcher { screen: Screen::new(self.quiet), summary_to: &self.summary_to };
+        let result = run(&mut watcher);
+        watcher.screen.finish();
         result
     }
 
@@ -49,7 +50,7 @@ impl Desk {
     ///
     /// # Errors
     /// If it can't be written.
-    fn show(&self, text: &str) -> Result<()> {
+    pub(super) fn show(&self, text: &str) -> Result<()> {
         match (self.quiet, &self.summary_to) {
             (false, SummaryTo::Nowhere | SummaryTo::File(_)) => print(text),
             _ => {
@@ -58,22 +59,33 @@ impl Desk {
             }
         }
     }
+}
 
-    /// Writes the summary, if it is wanted, and then shows what the command is for: whoever reads that may stop reading,
-    /// and what the run could have gone on from is gone.
-    ///
-    /// # Errors
-    /// If one of them can't be written.
-    pub(super) fn deliver(&self, summary: &Summary, text: &str) -> Result<()> {
-        self.hand_in(summary)?;
-        self.show(text)
+/// Shows a run on the screen, and writes its summary.
+struct Watcher<'a> {
+    screen: Screen,
+    summary_to: &'a SummaryTo,
+}
+
+impl Watch for Watcher<'_> {
+    fn plan(&mut self, plan: &Plan, sample_rows: u64) {
+        self.screen.plan(plan, sample_rows);
     }
 
-    /// Writes the summary, if it is wanted.
-    ///
-    /// # Errors
-    /// If it can't be written.
-    pub(super) fn hand_in(&self, summary: &Summary) -> Result<()> {
+    fn note(&mut self, text: &str) {
+        self.screen.note(text);
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        self.screen.progress(progress);
+    }
+
+    fn leaders(&mut self, leaders: &[Leader]) {
+        self.screen.leaders(leaders);
+    }
+
+    fn end(&mut self, summary: &Summary) -> Result<()> {
+        self.screen.finish();
         self.summary_to.write(summary)
     }
 }

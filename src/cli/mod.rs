@@ -60,21 +60,21 @@ fn carry_out(command: Command) -> Result<()> {
             let config = args.validate()?;
             let summary = desk.watch(|screen| trainer::train(&config, &stop, screen))?;
             desk.tell(&show::outcome(&summary, config.model.as_deref()));
-            desk.hand_in(&summary)
+            Ok(())
         }
         Command::Cv(args) => {
             let desk = Desk::new(&stop, args.fit.quiet, args.fit.summary.clone())?;
             let config = args.validate()?;
             let summary = desk.watch(|screen| trainer::cross_validate(&config, &stop, screen))?;
             desk.tell(&show::outcome(&summary, config.train.model.as_deref()));
-            desk.deliver(&summary, &show::folds(&summary))
+            desk.show(&show::folds(&summary))
         }
         Command::Search(args) => {
             let desk = Desk::new(&stop, args.fit.quiet, args.fit.summary.clone())?;
             let config = args.validate()?;
             let summary = desk.watch(|screen| trainer::search(&config, &stop, screen))?;
             desk.tell(&show::outcome(&summary, config.train.model.as_deref()));
-            desk.deliver(&summary, &show::search(&summary))
+            desk.show(&show::search(&summary))
         }
         Command::Plan(args) => {
             let json = args.json;
@@ -87,7 +87,7 @@ fn carry_out(command: Command) -> Result<()> {
             let desk = Desk::new(&stop, args.apply.quiet, args.apply.summary.clone())?;
             let config = args.apply.validate()?;
             let summary = desk.watch(|screen| trainer::evaluate(&config, &stop, screen))?;
-            desk.deliver(&summary, &show::metrics(&summary))
+            desk.show(&show::metrics(&summary))
         }
         Command::Predict(args) => {
             let desk = Desk::new(&stop, args.apply.quiet, args.apply.summary.clone())?;
@@ -98,7 +98,7 @@ fn carry_out(command: Command) -> Result<()> {
             let (config, wanted) = args.validate()?;
             let summary = desk.watch(|screen| trainer::predict(&config, &wanted, &stop, screen))?;
             desk.tell(&show::outcome(&summary, wanted.output.as_deref()));
-            desk.hand_in(&summary)
+            Ok(())
         }
         Command::Inspect(args) => inspect(&args),
     }

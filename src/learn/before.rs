@@ -81,7 +81,8 @@ impl<const K: usize> Before<K> {
             let start = out.len();
             raw::put(out, current);
             for (place, step) in places.clone().zip(&kept.current) {
-                out[start + place * size_of::<u64>()..][..size_of::<u64>()].copy_from_slice(&step.to_le_bytes());
+                out[start + place * size_of::<u64>()..][..size_of::<u64>()]
+                    .copy_from_slice(&step.to_le_bytes());
             }
         }
         let (start, bytes) = (out.len(), self.blocks * size_of::<Record<K>>());

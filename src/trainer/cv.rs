@@ -68,7 +68,7 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
     passes.divide(folds.clone(), train.shuffle, &mut notes);
     let epochs = Epochs::new(&task, &passes, &folds, &mut notes)?;
     let result = validate_and_save(epochs, &planned.stages, &mut checkpoints, &mut notes);
-    Ok(checkpoints.conclude(result)?.ended(start, notes.notes))
+    checkpoints.conclude(result.and_then(|summary| summary.hand_in(start, notes)))
 }
 
 /// Runs all epochs, and saves what they are for; `before` is where the time went until then.
@@ -299,7 +299,9 @@ impl<'a> Epochs<'a> {
 
     fn finish(self) -> Result<Done> {
         let Account { next, best, progressive, rows, skipped } = self.account;
-        let Some(best) = best.map(Arc::unwrap_or_clone) else { return Err(Error::data("there were no epochs")) };
+        let Some(best) = best.map(Arc::unwrap_or_clone) else {
+            return Err(Error::data("there were no epochs"));
+        };
         let (linear, state, variant) = best.all.unwrap_or_default();
         Ok(Done {
             fit: Fit {

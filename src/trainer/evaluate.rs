@@ -8,6 +8,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 
 use super::config::ApplyConfig;
+use super::notes::Notes;
 use super::pass::UNUSABLE;
 use super::reading::{Spares, check_margins, flow_in_order, request};
 use super::scoring::Scoring;
@@ -106,7 +107,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
         return Err(Error::data("there is no row to evaluate").remedy("expected a table with rows"));
     }
     skipped.add(&last);
-    Ok(Summary {
+    let summary = Summary {
         command: "evaluate",
         rows: rows + skipped.rows,
         rows_per_second: rows as f64 / scoring.elapsed().as_secs_f64().max(1e-9),
@@ -119,8 +120,8 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
         stages,
         skipped,
         ..Summary::default()
-    }
-    .ended(start, dataset.notes().to_vec()))
+    };
+    summary.hand_in(start, Notes { watch, notes: dataset.notes().to_vec() })
 }
 
 /// Where a run over data that is read once, in order, stands.

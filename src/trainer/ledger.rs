@@ -16,7 +16,7 @@ pub(crate) struct Ledger {
     pub(crate) leg: Leg,
     /// The progressive accounts of all models in the first epoch, the one of them that led at its end, and the rows
     /// learned from.
-    pub(crate) first: Vec<Runner>,
+    pub(crate) first: Arc<Vec<Runner>>,
     pub(crate) leader: usize,
     pub(crate) rows: u64,
     /// The best model so far, by the hold-out.
@@ -82,7 +82,7 @@ impl Ledger {
     pub(crate) fn new(models: usize, epochs: u64) -> Self {
         Ledger {
             leg: Leg::choose(1, epochs, false),
-            first: Vec::new(),
+            first: Arc::default(),
             leader: 0,
             rows: 0,
             best: None,

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::config::{ApplyConfig, PredictConfig};
 use super::evaluate::{check_columns, check_offset, progress};
+use super::notes::Notes;
 use super::outputs::Outputs;
 use super::reading::{Spares, check_margins, check_output, flow_in_order, request};
 use super::summary::{Summary, plan_lines};
@@ -105,7 +106,7 @@ pub fn predict(
     dataset.check_unchanged()?;
     writer.finish()?;
     skipped.add(&last);
-    Ok(Summary {
+    let summary = Summary {
         command: "predict",
         rows: rows + skipped.rows,
         rows_per_second: rows as f64 / scoring.elapsed().as_secs_f64().max(1e-9),
@@ -117,8 +118,8 @@ pub fn predict(
         stages,
         skipped,
         ..Summary::default()
-    }
-    .ended(start, dataset.notes().to_vec()))
+    };
+    summary.hand_in(start, Notes { watch, notes: dataset.notes().to_vec() })
 }
 
 /// The kept columns, dictionaries as their values, and the predictions.

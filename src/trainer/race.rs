@@ -23,7 +23,7 @@ pub(crate) struct Race {
     /// Rows after which only winners go on.
     end: u64,
     /// Accounts of models that did not go on.
-    dropped: Vec<Runner>,
+    dropped: Vec<Arc<Runner>>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -63,7 +63,9 @@ impl Race {
     /// # Errors
     /// Those of the pen.
     pub(crate) fn write(&self, pen: &mut Pen) -> Result<()> {
-        pen.put(&(&self.entrants, self.rows, self.next_mark, self.end, &self.dropped))
+        pen.put(&(&self.entrants, self.rows, self.next_mark, self.end))?;
+        pen.put_later(self.dropped.clone());
+        Ok(())
     }
 
     /// A race that goes on from where it was written.
@@ -71,7 +73,7 @@ impl Race {
     /// # Errors
     /// Those of the pages.
     pub(crate) fn read(plan: Arc<Plan>, pages: &mut Pages) -> Result<Self> {
-        let (entrants, rows, next_mark, end, dropped) = pages.take()?;
+        let ((entrants, rows, next_mark, end), dropped) = (pages.take()?, pages.take()?);
         Ok(Race { plan, entrants, rows, next_mark, end, dropped })
     }
 
@@ -92,7 +94,7 @@ impl Race {
 
     /// The accounts of all models, in the order of their numbers; those of the teams begin anew.
     pub(crate) fn finish(self, teams: &mut [Team], scoring: Scoring<'_>) -> Vec<Runner> {
-        let mut runners = self.dropped;
+        let mut runners: Vec<_> = self.dropped.into_iter().map(Arc::unwrap_or_clone).collect();
         runners.extend(teams.iter_mut().flat_map(|team| team.restart(scoring)));
         runners.sort_by_key(|runner| runner.id);
         runners
@@ -118,7 +120,8 @@ impl Race {
     }
 
     fn keep(&mut self, winners: &[usize], teams: &mut Vec<Team>) {
-        self.dropped.extend(keep(teams, |runner| winners.contains(&runner.id)));
+        let dropped = keep(teams, |runner| winners.contains(&runner.id));
+        self.dropped.extend(dropped.into_iter().map(Arc::new));
     }
 
     fn races(&self) -> usize {

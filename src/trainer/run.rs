@@ -343,7 +343,7 @@ impl<'a> Run<'a> {
             ledger.skipped = skipped;
         }
         if chooses && epoch == 1 {
-            (ledger.first, ledger.leader, ledger.rows) = (runners, leader, rows);
+            (ledger.first, ledger.leader, ledger.rows) = (Arc::new(runners), leader, rows);
         }
         Ok(())
     }

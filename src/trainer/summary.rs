@@ -7,7 +7,9 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Pauses;
+use super::notes::Notes;
 use super::search::SearchOutcome;
+use crate::error::Result;
 use crate::features::{Plan, Use};
 use crate::input::Skipped;
 use crate::learn::metrics::Report;
@@ -152,10 +154,16 @@ pub struct PlanLine {
 }
 
 impl Summary {
-    /// The summary of a run that began at `start` and ends now, in which this was said.
-    #[must_use]
-    pub(crate) fn ended(self, start: Instant, notes: Vec<String>) -> Self {
-        Summary { seconds: start.elapsed().as_secs_f64(), peak_memory_bytes: peak_memory(), notes, ..self }
+    /// Hands in the summary of a run that began at `start` and ends now, in which something was said.
+    ///
+    /// # Errors
+    /// The watcher's.
+    pub(crate) fn hand_in(self, start: Instant, notes: Notes<'_>) -> Result<Self> {
+        let Notes { watch, notes } = notes;
+        let (seconds, peak_memory_bytes) = (start.elapsed().as_secs_f64(), peak_memory());
+        let summary = Summary { seconds, peak_memory_bytes, notes, ..self };
+        watch.end(&summary)?;
+        Ok(summary)
     }
 }
 

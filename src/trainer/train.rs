@@ -58,7 +58,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     let passes = make_passes(config, &dataset, &planned, stop, &mut notes);
     let before = &planned.stages;
     let result = learn_and_save(&task, &passes, init.as_ref(), before, &mut checkpoints, &mut notes);
-    Ok(checkpoints.conclude(result)?.ended(start, notes.notes))
+    checkpoints.conclude(result.and_then(|summary| summary.hand_in(start, notes)))
 }
 
 /// Learns a model and saves it; `before` is where the time went until then.

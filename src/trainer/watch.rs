@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::summary::Summary;
+use crate::error::Result;
 use crate::features::Plan;
 
 /// Where a run stands.
@@ -49,6 +51,14 @@ pub trait Watch {
 
     /// The best configurations of a search, the best first, whenever that has changed.
     fn leaders(&mut self, _leaders: &[Leader]) {}
+
+    /// The summary of a run that has written its outputs. What it could have gone on from is removed afterwards.
+    ///
+    /// # Errors
+    /// If the summary can't be handed on.
+    fn end(&mut self, _summary: &Summary) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Someone who does not care.

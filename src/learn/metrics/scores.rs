@@ -10,6 +10,8 @@ use super::report::CalibrationGroup;
 #[derive(Debug, Clone)]
 pub(super) struct Scores {
     bins: Vec<Bin>,
+    /// For each sign and exponent whether there are rows in its bins: to write these down need not take a look at all.
+    used: Vec<bool>,
 }
 
 /// Weight of the negative rows, weight of the positive rows, sum of the weighted probabilities, number of
@@ -18,6 +20,10 @@ type Bin = [f64; 4];
 
 /// A bin is the upper bits of a score's order-preserving bit pattern: sign, exponent, 7 of mantissa.
 const BIN_BITS: u32 = 16;
+/// Those of a sign and an exponent.
+const EXPONENT_BITS: u32 = 9;
+/// Bins of each.
+const BINS_OF_EXPONENT: usize = 1 << (BIN_BITS - EXPONENT_BITS);
 
 /// The bin of 0, and of positive numbers below the smallest normal one.
 const ZERO: usize = 1 << (BIN_BITS - 1);
@@ -27,7 +33,7 @@ const GROUPS: f64 = 10.0;
 
 impl Scores {
     pub(super) fn new() -> Self {
-        Scores { bins: vec![[0.0; 4]; 1 << BIN_BITS] }
+        Scores { bins: vec![[0.0; 4]; 1 << BIN_BITS], used: vec![false; 1 << EXPONENT_BITS] }
     }
 
     /// Adds a row.
@@ -36,6 +42,7 @@ impl Scores {
         // Adding 0 makes one of the two zeros.
         let bits = (score + 0.0).to_bits();
         let ordered = bits ^ (((bits as i32 >> 31) as u32) | 1 << 31);
+        self.used[(ordered >> (32 - EXPONENT_BITS)) as usize] = true;
         let bin = &mut self.bins[(ordered >> (32 - BIN_BITS)) as usize];
         let row = [weight * (1.0 - label), weight * label, weight * probability, 1.0];
         for i in 0..4 {
@@ -117,7 +124,10 @@ impl Scores {
 /// Most bins are empty: the others are written with their numbers.
 impl Serialize for Scores {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq((0u32..).zip(&self.bins).filter(|(_, bin)| **bin != [0.0; 4]))
+        let numbered = (0u32..).step_by(BINS_OF_EXPONENT).zip(self.bins.chunks_exact(BINS_OF_EXPONENT));
+        let used = numbered.zip(&self.used).filter(|(_, used)| **used);
+        let bins = used.flat_map(|((first, bins), _)| (first..).zip(bins));
+        serializer.collect_seq(bins.filter(|(_, bin)| **bin != [0.0; 4]))
     }
 }
 
@@ -127,6 +137,7 @@ impl<'de> Deserialize<'de> for Scores {
         for (number, bin) in Vec::<(u32, Bin)>::deserialize(deserializer)? {
             let place = scores.bins.get_mut(number as usize);
             *place.ok_or_else(|| serde::de::Error::custom("a score beyond all bins"))? = bin;
+            scores.used[number as usize / BINS_OF_EXPONENT] = true;
         }
         Ok(scores)
     }

@@ -25,7 +25,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::notes::Notes;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::features::Plan;
 use crate::learn::Pace;
 use crate::output::{AtomicFile, is_special};
@@ -211,8 +211,8 @@ impl Checkpoints {
         Ok((is_time || self.given_up) && self.on_its_way.is_none())
     }
 
-    /// Writes one: `fill` writes what the run goes on from. It is safe on the disk some time later, and of this moment all
-    /// the same. One that is not complete by now is given up.
+    /// Writes one: `fill` writes what the run goes on from. Unless that is done at once, it is safe on the disk some time
+    /// later, and of this moment all the same. One that is not complete by now is given up.
     ///
     /// # Errors
     /// If this one, or the one before, can't be written. The last one that was written stays.
@@ -222,19 +222,22 @@ impl Checkpoints {
         let Some((path, identity)) = &self.file else { return Ok(()) };
         let (mut pen, parts) = Pen::new(identity, pace)?;
         let (enough, is_enough) = bounded(0);
-        let scribe = Scribe::new(AtomicFile::create(path)?, is_enough);
-        let thread = thread::Builder::new().name("millstream-checkpoint".to_string());
-        let thread = thread.spawn(move || scribe.work(&parts)).map_err(no_thread)?;
+        let (thread, path) = (thread::Builder::new().name("millstream-checkpoint".to_string()), path.clone());
+        let work = move || Scribe::new(AtomicFile::create(&path)?, is_enough).work(&parts);
+        let thread = thread.spawn(work).map_err(no_thread)?;
         self.on_its_way = Some(OnItsWay { thread, enough });
         pen.put(&self.plan)?;
         pen.put_bytes(&self.before);
         fill(&mut pen)?;
         pen.end();
         (self.given_up, self.last, self.rows) = (false, Instant::now(), 0);
-        if pace == Pace::WhileLearning {
-            self.pauses.longest = self.pauses.longest.max(start.elapsed().as_secs_f64());
+        match pace {
+            Pace::AtOnce => self.settle(),
+            Pace::WhileLearning => {
+                self.pauses.longest = self.pauses.longest.max(start.elapsed().as_secs_f64());
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// Waits until the last one is safe on the disk, or given up, if not all of it has come.
@@ -255,28 +258,31 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Ends a run. When it has what it was for, no checkpoint is needed any more; else its error says that it can go on, if
-    /// it can.
+    /// Ends a run. When it has what it was for, or nobody wants that any more, no checkpoint is needed; else its error says
+    /// that it can go on, if it can.
     ///
     /// # Errors
     /// The run's, and if a checkpoint can't be removed.
     pub(crate) fn conclude<T>(mut self, result: Result<T>) -> Result<T> {
         let settled = self.settle();
         let left = self.file.as_ref().map(|(path, _)| path).filter(|_| self.there);
-        match (result, left) {
-            (Ok(done), left) => {
+        let error = match result {
+            Err(error) if error.kind() != Kind::BrokenPipe => error,
+            done => {
                 settled?;
                 left.map_or(Ok(()), |path| {
                     fs::remove_file(path).map_err(|e| Error::io("can't remove", path, &e))
                 })?;
-                Ok(done)
+                return done;
             }
-            (Err(error), Some(path)) if settled.is_ok() => Err(error.and(&format!(
+        };
+        Err(match left {
+            Some(path) if settled.is_ok() => error.and(&format!(
                 "what was learned so far is kept in {}: the same command with --resume goes on from there",
                 path.display()
-            ))),
-            (Err(error), _) => Err(error),
-        }
+            )),
+            _ => error,
+        })
     }
 }
 

@@ -11,12 +11,15 @@ use crate::error::Result;
 use crate::learn::Outlet;
 use crate::output::AtomicFile;
 
+/// Writes bytes when its turn has come.
+pub(super) type Later = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
+
 /// A part of a checkpoint.
 pub(super) enum Part {
     /// Bytes, as they are.
     Bytes(Vec<u8>),
     /// What writes itself.
-    Later(Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>),
+    Later(Later),
     /// A learner's dump, which comes in pieces.
     Dump(Receiver<Piece>),
     /// The last one.

@@ -73,7 +73,7 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
     let config = wishes::with_defaults(config, &planned)?;
     let setup = Setup::new(&config, &planned, &passes)?;
     let result = search_and_save(&setup, &planned, &passes, table, &mut checkpoints, &mut notes);
-    Ok(checkpoints.conclude(result)?.ended(start, notes.notes))
+    checkpoints.conclude(result.and_then(|summary| summary.hand_in(start, notes)))
 }
 
 /// Searches, trains the winner anew if that is wanted, and saves what came of it.
