@@ -128,3 +128,23 @@ fn a_data_error_leaves_the_last_good_checkpoint_and_says_so() {
     fs::remove_file(folder.path("m.checkpoint")).unwrap();
     outcome(&folder, command);
 }
+
+#[test]
+fn a_summary_that_cannot_be_written_costs_no_learning() {
+    let folder = Folder::new();
+    folder.table_in_pieces("a.parquet", &clicks(60_000, 3), 2000);
+    fs::create_dir(folder.path("there")).unwrap();
+    let command = "cv a.parquet --target click -o m --summary there/s.json --checkpoint-every 5000 --resume";
+    let child = folder.command(&format!("{command} --quiet")).stderr(Stdio::piped()).spawn().unwrap();
+    while !folder.path("m.checkpoint").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    fs::remove_dir(folder.path("there")).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "the run was over before its folder went");
+    says(&error, &["there/s.json: there is no folder", "is kept in m.checkpoint", "--resume"]);
+    fs::create_dir(folder.path("there")).unwrap();
+    says(&folder.ok(command).err(), &["goes on after"]);
+    assert!(folder.path("there/s.json").exists() && !folder.path("m.checkpoint").exists());
+}
