@@ -1,175 +1,37 @@
-//! What the fuzz targets share: bytes become a file, and the file is read as planning and training read it.
+//! What the fuzz targets share: bytes become a file, and the file is read as planning and training read it ([`reading`]).
 //!
 //! An error is as good as rows. What ends the process, and so is a finding, is a panic (but for one that
 //! comes from a decoder of others and is caught by the guard), an array that does not hold together, and an
 //! error that does not name the file, and so is memory out of all proportion to a file of some kilobytes.
 //! Memory in all and time are watched by libFuzzer's own limits.
 
-mod model;
+mod reading;
 mod watch;
 
-use std::fs;
-use std::path::PathBuf;
-use std::process;
-use std::sync::{Arc, LazyLock};
-
-use arrow::array::{Array, ArrayRef, RecordBatch};
 use millstream::Result;
-use millstream::features::Translate;
-use millstream::input::{
-    ColumnType, Dataset, Extent, ReadAs, ReadOptions, Request, Split, TextFormat, guarded,
-};
-use xxhash_rust::xxh3::xxh3_64;
-
-pub use model::load_model;
+use millstream::input::TextFormat;
 
 use watch::watch;
-
-/// Batches after which reading stops: runs of equal values may stand for any number of rows in a few bytes.
-const ENOUGH_BATCHES: usize = 200;
 
 /// Reads bytes of a format that others' decoders read, too.
 pub fn read_binary(data: &[u8]) {
     watch(true);
-    read(data, &ReadOptions::default(), Choices(xxh3_64(data)));
+    pass(reading::read_binary(data));
 }
 
-/// Reads text, half of the time as what it looks like, and with options chosen by its bytes.
+/// Reads text.
 pub fn read_text(data: &[u8], format: TextFormat) {
     watch(false);
-    let mut choices = Choices(xxh3_64(data));
-    let mut options = ReadOptions { format: choices.of(&[Some(format), None]), ..ReadOptions::default() };
-    if choices.of(&[false, false, true]) {
-        options.delimiter = choices.of(&[None, Some(b'|'), Some(b' ')]);
-        options.header = choices.of(&[None, Some(true), Some(false)]);
-        options.quotes = choices.of(&[None, Some(true), Some(false)]);
-        options.comment = choices.of(&[None, Some(b'#')]);
-        options.decimal_comma = choices.of(&[false, true]);
-        options.nulls = choices.of(&[vec![], vec!["x".to_string()]]);
-    }
-    if choices.of(&[false, false, false, true]) {
-        let wanted = [
-            ColumnType::Text,
-            ColumnType::Integer,
-            ColumnType::Float,
-            ColumnType::Float32,
-            ColumnType::Boolean,
-            ColumnType::Time,
-            ColumnType::Map,
-        ];
-        let name = choices.of(&["a", "b", "a.b", "label", "features"]);
-        options.types.insert(name.to_string(), choices.of(&wanted));
-    }
-    read(data, &options, choices);
+    pass(reading::read_text(data, format));
 }
 
-fn read(data: &[u8], options: &ReadOptions, mut choices: Choices) {
-    let path = file(data);
-    let name = path.to_str().unwrap().to_string();
-    if let Err(error) = read_file(&name, options, &mut choices) {
-        // The message for an option that no file suits need not name a file.
-        let is_named = error.to_string().contains(&name)
-            || options.types.keys().any(|column| error.message().contains(column.as_str()));
-        assert!(is_named, "no file: {error}");
-    }
+/// Loads a model, and does with it what comes first of all that is done with models.
+pub fn load_model(data: &[u8]) {
+    watch(false);
+    pass(reading::load_model(data));
 }
 
-fn read_file(name: &str, options: &ReadOptions, choices: &mut Choices) -> Result<()> {
-    let dataset = Dataset::open(&[name.to_string()], options)?;
-    let native: Vec<(String, ReadAs)> =
-        dataset.schema().fields().iter().map(|f| (f.name().clone(), ReadAs::Native)).collect();
-    let mut request =
-        Request { batch_rows: choices.of(&[1, 7, 4096]), columns: native, ..Request::default() };
-    request.rejects = choices.of(&[false, true]);
-    let whole = read_all(&dataset, dataset.splits(), &request);
-    for (_, read_as) in &mut request.columns {
-        *read_as = choices.of(&[ReadAs::Native, ReadAs::Number, ReadAs::Text, ReadAs::Time]);
-    }
-    request.translations = request
-        .columns
-        .iter()
-        .map(|_| choices.of(&[None, Some(Arc::new(Positions) as Arc<dyn Translate>)]))
-        .collect();
-    let splits: Vec<Split> = dataset.splits().iter().flat_map(|split| cut(split, choices)).collect();
-    whole.and(read_all(&dataset, &splits, &request))
-}
-
-/// A range of text in two, as ranges of larger files are.
-fn cut(split: &Split, choices: &mut Choices) -> Vec<Split> {
-    match split.extent {
-        Extent::Bytes { start, end } if choices.of(&[false, true]) && end - start > 1 => {
-            let middle = start + 1 + choices.0 % (end - start - 1);
-            let range = |start, end| Split { extent: Extent::Bytes { start, end }, ..split.clone() };
-            vec![range(start, middle), range(middle, end)]
-        }
-        _ => vec![split.clone()],
-    }
-}
-
-/// Reads splits, guarded as the pipeline guards them.
-fn read_all(dataset: &Dataset, splits: &[Split], request: &Request) -> Result<()> {
-    let mut batches = 0;
-    for split in splits {
-        dataset.open_bytes(request);
-        let read = guarded(|| {
-            let mut stream = dataset.read(split, request)?;
-            while let Some(batch) = stream.next_batch()? {
-                check(&batch, request);
-                stream.place(batch.num_rows() - 1);
-                stream.take_rejects();
-                batches += 1;
-                if batches > ENOUGH_BATCHES {
-                    break;
-                }
-            }
-            stream.take_rejects();
-            Ok(())
-        });
-        read.map_err(|error| error.in_file(dataset.path(split.file)))?;
-    }
-    Ok(())
-}
-
-fn check(batch: &RecordBatch, request: &Request) {
-    assert!((1..=request.batch_rows).contains(&batch.num_rows()), "{} rows", batch.num_rows());
-    assert_eq!(batch.num_columns(), request.columns.len());
-    for column in batch.columns() {
-        assert_eq!(column.len(), batch.num_rows());
-        column.to_data().validate_full().expect("arrays are sound");
-    }
-}
-
-/// Makes of each value the place at which it was seen.
-#[derive(Debug)]
-struct Positions;
-
-impl Translate for Positions {
-    fn translate(&self, values: &ArrayRef) -> Result<Vec<u32>> {
-        Ok((0..values.len() as u32).collect())
-    }
-
-    fn missing(&self) -> u32 {
-        u32::MAX
-    }
-}
-
-/// What is left to chance, which is the input's hash.
-struct Choices(u64);
-
-impl Choices {
-    fn of<T: Clone>(&mut self, from: &[T]) -> T {
-        let chosen = from[(self.0 % from.len() as u64) as usize].clone();
-        self.0 = (self.0 / from.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
-        chosen
-    }
-}
-
-/// A file of these bytes in memory, the same for all of this process's inputs.
-fn file(data: &[u8]) -> PathBuf {
-    static PATH: LazyLock<PathBuf> =
-        LazyLock::new(|| PathBuf::from(format!("/dev/shm/millstream-fuzz-{}", process::id())));
-    // Not written over, since it may still be mapped.
-    let _ = fs::remove_file(&*PATH);
-    fs::write(&*PATH, data).expect("/dev/shm can be written");
-    PATH.clone()
+/// An error is as good as rows, as long as it can be told.
+fn pass(result: Result<()>) {
+    result.unwrap_or_else(|error| drop(error.to_string()));
 }

@@ -58,12 +58,15 @@ impl<const K: usize> Table<K> {
         fresh: impl Fn(usize, usize) -> Record<K>,
     ) -> Self {
         let size = known + (1usize << bits);
-        let records = (0..size).flat_map(|record| (0..blocks).map(move |block| (record, block)));
+        let all = (0..size).flat_map(|record| (0..blocks).map(move |block| (record, block)));
+        let mut records = Vec::new();
+        make_room(&mut records, size * blocks);
+        records.extend(all.map(|(record, block)| fresh(record, block)));
         Table {
             known,
             mask: (1u32 << bits) - 1,
             blocks,
-            records: records.map(|(record, block)| fresh(record, block)).collect(),
+            records,
             current: lazy.map_or_else(Vec::new, |number| vec![number; size]),
             until_check: 1 << bits,
             before: None,
@@ -188,13 +191,14 @@ impl<const K: usize> Table<K> {
     pub(crate) fn double(&mut self) {
         self.keep_all();
         let first = self.known * self.blocks;
-        self.records.reserve_exact(self.records.len() - first);
+        let more = self.records.len() - first;
+        make_room(&mut self.records, more);
         for block in &mut self.records[first..] {
             *block = block.copied();
         }
         self.records.extend_from_within(first..);
         if !self.current.is_empty() {
-            self.current.reserve_exact(self.mask as usize + 1);
+            make_room(&mut self.current, self.mask as usize + 1);
             self.current.extend_from_within(self.known..);
         }
         self.mask = self.mask * 2 + 1;
@@ -218,6 +222,15 @@ impl<const K: usize> Table<K> {
             until_check: self.until_check,
             before: None,
         }
+    }
+}
+
+/// Makes room for `more` elements, and for two doublings after that: room that is not used costs nothing but addresses, while
+/// moving a table costs as much as all that is learned between two doublings.
+fn make_room<T>(elements: &mut Vec<T>, more: usize) {
+    let full = elements.len() + more;
+    if elements.capacity() < full && elements.try_reserve_exact(more + 3 * full).is_err() {
+        elements.reserve_exact(more);
     }
 }
 

@@ -13,8 +13,8 @@ pub(crate) struct RmsPropRule {
     powers: [f64; 2 * LONGEST_STRIDE + 1],
 }
 
-/// Longer absences are gone through in strides and leaps. Features that are absent for long are many, those that are not are
-/// few.
+/// Longer absences are gone through in strides and leaps, shorter ones in leaps alone, and step by step where these are too
+/// short.
 const MOST_ONE_BY_ONE: u64 = 1 << 10;
 /// By how much the mean falls in a stride at the most, what share of a weight goes, and most steps.
 const STRIDE_FALL: f64 = 0.2;
@@ -24,6 +24,8 @@ const LONGEST_STRIDE: usize = 32;
 const SHORTEST_LEAP: u64 = LONGEST_STRIDE as u64;
 /// The root of the mean that a leap begins with, over the least that it may come to.
 const LEAP_FALL: f64 = 1.4;
+/// By how much less leaps dare in absences whose other steps are taken one by one: they keep to torch's weights.
+const CARE: f64 = 8.0;
 /// A weight that is this share of a step is zero.
 const NOTHING: f64 = 1e-10;
 
@@ -59,8 +61,12 @@ impl Rule for RmsPropRule {
             return Idle::new(self, absence).take(left, lane);
         }
         let (mut w, mut mean) = (lane.weight, lane.accumulator);
-        // Normalised steps along the penalty have no closed form: they are taken one by one, as long as the weight is not
-        // zero.
+        // Other normalised steps along the penalty than those that can be foreseen are taken one by one, as long as the weight
+        // is not zero.
+        if left >= SHORTEST_LEAP && w.is_finite() && !absence.penalty.is_none() {
+            left -= Idle::new(self, absence).leap_if_possible(left, lane);
+            (w, mean) = (lane.weight, lane.accumulator);
+        }
         while left > 0 && w != 0.0 && !absence.penalty.is_none() {
             let g = l2 * w;
             mean = self.decay * mean + (1.0 - self.decay) * g * g;
@@ -103,13 +109,23 @@ impl<'a> Idle<'a> {
         let mut at = At { size: f64::from(lane.weight.abs()), mean: f64::from(lane.accumulator) };
         let nothing = NOTHING * self.rate;
         while left > 0 && at.size > nothing {
-            left -= self.leap(&mut at, left).unwrap_or_else(|| self.stride(&mut at, left));
+            left -= self.leap(&mut at, left, 1.0).unwrap_or_else(|| self.stride(&mut at, left));
         }
         if at.size <= nothing {
             at.size = 0.0;
         }
         let mean = at.mean * self.decay.powf(left as f64);
         (lane.weight, lane.accumulator) = ((at.size as f32).copysign(lane.weight), mean as f32);
+    }
+
+    /// As many steps as can be foreseen.
+    fn leap_if_possible(&self, left: u64, lane: &mut Lane) -> u64 {
+        let mut at = At { size: f64::from(lane.weight.abs()), mean: f64::from(lane.accumulator) };
+        let steps = self.leap(&mut at, left, CARE).unwrap_or(0);
+        if steps > 0 {
+            (lane.weight, lane.accumulator) = ((at.size as f32).copysign(lane.weight), at.mean as f32);
+        }
+        steps
     }
 
     /// One step.
@@ -146,12 +162,13 @@ impl<'a> Idle<'a> {
     /// Many steps. As long as the penalty's gradient `g` is small beside the root of the mean, that falls geometrically but
     /// for what `g` adds (counted to its fourth power), and the `t`th step shrinks `|w| + l1 / l2` by its share
     /// `q_t = rate * l2 / sqrt(mean_t)`. The logarithm of what is left is summed up to the fourth powers of these, as far
-    /// as they are below a seventh.
-    fn leap(&self, at: &mut At, left: u64) -> Option<u64> {
+    /// as they are below a seventh, and `g` below a fifth; or
+    /// `care` times less.
+    fn leap(&self, at: &mut At, left: u64, care: f64) -> Option<u64> {
         let Idle { decay, epsilon, rate, l1, l2, .. } = *self;
         let root = at.mean.sqrt();
         // How far the root of the mean may fall.
-        let least = (7.0 * rate * l2).max(30.0 * epsilon).max(5.0 * l2 * at.size);
+        let least = care * (7.0 * rate * l2).max(30.0 * epsilon).max(5.0 * l2 * at.size);
         if root <= LEAP_FALL * least {
             return None;
         }

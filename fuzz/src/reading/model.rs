@@ -8,13 +8,17 @@ use millstream::features::{Encoder, ReadHint, RowFilter, SplitCache};
 use millstream::learn::Chunk;
 use millstream::model::{Model, interactions, learned};
 
-use crate::file;
-use crate::watch::watch;
+use super::file;
 
 /// Loads a model, and does with it what comes first of all that is done with models. The length of its
 /// header is put right, or few changes would get beyond that.
-pub fn load_model(data: &[u8]) {
-    watch(false);
+///
+/// # Errors
+/// If it is not a model, or can't score.
+///
+/// # Panics
+/// If an error does not name the file.
+pub fn load_model(data: &[u8]) -> Result<()> {
     let mut data = data.to_vec();
     if let Some((length, json)) = data.split_first_chunk_mut::<8>() {
         let mut values = serde_json::Deserializer::from_slice(json).into_iter::<serde::de::IgnoredAny>();
@@ -23,10 +27,10 @@ pub fn load_model(data: &[u8]) {
         }
     }
     let path = file(&data);
-    match Model::load(&path) {
-        Ok(model) => score(&model).unwrap_or_else(|error| drop(error.to_string())),
-        Err(error) => assert!(error.to_string().contains(path.to_str().unwrap()), "no file: {error}"),
-    }
+    let model = Model::load(&path).inspect_err(|error| {
+        assert!(error.to_string().contains(path.to_str().unwrap()), "no file: {error}");
+    })?;
+    score(&model)
 }
 
 /// Shows what the model has learned, and scores a few rows.
