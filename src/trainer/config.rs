@@ -1,5 +1,6 @@
 //! Configurations: plain structs, made by the command line or by a program.
 
+use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 
 use super::checkpoint::CheckpointConfig;
@@ -163,6 +164,16 @@ pub enum DivideBy {
     Group(String),
     /// A column of numbers or points in time, by whose blocks models learn from the past and are scored on the next.
     Time(String),
+}
+
+impl Display for DivideBy {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            DivideBy::Row => f.write_str("by chance"),
+            DivideBy::Group(column) => write!(f, "--group-by {column}"),
+            DivideBy::Time(column) => write!(f, "--time {column}"),
+        }
+    }
 }
 
 /// Passes that an exact fit takes at the most.

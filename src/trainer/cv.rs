@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::blocks::divide_by;
-use super::checkpoint::{Checkpoints, Identity, Pages, Pen};
+use super::checkpoint::{Checkpoints, Identity, Pages, Pen, Typed};
 use super::config::{CvConfig, ShuffleMode};
 use super::feed::Feed;
 use super::folds::Folds;
@@ -52,7 +52,7 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
         let own: [(&str, &dyn Debug); 4] = [
             ("--folds", folds),
             ("--repeat", repeats),
-            ("how rows are divided", by),
+            ("how rows are divided", &Typed(by.to_string())),
             ("a model of all rows", &with_model),
         ];
         Identity::of("cv", &own, train, dataset.contents())

@@ -117,4 +117,19 @@ fn other_commands_and_options_are_refused() {
         );
     }
     folder.ok(&format!("{command} --resume"));
+    let command =
+        "search parquet --target click -o m --range l2=1e-7..1e-3 --random 6 --folds 3 --full --places 2";
+    assert!(interrupt(&folder, &format!("{command} --quiet --checkpoint-every 1 --threads 1"), "-KILL"));
+    for (option, other, told) in [
+        ("1e-3", "1e-4", "the space was l2=1e-7..0.001, now it is l2=1e-7..1e-4"),
+        ("--random 6", "--bayes 7", "the method was --random 6, now it is --bayes 7"),
+        (
+            "--folds 3",
+            "--folds 3 --group-by age",
+            "how rows are divided was by chance, now it is --group-by age",
+        ),
+    ] {
+        let error = folder.fails(2, &format!("{} --resume", command.replace(option, other)));
+        says(&error, &["m.checkpoint belongs to a run with other options", told]);
+    }
 }

@@ -1,5 +1,6 @@
 //! Parquet: row groups, or parts of large ones, as splits; positioned reads; only the needed columns.
 
+mod checked;
 mod file;
 mod flat;
 mod hybrid;
@@ -12,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection, RowSelector,
 };
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
@@ -23,6 +24,7 @@ use parquet::file::metadata::{
 };
 use parquet::schema::types::TypePtr;
 
+use self::checked::CheckedGroup;
 use self::file::PositionedFile;
 use self::flat::{FlatColumn, Given, is_all_dictionary};
 use self::pages::{Unpacker, damaged, first_pages};
@@ -131,22 +133,19 @@ impl ParquetSource {
         let Extent::Rows { group, start, len } = split.extent else {
             return Err(ParquetError::General("not a split of a Parquet file".into()));
         };
-        let row_group = self.metadata.metadata().row_group(group);
-        let metadata = match self.schema_of_group(row_group, request) {
-            None => self.metadata.clone(),
-            Some(schema) => ArrowReaderMetadata::try_new(
-                self.metadata.metadata().clone(),
-                ArrowReaderOptions::new().with_schema(schema),
-            )?,
-        };
-        let descriptor = metadata.metadata().file_metadata().schema_descr_ptr();
-        ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
-            .with_row_groups(vec![group])
-            .with_projection(ProjectionMask::roots(&descriptor, self.roots(request)))
-            .with_batch_size(request.batch_rows)
-            .with_offset(start as usize)
-            .with_limit(len as usize)
-            .build()
+        let metadata = self.metadata.metadata();
+        let row_group = metadata.row_group(group);
+        let of_group = self.schema_of_group(row_group, request);
+        let fields = of_group.as_ref().unwrap_or(&self.schema).fields();
+        let descriptor = metadata.file_metadata().schema_descr();
+        // Where Arrow's schema leaves columns out it can't say what they are to become.
+        let has_all = descriptor.root_schema().get_fields().len() == fields.len();
+        let projection = ProjectionMask::roots(descriptor, self.roots(request));
+        let levels = parquet_to_arrow_field_levels(descriptor, projection, has_all.then_some(fields))?;
+        let rows = [RowSelector::skip(start as usize), RowSelector::select(len as usize)];
+        let some = (len as i64 != row_group.num_rows()).then(|| RowSelection::from(rows.to_vec()));
+        let checked = CheckedGroup { file: Arc::new(file), metadata: metadata.clone(), group };
+        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &checked, request.batch_rows, some)
     }
 
     /// The file's schema with dictionaries for the texts that this row group stores as such: then each

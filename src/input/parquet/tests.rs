@@ -4,13 +4,15 @@ use std::fs::File;
 use std::ops::Range;
 
 use arrow::array::{
-    Array, AsArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    Array, AsArray, Float32Array, Float64Array, Int32Array, Int64Array, ListBuilder, RecordBatch,
+    StringArray, StringBuilder,
 };
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::UInt32Type;
 use arrow::util::display::array_value_to_string;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::schema::types::{ColumnDescriptor, ColumnPath, Type};
@@ -190,5 +192,63 @@ fn a_column_outside_the_file_is_refused() {
             .build()
             .unwrap();
         assert_eq!(Pages::new(file.clone(), 100, &chunk).is_ok(), is_inside, "{start}, {length}");
+    }
+}
+
+/// A file of lists of texts, some of both missing, in an encoding and pages of a version.
+fn lists_of_texts(encoding: Encoding, version: WriterVersion) -> (RecordBatch, Vec<u8>) {
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for row in 0..150 {
+        for k in 0..if row % 7 == 0 { 0 } else { row % 5 } {
+            lists.values().append_option((k != 2).then(|| format!("text {} of {row}", row * k)));
+        }
+        lists.append(row % 7 != 0);
+    }
+    let lists: arrow::array::ArrayRef = Arc::new(lists.finish());
+    let all = RecordBatch::try_from_iter_with_nullable([("lists", lists, true)]).unwrap();
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_encoding(encoding)
+        .set_writer_version(version)
+        .set_compression(Compression::UNCOMPRESSED);
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, all.schema(), Some(properties.build())).unwrap();
+    writer.write(&all).unwrap();
+    writer.close().unwrap();
+    (all, bytes)
+}
+
+#[test]
+fn texts_of_lists_that_claim_to_be_more_than_they_are_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.parquet");
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        for (encoding, streams) in [(Encoding::DELTA_LENGTH_BYTE_ARRAY, 1), (Encoding::DELTA_BYTE_ARRAY, 2)] {
+            let (all, bytes) = lists_of_texts(encoding, version);
+            let texts = all.column(0).as_list::<i32>().values();
+            let count = texts.len() - texts.null_count();
+            assert!((128..1 << 14).contains(&count), "a count of two bytes");
+            // Numbers of a block, its parts, and the count, as each stream begins.
+            let head = [0x80, 0x01, 0x04, (count & 0x7f) as u8 | 0x80, (count >> 7) as u8];
+            let begins: Vec<usize> = (0..bytes.len() - 5).filter(|&at| bytes[at..at + 5] == head).collect();
+            assert_eq!(begins.len(), streams, "{encoding} {version:?}");
+            let names = [("lists".to_string(), ReadAs::Native)];
+            let request = Request { columns: names.to_vec(), batch_rows: 64, ..Request::default() };
+            let open = |bytes: &[u8]| {
+                std::fs::write(&path, bytes).unwrap();
+                let source = ParquetSource::open(&path).unwrap();
+                let split = Source::splits(&source, 0).remove(0);
+                Source::open(&source, &split, &request)
+            };
+            let mut stream = open(&bytes).unwrap();
+            let found: Vec<_> = std::iter::from_fn(|| stream.next_batch().unwrap()).collect();
+            assert_eq!(concat_batches(&all.schema(), &found).unwrap(), all);
+            for at in begins {
+                let mut more = bytes.clone();
+                more[at + 3..at + 5].copy_from_slice(&[0xff, 0x7f]);
+                let error = open(&more).and_then(|mut stream| stream.next_batch()).unwrap_err().to_string();
+                assert!(error.contains("other numbers of values than its header says"), "{error}");
+            }
+        }
     }
 }

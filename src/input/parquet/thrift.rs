@@ -54,7 +54,7 @@ impl Reader<'_> {
         Some(first)
     }
 
-    fn varint(&mut self) -> Option<u64> {
+    pub(super) fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -66,7 +66,7 @@ impl Reader<'_> {
         None
     }
 
-    fn pass(&mut self, bytes: u64) -> Option<()> {
+    pub(super) fn pass(&mut self, bytes: u64) -> Option<()> {
         self.bytes = self.bytes.get(usize::try_from(bytes).ok()?..)?;
         Some(())
     }

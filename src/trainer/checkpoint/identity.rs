@@ -1,6 +1,6 @@
 //! The identity of a run: all that determines its result. Whoever goes on from a checkpoint must have the same.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Formatter};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -13,6 +13,15 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::error::{Error, Result};
 use crate::input::ReadOptions;
 use crate::trainer::config::{PlanConfig, TrainConfig};
+
+/// A value as it was typed.
+pub(crate) struct Typed(pub(crate) String);
+
+impl Debug for Typed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Options with their values.
 type Options<'a> = [(&'a str, &'a dyn Debug)];

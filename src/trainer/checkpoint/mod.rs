@@ -18,7 +18,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
-pub(crate) use identity::Identity;
+pub(crate) use identity::{Identity, Typed};
 pub(crate) use pen::{Pages, Pen};
 use scribe::Scribe;
 use serde::Serialize;

@@ -25,7 +25,7 @@ pub use propose::Method;
 pub use space::{Axis, Values};
 
 use super::blocks::divide_by;
-use super::checkpoint::{Checkpoints, Identity, Pages};
+use super::checkpoint::{Checkpoints, Identity, Pages, Typed};
 use super::config::{SearchConfig, TrainConfig};
 use super::folds::Folds;
 use super::notes::Notes;
@@ -144,12 +144,15 @@ fn search_and_save(
 /// What determines a search's result.
 fn identity(config: &SearchConfig, dataset: &Dataset) -> Result<Identity> {
     let SearchConfig { train, axes, method, full, places, folds, ablate, score, refit, table: _ } = config;
-    let own: [(&str, &dyn Debug); 8] = [
-        ("the space", axes),
-        ("the method", method),
+    let axes: Vec<String> = axes.iter().map(ToString::to_string).collect();
+    let by = folds.as_ref().map_or("not".to_string(), |(_, by)| by.to_string());
+    let own: [(&str, &dyn Debug); 9] = [
+        ("the space", &Typed(axes.join(" "))),
+        ("the method", &Typed(method.to_string())),
         ("--full", full),
         ("--places", places),
-        ("--folds", folds),
+        ("--folds", &folds.as_ref().map(|(folds, _)| folds)),
+        ("how rows are divided", &Typed(by)),
         ("--ablate", ablate),
         ("--score", score),
         ("--refit", refit),

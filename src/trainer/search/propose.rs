@@ -1,6 +1,7 @@
 //! Proposals: which configurations are tried next, given how the ones before did.
 
 use std::collections::HashSet;
+use std::fmt::{self, Display, Formatter};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -25,6 +26,16 @@ pub enum Method {
     /// So many points, most of them where the best so far suggest more like them: the tree-structured Parzen
     /// estimator (Bergstra, Bardenet, Bengio and Kégl, NIPS 2011).
     Bayes(usize),
+}
+
+impl Display for Method {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Method::Grid => f.write_str("every combination"),
+            Method::Random(count) => write!(f, "--random {count}"),
+            Method::Bayes(count) => write!(f, "--bayes {count}"),
+        }
+    }
 }
 
 /// Proposes configurations.

@@ -1,5 +1,7 @@
 //! The space: what values the parameters of a search may have.
 
+use std::fmt::{self, Display, Formatter};
+
 use serde::{Deserialize, Serialize};
 
 use super::parameter::{Parameter, Value};
@@ -28,6 +30,21 @@ pub enum Values {
         /// Whether equal factors, not equal differences, are equally likely.
         log: bool,
     },
+}
+
+impl Display for Axis {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let name = self.parameter.name();
+        match &self.values {
+            Values::List(values) => {
+                let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+                write!(f, "{name}={}", values.join(","))
+            }
+            Values::Range { low, high, .. } => {
+                write!(f, "{name}={}..{}", Value::Number(*low), Value::Number(*high))
+            }
+        }
+    }
 }
 
 /// One value of each axis, in their order.
