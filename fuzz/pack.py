@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.feather
 
 HERE = pathlib.Path(__file__).resolve().parent
-MOST_BYTES = 400_000
+MOST_BYTES = 1_500_000
 
 
 def pack(folder):

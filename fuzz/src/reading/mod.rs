@@ -17,7 +17,7 @@ use millstream::input::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use model::load_model;
+pub(crate) use model::load_model;
 
 /// Batches after which reading stops: runs of equal values may stand for any number of rows in a few bytes.
 const ENOUGH_BATCHES: usize = 200;
@@ -29,7 +29,7 @@ const ENOUGH_BATCHES: usize = 200;
 ///
 /// # Panics
 /// If an array is not sound, or an error does not name the file.
-pub fn read_binary(data: &[u8]) -> Result<()> {
+pub(crate) fn read_binary(data: &[u8]) -> Result<()> {
     read(data, &ReadOptions::default(), Choices(xxh3_64(data)))
 }
 
@@ -40,7 +40,7 @@ pub fn read_binary(data: &[u8]) -> Result<()> {
 ///
 /// # Panics
 /// If an array is not sound, or an error does not name the file.
-pub fn read_text(data: &[u8], format: TextFormat) -> Result<()> {
+pub(crate) fn read_text(data: &[u8], format: TextFormat) -> Result<()> {
     let mut choices = Choices(xxh3_64(data));
     let mut options = ReadOptions { format: choices.of(&[Some(format), None]), ..ReadOptions::default() };
     if choices.of(&[false, false, true]) {

@@ -18,7 +18,7 @@ use super::file;
 ///
 /// # Panics
 /// If an error does not name the file.
-pub fn load_model(data: &[u8]) -> Result<()> {
+pub(crate) fn load_model(data: &[u8]) -> Result<()> {
     let mut data = data.to_vec();
     if let Some((length, json)) = data.split_first_chunk_mut::<8>() {
         let mut values = serde_json::Deserializer::from_slice(json).into_iter::<serde::de::IgnoredAny>();
