@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Packs what fuzzing has kept, for tests/corpora.rs: of each target's folder under corpus/ the smallest inputs, up to so many
-bytes, into corpora/TARGET.arrow.
+bytes, and all that failed once (those under artifacts/), into corpora/TARGET.arrow.
 
     cargo +nightly fuzz cmin -s none csv      # leaves out what reaches nothing new
     python3 fuzz/pack.py [TARGET...]
@@ -18,7 +18,8 @@ MOST_BYTES = 1_500_000
 
 
 def pack(folder):
-    inputs, left = [], MOST_BYTES
+    failed = HERE / "artifacts" / folder.name
+    inputs, left = [file.read_bytes() for file in sorted(failed.glob("*"))], MOST_BYTES
     for file in sorted(folder.iterdir(), key=lambda file: (file.stat().st_size, file.name)):
         data = file.read_bytes()
         left -= len(data)

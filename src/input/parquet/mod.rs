@@ -142,10 +142,11 @@ impl ParquetSource {
         let has_all = descriptor.root_schema().get_fields().len() == fields.len();
         let projection = ProjectionMask::roots(descriptor, self.roots(request));
         let levels = parquet_to_arrow_field_levels(descriptor, projection, has_all.then_some(fields))?;
-        let rows = [RowSelector::skip(start as usize), RowSelector::select(len as usize)];
-        let some = (len as i64 != row_group.num_rows()).then(|| RowSelection::from(rows.to_vec()));
+        // Pages may hold more rows than the footer promises.
+        let rows = vec![RowSelector::skip(start as usize), RowSelector::select(len as usize)];
+        let rows = Some(RowSelection::from(rows));
         let checked = CheckedGroup { file: Arc::new(file), metadata: metadata.clone(), group };
-        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &checked, request.batch_rows, some)
+        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &checked, request.batch_rows, rows)
     }
 
     /// The file's schema with dictionaries for the texts that this row group stores as such: then each
