@@ -32,7 +32,7 @@ thread)
     ;;
 miri)
     [ ${#filters[@]} -gt 0 ] || filters=(
-        learn::kernels learn::{block,form,linear,loss,metrics,optimizer,penalty,step,table}
+        learn::{block,form,kernels,linear,loss,penalty,step,table}
         features::{digest,mixing,tokens} input::csv::{digits,kind,spelling,time,value} input::json::escape
         pipeline::{budget,order,position}
     )
