@@ -29,7 +29,7 @@ use self::file::PositionedFile;
 use self::flat::{FlatColumn, Given, is_all_dictionary};
 use self::pages::{Unpacker, damaged, first_pages};
 use self::stream::{From, ParquetStream};
-use self::thrift::has_encrypted_columns;
+use self::thrift::{has_encrypted_columns, has_impossible_groups};
 use super::guard::guarded;
 use super::places::places;
 use super::source::{BatchStream, Extent, ReadAs, Request, Source, Split};
@@ -70,6 +70,10 @@ impl ParquetSource {
                 ),
             }
         };
+        if has_impossible_groups(&file.file) {
+            let impossible = damaged("its schema claims to have more columns than it names");
+            return Err(unreadable(&impossible).in_file(path));
+        }
         let metadata = guarded(|| load().map_err(|e| unreadable(&e)))
             .map_err(|e| or_encrypted(e, path).in_file(path))?;
         check_rows(metadata.metadata(), file.len).map_err(|e| unreadable(&e).in_file(path))?;

@@ -1,5 +1,6 @@
-//! Just enough of Thrift's compact protocol to read the headers of pages, and to tell whether a Parquet file has
-//! encrypted columns: the parquet crate passes over what the footer says of them, and then finds only noise.
+//! Just enough of Thrift's compact protocol to read the headers of pages, and to tell of a Parquet file's footer what the
+//! parquet crate does not: whether columns are encrypted (it passes over that, and then finds only noise), and whether its schema
+//! claims what can't be (it makes room for it).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,24 +8,61 @@ use std::path::Path;
 
 /// The field of Parquet's `FileMetaData` that names the cipher.
 const ENCRYPTION_ALGORITHM: i64 = 8;
-/// Longer footers are not looked at, nor structures that are nested deeper.
+/// The field that holds the schema's elements, and that of an element which tells its members.
+const SCHEMA: i64 = 2;
+const MEMBERS: i64 = 5;
+/// Longer footers are not looked at to their end (their schema comes first), nor structures that are nested deeper.
 const LONGEST: u64 = 256 << 20;
+const LONGEST_SCHEMA: u64 = 8 << 20;
 const DEEPEST: usize = 64;
 
 /// Whether the footer, which itself is not encrypted, says that columns are.
 pub(super) fn has_encrypted_columns(path: &Path) -> bool {
-    let read = || {
-        let file = File::open(path).ok()?;
-        let len = file.metadata().ok()?.len();
-        let mut trailer = [0; 8];
-        file.read_exact_at(&mut trailer, len.checked_sub(8)?).ok()?;
-        let footer = u64::from(u32::from_le_bytes(*trailer.first_chunk()?));
-        let start = (len - 8).checked_sub(footer).filter(|_| footer <= LONGEST)?;
-        let mut bytes = vec![0; footer as usize];
-        file.read_exact_at(&mut bytes, start).ok()?;
-        Some(bytes)
-    };
-    read().is_some_and(|bytes| has_field(&bytes, ENCRYPTION_ALGORITHM))
+    let footer = File::open(path).ok().and_then(|file| footer(&file, LONGEST));
+    footer.is_some_and(|bytes| has_field(&bytes, ENCRYPTION_ALGORITHM))
+}
+
+/// Whether a group of the footer's schema claims to have more members than the schema has elements.
+pub(super) fn has_impossible_groups(file: &File) -> bool {
+    footer(file, LONGEST_SCHEMA)
+        .is_some_and(|bytes| most_members(&bytes).is_some_and(|(most, all)| most > all))
+}
+
+/// The first bytes of a file's footer, `most` of them at the most; `None` where there is none.
+fn footer(file: &File, most: u64) -> Option<Vec<u8>> {
+    let len = file.metadata().ok()?.len();
+    let mut trailer = [0; 8];
+    file.read_exact_at(&mut trailer, len.checked_sub(8)?).ok()?;
+    let footer = u64::from(u32::from_le_bytes(*trailer.first_chunk()?));
+    let start = (len - 8).checked_sub(footer)?;
+    let mut bytes = vec![0; footer.min(most) as usize];
+    file.read_exact_at(&mut bytes, start).ok()?;
+    Some(bytes)
+}
+
+/// The most members that an element of the footer's schema claims to have, and how many elements there are.
+fn most_members(footer: &[u8]) -> Option<(i64, i64)> {
+    let (mut reader, mut id) = (Reader { bytes: footer }, 0);
+    while let Some(kind) = reader.field(&mut id)? {
+        if id != SCHEMA {
+            reader.pass_value(kind, 0)?;
+            continue;
+        }
+        let (_, elements) = reader.list()?;
+        let mut most = 0;
+        for _ in 0..elements {
+            let mut id = 0;
+            while let Some(kind) = reader.field(&mut id)? {
+                if id == MEMBERS {
+                    most = most.max(reader.integer(kind)?);
+                } else {
+                    reader.pass_value(kind, 0)?;
+                }
+            }
+        }
+        return Some((most, i64::try_from(elements).ok()?));
+    }
+    None
 }
 
 /// Whether the structure at the start of `bytes` has the field.
@@ -97,6 +135,13 @@ impl Reader<'_> {
         if matches!(kind, 1 | 2) { Some(()) } else { self.value(kind, depth) }
     }
 
+    /// The kind of a list's things, and how many there are.
+    fn list(&mut self) -> Option<(u8, u64)> {
+        let header = self.byte()?;
+        let length = if header >> 4 == 15 { self.varint()? } else { u64::from(header >> 4) };
+        Some((header & 15, length))
+    }
+
     fn structure(&mut self, depth: usize) -> Option<()> {
         let mut id = 0;
         while let Some(kind) = self.field(&mut id)? {
@@ -118,9 +163,8 @@ impl Reader<'_> {
                 self.pass(length)
             }
             9 | 10 => {
-                let header = self.byte()?;
-                let length = if header >> 4 == 15 { self.varint()? } else { u64::from(header >> 4) };
-                (0..length).try_for_each(|_| self.value(header & 15, depth + 1))
+                let (kind, length) = self.list()?;
+                (0..length).try_for_each(|_| self.value(kind, depth + 1))
             }
             11 => {
                 let length = self.varint()?;
@@ -142,7 +186,7 @@ fn zigzag(n: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::has_field;
+    use super::{has_field, most_members};
 
     #[test]
     fn fields_are_found_behind_others_and_only_at_the_top() {
@@ -153,5 +197,18 @@ mod tests {
         // A list that claims to be long, and lists in lists without an end.
         assert!(!has_field(&[0x19, 0xf3, 0xff, 0xff, 0xff, 0xff, 0x0f], 8));
         assert!(!has_field(&[0x19; 10_000], 8));
+    }
+
+    #[test]
+    fn groups_tell_how_many_members_they_have() {
+        // 1: i32, 2: list of two structures, of 4: text and 5: i32, and of 1: i32 and 4: text.
+        let bytes = |members: u8| {
+            let group = [0x48, 1, b'g', 0x15, 2 * members, 0];
+            [&[0x15, 2, 0x19, 0x2c][..], &group, &[0x15, 2, 0x38, 1, b'x', 0, 0]].concat()
+        };
+        assert_eq!(most_members(&bytes(1)), Some((1, 2)));
+        assert_eq!(most_members(&bytes(60)), Some((60, 2)));
+        assert_eq!(most_members(&bytes(1)[..12]), None);
+        assert_eq!(most_members(&[0]), None);
     }
 }
