@@ -99,7 +99,8 @@ impl Feed {
             let batches =
                 (((chunk.rows() - start) / self.batch) as u64).min(until_look.div_ceil(self.batch as u64));
             let end = start + batches as usize * self.batch;
-            learn(&mut self.teams, chunk, start..end, self.rows, self.batch, &crew);
+            let grows = self.grows_after(end - start);
+            learn(&mut self.teams, chunk, start..end, self.rows, self.batch, grows, &crew);
             self.look(referee, end - start)?;
             start = end;
         }
@@ -114,29 +115,49 @@ impl Feed {
     pub(crate) fn flush(&mut self, referee: &mut dyn Referee) -> Result<()> {
         let rows = self.carry.rows();
         if rows > 0 {
-            learn(&mut self.teams, &self.carry, 0..rows, self.rows, rows, &self.crew);
+            let grows = self.grows_after(rows);
+            learn(&mut self.teams, &self.carry, 0..rows, self.rows, rows, grows, &self.crew);
             self.carry.reset(self.batch);
             self.look(referee, rows)?;
         }
         Ok(())
     }
 
-    /// After `rows` more rows: lets tables grow, and the referee look.
+    /// Whether tables may grow after `rows` more rows.
+    fn grows_after(&self, rows: usize) -> bool {
+        self.rows + rows as u64 >= self.next_growth
+    }
+
+    /// After `rows` more rows: lets the referee look.
     fn look(&mut self, referee: &mut dyn Referee, rows: usize) -> Result<()> {
-        self.rows += rows as u64;
-        if self.rows >= self.next_growth {
-            self.teams.iter_mut().for_each(|team| team.learner.grow());
-            self.next_growth = self.rows + GROWTH_ROWS;
+        if self.grows_after(rows) {
+            self.next_growth = self.rows + rows as u64 + GROWTH_ROWS;
         }
+        self.rows += rows as u64;
         referee.look(&mut self.teams, rows as u64)
     }
 }
 
-/// Lets teams learn from rows: a single one by the hands of the whole crew, several side by side.
-fn learn(teams: &mut [Team], chunk: &Chunk, rows: Range<usize>, number: u64, batch: usize, crew: &dyn Crew) {
+/// Lets teams learn from rows, and then their tables grow, if they may: a single one by the hands of the whole crew, several
+/// side by side.
+fn learn(
+    teams: &mut [Team],
+    chunk: &Chunk,
+    rows: Range<usize>,
+    number: u64,
+    batch: usize,
+    grows: bool,
+    crew: &dyn Crew,
+) {
+    let learn = |team: &mut Team, crew: &dyn Crew| {
+        team.learn(chunk, rows.clone(), number, batch, crew);
+        if grows {
+            team.learner.grow();
+        }
+    };
     match teams {
         [] => return,
-        [team] => return team.learn(chunk, rows, number, batch, crew),
+        [team] => return learn(team, crew),
         _ => {}
     }
     let hands = crew.hands().min(teams.len());
@@ -145,7 +166,7 @@ fn learn(teams: &mut [Team], chunk: &Chunk, rows: Range<usize>, number: u64, bat
         Box::new(|| {
             while let Some(team) = teams.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let mut team = team.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                team.learn(chunk, rows.clone(), number, batch, &Alone);
+                learn(&mut team, &Alone);
             }
         })
     };
