@@ -4,7 +4,7 @@
     python3 fuzz/seeds.py [MILLSTREAM]
 
 needs pyarrow. With the path of a millstream program, seeds of models are trained, too. Small files in
-../shared/data, where that is there, are taken as well; they stay where corpus/ is, out of the repository."""
+../shared/data, where that is there, are taken as well, and what earlier runs have kept in corpora/."""
 
 import datetime
 import decimal
@@ -92,6 +92,9 @@ def parquet():
         one(f"lz4-{n}", flat, compression="lz4")
         one(f"delta-{n}", flat.select(["i", "s"]), compression="none", use_dictionary=False,
             column_encoding={"i": "DELTA_BINARY_PACKED", "s": "DELTA_BYTE_ARRAY"})
+        for encoding in ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"]:
+            one(f"{encoding}-{n}", pa.table({"texts": all_columns["texts"]}), compression="none",
+                use_dictionary=False, column_encoding={"texts.list.element": encoding})
 
 
 def ipc():
@@ -191,6 +194,13 @@ def model(program):
                 print(f"no seed {name}: {done.stderr.strip()}")
 
 
+def kept():
+    """What earlier runs have kept (see pack.py)."""
+    for path in (HERE / "corpora").glob("*.arrow"):
+        for number, data in enumerate(pyarrow.feather.read_table(path)["input"].to_pylist()):
+            put(path.stem, f"kept-{number}", data)
+
+
 def real():
     kinds = {".csv": "csv", ".tsv": "csv", ".libsvm": "libsvm", ".parquet": "parquet", ".arrow": "ipc"}
     for path in SHARED.rglob("*"):
@@ -206,6 +216,7 @@ text("vw", VW)
 text("json_lines", JSON)
 if len(sys.argv) > 1:
     model(sys.argv[1])
+kept()
 real()
 for folder in sorted((HERE / "corpus").iterdir()):
     print(folder.name, len(list(folder.iterdir())))
