@@ -190,8 +190,11 @@ impl Source for IpcSource {
             let (header, body) = parts(&self.batches.get(index)?.0, &self.map.buffer()).ok()?;
             unpacked_bytes(message(&header).ok()?.header_as_record_batch()?, &body)
         };
+        let unpacked = unpacked();
+        // This is asked of all batches before the first one is read.
+        self.map.release(0..self.map.as_ref().len());
         // What is mapped as it is takes memory only as long as nobody else wants it.
-        unpacked().unwrap_or_else(|| usize::try_from(split.bytes).unwrap_or(usize::MAX).min(64 << 20))
+        unpacked.unwrap_or_else(|| usize::try_from(split.bytes).unwrap_or(usize::MAX).min(64 << 20))
     }
 }
 

@@ -56,9 +56,11 @@ impl Map {
     /// Lets the system take back the memory behind a range that was read, so that what a run holds
     /// does not grow with the size of its files. The range can be read again, from the file.
     pub(super) fn release(&self, range: Range<usize>) {
-        let (page, len) = (1 << 16, self.as_ref().len());
-        let start = range.start.next_multiple_of(page);
-        let end = if range.end < len { range.end / page * page } else { len };
+        // Newer systems map all of a file's large page where a byte of it is read: whoever reads what lies beside the range
+        // will have it mapped again.
+        let (page, len) = (1 << 21, self.as_ref().len());
+        let start = range.start / page * page;
+        let end = range.end.next_multiple_of(page).min(len);
         if start < end {
             // SAFETY: the map is shared and never written to, so dropping its pages loses nothing.
             // Failure leaves the pages where they are.
