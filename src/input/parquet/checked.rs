@@ -1,5 +1,5 @@
-//! Pages for Arrow's reader, looked at before its decoders make room for as many values as a page claims to hold: an
-//! allocation that fails would end the process.
+//! Pages for Arrow's reader, looked at before its decoders make room for as many bytes and values as a page claims to hold:
+//! there may be no such room, and an allocation that fails would end the process.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::file::PositionedFile;
-use super::pages::damaged;
+use super::pages::{damaged, has_impossible_page, wrong_size};
 use super::thrift::Reader;
 
 /// A row group of a file.
@@ -28,6 +28,9 @@ impl RowGroups for CheckedGroup {
 
     fn column_chunks(&self, column: usize) -> Result<Box<dyn PageIterator>> {
         let chunk = self.metadata.row_group(self.group).column(column);
+        if has_impossible_page(self.file.file.clone(), self.file.len, chunk) {
+            return Err(wrong_size());
+        }
         let pages = SerializedPageReader::new(self.file.clone(), chunk, self.num_rows(), None)?;
         let column = chunk.column_descr();
         let most_levels = [column.max_rep_level(), column.max_def_level()];

@@ -18,6 +18,11 @@ use crate::input::meter::measured;
 const FIRST_WINDOW: usize = 32 << 10;
 const WINDOW: usize = 256 << 10;
 
+/// Bytes that are read at a time where only headers are wanted.
+const HEADER_WINDOW: usize = 4 << 10;
+/// Bytes that a page may hold beyond what its packing makes of its packed bytes at the most.
+const SOME: usize = 64;
+
 /// What is needed of a page's header.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Header {
@@ -32,6 +37,8 @@ pub(super) struct Header {
     bytes: usize,
     crc: Option<u32>,
     is_plain: bool,
+    /// Whether there are repetition levels, as flat columns have none.
+    is_nested: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,25 +73,38 @@ impl Header {
                 3 => header.packed_bytes = size(reader.integer(kind)?)?,
                 4 => header.crc = Some(reader.integer(kind)? as u32),
                 5 | 7 | 8 => {
-                    let (mut inner, mut repetition) = (0, 0);
+                    let mut inner = 0;
                     while let Some(kind) = reader.field(&mut inner)? {
                         match (id, inner) {
                             (_, 1) => header.values = size(reader.integer(kind)?)?,
                             (5 | 7, 2) | (8, 4) => header.encoding = reader.integer(kind)?,
                             (8, 5) => header.level_bytes = size(reader.integer(kind)?)?,
-                            (8, 6) => repetition = reader.integer(kind)?,
+                            (8, 6) => header.is_nested = reader.integer(kind)? != 0,
                             (8, 7) => header.is_plain = reader.integer(kind)? == 0,
                             _ => reader.pass_value(kind, 0)?,
                         }
                     }
-                    // Flat columns have no repetition levels.
-                    (repetition == 0).then_some(())?;
                 }
                 _ => reader.pass_value(kind, 0)?,
             }
         }
         let levels_fit = header.level_bytes <= header.bytes.min(header.packed_bytes);
         levels_fit.then_some((header, bytes.len() - reader.bytes.len()))
+    }
+
+    /// Whether packed bytes can become so many as the header says.
+    fn is_possible(&self, compression: Compression) -> bool {
+        let most = match compression {
+            Compression::UNCOMPRESSED => 1,
+            // A copy of 64 bytes takes three.
+            Compression::SNAPPY => 22,
+            Compression::LZ4 | Compression::LZ4_RAW => 255,
+            Compression::GZIP(_) => 1032,
+            // A block of 128 KiB of the same byte takes four.
+            Compression::ZSTD(_) => 1 << 15,
+            Compression::BROTLI(_) | Compression::LZO => return true,
+        };
+        self.bytes <= self.packed_bytes.saturating_mul(most).saturating_add(SOME)
     }
 }
 
@@ -133,7 +153,7 @@ fn may_hold(compression: Compression, packed: &[u8], size: usize) -> bool {
     }
 }
 
-fn wrong_size() -> ParquetError {
+pub(super) fn wrong_size() -> ParquetError {
     damaged("a page has another size than its header says")
 }
 
@@ -174,6 +194,15 @@ impl Pages {
 
     /// The next page's header; `None` at the chunk's end. [`Pages::body`] or [`Pages::skip`] must follow.
     pub(super) fn header(&mut self) -> Result<Option<Header>> {
+        match self.any_header()? {
+            Some(header) if !header.is_possible(self.compression) => Err(wrong_size()),
+            Some(header) if header.is_nested => Err(damaged("a flat column has repetition levels")),
+            header => Ok(header),
+        }
+    }
+
+    /// The same, whatever the header says.
+    fn any_header(&mut self) -> Result<Option<Header>> {
         let mut wanted = 1;
         loop {
             if self.fill(wanted)? == 0 {
@@ -270,6 +299,20 @@ pub(super) fn first_pages(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkM
         pages.skip(&header)?;
     }
     Ok(bytes)
+}
+
+/// Whether a page of a column chunk claims to become more than its packed bytes can: Arrow's decoders make room for that, and
+/// fill it, before they unpack anything. (Headers that can't be read they find by themselves.)
+pub(super) fn has_impossible_page(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkMetaData) -> bool {
+    let Ok(mut pages) = Pages::new(file, file_bytes, chunk) else { return false };
+    loop {
+        pages.window_bytes = HEADER_WINDOW;
+        match pages.any_header() {
+            Ok(Some(header)) if !header.is_possible(pages.compression) => return true,
+            Ok(Some(header)) if pages.skip(&header).is_ok() => {}
+            _ => return false,
+        }
+    }
 }
 
 pub(super) fn damaged(what: &str) -> ParquetError {

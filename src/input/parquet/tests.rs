@@ -12,14 +12,14 @@ use arrow::datatypes::UInt32Type;
 use arrow::util::display::array_value_to_string;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::schema::types::{ColumnDescriptor, ColumnPath, Type};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::pages::Pages;
+use super::pages::{Pages, has_impossible_page};
 use super::*;
 use crate::features::{Translate, translated_field};
 
@@ -250,5 +250,51 @@ fn texts_of_lists_that_claim_to_be_more_than_they_are_are_refused() {
                 assert!(error.contains("other numbers of values than its header says"), "{error}");
             }
         }
+    }
+}
+
+#[test]
+fn a_page_that_claims_more_than_its_packing_can_hold_is_refused() {
+    let leaf = Type::primitive_type_builder("x", PhysicalType::INT32).build().unwrap();
+    let descriptor = Arc::new(ColumnDescriptor::new(Arc::new(leaf), 0, 0, ColumnPath::from("x")));
+    let varint = |mut n: u64| {
+        let mut bytes = Vec::new();
+        while n > 0x7f {
+            bytes.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        bytes.push(n as u8);
+        bytes
+    };
+    const PACKED: u64 = 1000;
+    for (compression, most) in [
+        (Compression::UNCOMPRESSED, Some(1)),
+        (Compression::SNAPPY, Some(22)),
+        (Compression::LZ4_RAW, Some(255)),
+        (Compression::GZIP(GzipLevel::default()), Some(1032)),
+        (Compression::ZSTD(ZstdLevel::default()), Some(1 << 15)),
+        (Compression::BROTLI(BrotliLevel::default()), None),
+    ] {
+        let is_refused = |bytes: u64| {
+            // 1: data page, 2 and 3: its bytes and its packed bytes, 5: one value, plain, of levels without bits.
+            let sizes = [bytes, PACKED].map(|n| varint(2 * n));
+            let head = [0x2c, 0x15, 2, 0x15, 0, 0x15, 6, 0x15, 6, 0, 0];
+            let page =
+                [&[0x15, 0, 0x15], &sizes[0][..], &[0x15], &sizes[1], &head, &[0; PACKED as usize]].concat();
+            let file = Arc::new(tempfile::tempfile().unwrap());
+            std::io::Write::write_all(&mut &*file, &[page.clone(), page.clone()].concat()).unwrap();
+            let chunk = ColumnChunkMetaData::builder(descriptor.clone())
+                .set_compression(compression)
+                .set_total_compressed_size(2 * page.len() as i64)
+                .build()
+                .unwrap();
+            let length = 2 * page.len() as u64;
+            let of_flat = Pages::new(file.clone(), length, &chunk).unwrap().header().is_err();
+            assert_eq!(has_impossible_page(file, length, &chunk), of_flat);
+            of_flat
+        };
+        let most = most.map(|most| most * PACKED + 64);
+        assert!(!is_refused(most.unwrap_or(i32::MAX as u64)), "{compression}");
+        assert!(most.is_none_or(|most| is_refused(most + 1)), "{compression}");
     }
 }

@@ -162,8 +162,7 @@ impl<'a> Idle<'a> {
     /// Many steps. As long as the penalty's gradient `g` is small beside the root of the mean, that falls geometrically but
     /// for what `g` adds (counted to its fourth power), and the `t`th step shrinks `|w| + l1 / l2` by its share
     /// `q_t = rate * l2 / sqrt(mean_t)`. The logarithm of what is left is summed up to the fourth powers of these, as far
-    /// as they are below a seventh, and `g` below a fifth; or
-    /// `care` times less.
+    /// as they are below a seventh, and `g` below a fifth of that root: of both `care` times less.
     fn leap(&self, at: &mut At, left: u64, care: f64) -> Option<u64> {
         let Idle { decay, epsilon, rate, l1, l2, .. } = *self;
         let root = at.mean.sqrt();

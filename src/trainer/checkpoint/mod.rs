@@ -95,6 +95,14 @@ struct OnItsWay {
     enough: Sender<Infallible>,
 }
 
+impl OnItsWay {
+    /// Waits until it is written, or given up, if not all of it has come.
+    fn end(self) -> thread::Result<Result<Option<Duration>>> {
+        drop(self.enough);
+        self.thread.join()
+    }
+}
+
 /// How often a run stood still to write a checkpoint, and for how long at the most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Pauses {
@@ -245,9 +253,8 @@ impl Checkpoints {
     /// # Errors
     /// If it can't be written.
     fn settle(&mut self) -> Result<()> {
-        let Some(OnItsWay { thread, enough }) = self.on_its_way.take() else { return Ok(()) };
-        drop(enough);
-        match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))? {
+        let Some(one) = self.on_its_way.take() else { return Ok(()) };
+        match one.end().unwrap_or_else(|panic| std::panic::resume_unwind(panic))? {
             Some(pause) => {
                 self.there = true;
                 self.pauses.written += 1;
@@ -289,9 +296,6 @@ impl Checkpoints {
 impl Drop for Checkpoints {
     fn drop(&mut self) {
         // No thread outlives the run. Whoever wants to know how it went has asked before.
-        if let Some(OnItsWay { thread, enough }) = self.on_its_way.take() {
-            drop(enough);
-            let _ = thread.join();
-        }
+        let _ = self.on_its_way.take().map(OnItsWay::end);
     }
 }
