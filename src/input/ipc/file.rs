@@ -187,14 +187,16 @@ impl Source for IpcSource {
     fn open_bytes(&self, split: &Split, _: &Request) -> usize {
         let Extent::Batch(index) = split.extent else { return 0 };
         let unpacked = || {
-            let (header, body) = parts(&self.batches.get(index)?.0, &self.map.buffer()).ok()?;
-            unpacked_bytes(message(&header).ok()?.header_as_record_batch()?, &body)
+            let block = &self.batches.get(index)?.0;
+            let (header, body) = parts(block, &self.map.buffer()).ok()?;
+            let bytes = unpacked_bytes(message(&header).ok()?.header_as_record_batch()?, &body);
+            // This is asked of all batches before the first one is read.
+            let start = usize::try_from(block.offset()).ok()?;
+            self.map.release(start..start + header.len());
+            bytes
         };
-        let unpacked = unpacked();
-        // This is asked of all batches before the first one is read.
-        self.map.release(0..self.map.as_ref().len());
         // What is mapped as it is takes memory only as long as nobody else wants it.
-        unpacked.unwrap_or_else(|| usize::try_from(split.bytes).unwrap_or(usize::MAX).min(64 << 20))
+        unpacked().unwrap_or_else(|| usize::try_from(split.bytes).unwrap_or(usize::MAX).min(64 << 20))
     }
 }
 

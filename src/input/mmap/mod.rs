@@ -60,7 +60,7 @@ impl Map {
         // will have it mapped again.
         let (page, len) = (1 << 21, self.as_ref().len());
         let start = range.start / page * page;
-        let end = range.end.next_multiple_of(page).min(len);
+        let end = range.end.min(len).next_multiple_of(page).min(len);
         if start < end {
             // SAFETY: the map is shared and never written to, so dropping its pages loses nothing.
             // Failure leaves the pages where they are.
