@@ -1,8 +1,10 @@
 //! Runs that are interrupted again and again.
 
 use std::fs;
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
@@ -20,28 +22,45 @@ fn written(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
+/// A pipe that is full. Whoever writes to it waits, until its reader is dropped.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = io::pipe().unwrap();
+    let mut filler = writer.try_clone().unwrap();
+    thread::spawn(move || while filler.write_all(&[0; 1 << 16]).is_ok() {});
+    (reader, writer)
+}
+
 /// Lets a run that makes `m` go on until it has written a checkpoint, a new one, and ends it by a signal. False if it
-/// came to its end before.
+/// came to its end before. One that is killed never does: a run hands in its summary before it removes its checkpoint, and
+/// nobody takes this one's.
 pub(crate) fn interrupt(folder: &Folder, command: &str, name: &str) -> bool {
-    let checkpoint = folder.path("m.checkpoint");
-    let before = written(&checkpoint);
-    let mut child = folder.command(command).stderr(Stdio::piped()).spawn().unwrap();
+    let files = [folder.path("m.checkpoint"), folder.path("m")];
+    let before = files.each_ref().map(|path| written(path));
+    let (kills, summary) = (name == "-KILL", command.contains("--summary"));
+    let mut run = folder.command(command);
+    let reader = (kills && !summary).then(|| {
+        let (reader, writer) = full_pipe();
+        run.args(["--summary", "-"]).stdout(writer);
+        reader
+    });
+    let mut child = run.stderr(Stdio::piped()).spawn().unwrap();
     let begun = Instant::now();
-    while written(&checkpoint) == before {
+    while files.each_ref().map(|path| written(path)) == before {
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success(), "{command}: {:?}", child.wait_with_output());
             return false;
         }
         assert!(begun.elapsed() < Duration::from_secs(60), "{command}: no checkpoint was written");
-        std::thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
     signal(&child, name);
     let output = child.wait_with_output().unwrap();
+    drop(reader);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {
         return false;
     }
-    if name != "-KILL" {
+    if !kills {
         assert_eq!(output.status.code(), Some(130), "{command}: {error}");
         let last = error.lines().last().unwrap_or_default();
         assert!(
@@ -49,20 +68,17 @@ pub(crate) fn interrupt(folder: &Folder, command: &str, name: &str) -> bool {
             "{error}"
         );
     }
-    true
+    files[0].exists()
 }
 
-/// The summary of a run that is interrupted so many times, if it does not end before, without what differs from run to
-/// run; and how often it was.
+/// The summary of a run that is interrupted up to so many times (when it ends before a signal reaches it, it begins anew),
+/// without what differs from run to run; and how often it was.
 fn interrupted(folder: &Folder, command: &str, times: usize) -> (Value, usize) {
     let every_batch = format!("{command} --quiet --checkpoint-every 1 --resume");
     let mut count = 0;
     for (time, name) in (0..times).zip(["-KILL", "-INT", "-KILL", "-TERM"].into_iter().cycle()) {
         let threads = 1 + time % 3;
-        if !interrupt(folder, &format!("{every_batch} --threads {threads}"), name) {
-            break;
-        }
-        count += 1;
+        count += usize::from(interrupt(folder, &format!("{every_batch} --threads {threads}"), name));
     }
     (outcome(folder, &format!("{command} --resume")), count)
 }
