@@ -71,6 +71,15 @@ pub(crate) fn interrupt(folder: &Folder, command: &str, name: &str) -> bool {
     files[0].exists()
 }
 
+/// Ends a run by `SIGKILL` when it has written a checkpoint, and removes what it was writing, as the next run would.
+pub(crate) fn kill(folder: &Folder, command: &str) {
+    let killed = interrupt(folder, &format!("{command} --quiet --checkpoint-every 1 --threads 1"), "-KILL");
+    assert!(killed, "{command} came to its end");
+    for name in folder.names().iter().filter(|name| name.ends_with(".tmp")) {
+        fs::remove_file(folder.path(name)).unwrap();
+    }
+}
+
 /// The summary of a run that is interrupted up to so many times (when it ends before a signal reaches it, it begins anew),
 /// without what differs from run to run; and how often it was.
 fn interrupted(folder: &Folder, command: &str, times: usize) -> (Value, usize) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Stdio;
 
 use crate::common::{Folder, clicks, says};
-use crate::interrupted::{interrupt, outcome, signal};
+use crate::interrupted::{kill, outcome, signal};
 
 const COMMAND: &str = "train a.csv b.parquet --target click -o m --epochs 2 --shuffle none";
 
@@ -13,12 +13,7 @@ fn folder() -> Folder {
     let folder = Folder::new();
     folder.table("a.csv", &clicks(20_000, 1));
     folder.table_in_pieces("b.parquet", &clicks(20_000, 2), 2000);
-    let killed = interrupt(&folder, &format!("{COMMAND} --quiet --checkpoint-every 1 --threads 1"), "-KILL");
-    assert!(killed, "the run came to its end");
-    // What it was writing is removed by the next run.
-    for name in folder.names().iter().filter(|name| name.ends_with(".tmp")) {
-        fs::remove_file(folder.path(name)).unwrap();
-    }
+    kill(&folder, COMMAND);
     folder
 }
 

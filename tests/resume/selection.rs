@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::common::{Folder, clicks, says};
-use crate::interrupted::{goes_on, interrupt, outcome, signal};
+use crate::interrupted::{goes_on, interrupt, kill, outcome, signal};
 
 /// A folder of Parquet in many splits.
 fn folder(rows: usize, seed: u64) -> Folder {
@@ -91,11 +91,11 @@ fn heats_that_are_interrupted_are_held_again() {
 #[test]
 fn checkpoints_lie_beside_whatever_is_written() {
     let folder = folder(20_000, 15);
-    let command = "cv parquet --target click --epochs 9 --learning-rate 0.1";
+    let command = "cv parquet --target click --epochs 40 --learning-rate 0.1";
     let error = folder.fails(2, &format!("{command} --resume"));
     says(&error, &["this one writes no file", "-o or --summary"]);
     let command = format!("{command} --summary m");
-    assert!(interrupt(&folder, &format!("{command} --quiet --checkpoint-every 1 --threads 1"), "-KILL"));
+    kill(&folder, &command);
     let told = folder.run(&format!("{command} --resume")).err();
     says(&told, &["where an earlier run left off"]);
     assert!(folder.path("m").exists() && !folder.path("m.checkpoint").exists());
@@ -105,7 +105,7 @@ fn checkpoints_lie_beside_whatever_is_written() {
 fn other_commands_and_options_are_refused() {
     let folder = folder(30_000, 16);
     let command = "cv parquet --target click -o m --epochs 9 --folds 3";
-    assert!(interrupt(&folder, &format!("{command} --quiet --checkpoint-every 1 --threads 1"), "-KILL"));
+    kill(&folder, command);
     for (other, told) in [
         ("train parquet --target click -o m --epochs 9", "the command was cv, now it is train"),
         ("cv parquet --target click -o m --epochs 9 --folds 4", "--folds was 3, now it is 4"),
@@ -119,7 +119,7 @@ fn other_commands_and_options_are_refused() {
     folder.ok(&format!("{command} --resume"));
     let command =
         "search parquet --target click -o m --range l2=1e-7..1e-3 --random 6 --folds 3 --full --places 2";
-    assert!(interrupt(&folder, &format!("{command} --quiet --checkpoint-every 1 --threads 1"), "-KILL"));
+    kill(&folder, command);
     for (option, other, told) in [
         ("1e-3", "1e-4", "the space was l2=1e-7..0.001, now it is l2=1e-7..1e-4"),
         ("--random 6", "--bayes 7", "the method was --random 6, now it is --bayes 7"),
