@@ -48,10 +48,15 @@ fn write(folder: &Folder, name: &str, data: &RecordBatch) {
 
 /// Trains within the first budget that is not refused, beginning with 80 MB, and checks that it was kept.
 fn keeps(folder: &Folder, input: &str, options: &str) {
+    does_within(folder, "train", input, options);
+}
+
+/// The same with any command that makes a model.
+fn does_within(folder: &Folder, command: &str, input: &str, options: &str) {
     let mut budget = 80u64 << 20;
     for _ in 0..4 {
         let command =
-            format!("train {input} --target y -o m --quiet --summary - --memory {budget} {options}");
+            format!("{command} {input} --target y -o m --quiet --summary - --memory {budget} {options}");
         let run = folder.run(&command);
         if run.output.status.success() {
             let summary: Value = serde_json::from_str(&run.out()).unwrap();
@@ -164,5 +169,21 @@ fn long_lists() {
     write(&folder, "lists", &table(all));
     for input in ["lists.parquet", "lists.arrow"] {
         keeps(&folder, input, "");
+    }
+}
+
+#[test]
+fn more_rows_for_scoring_than_may_be_kept() {
+    let folder = Folder::new();
+    let rows = 600_000;
+    let mut all = columns(rows);
+    let names: Vec<String> = (0..24).map(|i| format!("c{i}")).collect();
+    let mut random = Random(7);
+    all.extend(names.iter().map(|name| {
+        (name.as_str(), floats((0..rows).map(|_| random.below(1000) as f64).collect::<Vec<_>>()))
+    }));
+    folder.table_in_pieces("rows.parquet", &table(all), 50_000);
+    for (command, options) in [("train", "--holdout 0.9"), ("cv", ""), ("search", "--random 3 --folds 3")] {
+        does_within(&folder, command, "rows.parquet", options);
     }
 }

@@ -22,7 +22,6 @@ use super::pass::{Book, Pass, Passes};
 use super::plan::make_plan;
 use super::race::{Entrant, Race};
 use super::run::{Begun, IMPROVEMENT, Lesson, PATIENCE, unchosen};
-use super::scoring::Scoring;
 use super::summary::{CrossValidation, Estimate, FoldScore, Summary};
 use super::task::{Fit, Task};
 use super::team::{Team, form_teams};
@@ -31,7 +30,7 @@ use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::input::{ReadAs, Skipped};
 use crate::learn::metrics::Report;
-use crate::learn::{Chunk, Linear, Optimizer, State, Variant};
+use crate::learn::{Linear, Optimizer, State, Variant};
 use crate::pipeline::Stages;
 
 /// Cross-validates a model, and writes one of all rows if that is wanted.
@@ -287,8 +286,8 @@ impl<'a> Epochs<'a> {
                 look.all = Some((linear, learner.state(place), variant));
                 continue;
             };
-            let rows = self.held.of(&self.folds.scored((repeat, fold)));
-            let metrics = score(&linear, &rows, scoring, fold)?;
+            let parts = self.folds.scored((repeat, fold));
+            let metrics = self.held.score_parts(&parts, &linear, scoring).ok_or_else(|| no_rows(fold))?;
             look.loss += metrics.mean_loss.unwrap_or(f64::NAN);
             let score =
                 FoldScore { repeat: repeat + 1, fold: fold + 1, learning_rate: variant.rate, metrics };
@@ -326,19 +325,10 @@ impl<'a> Epochs<'a> {
     }
 }
 
-/// Scores a model on the rows of fold `fold`, from 0.
-///
-/// # Errors
-/// If there are none.
-pub(super) fn score(linear: &Linear, rows: &Chunk, scoring: Scoring<'_>, fold: u32) -> Result<Report> {
-    if rows.rows() == 0 {
-        let message = format!("fold {} has no rows to be scored on", fold + 1);
-        return Err(Error::data(message).remedy("give fewer --folds, or divide rows by another column"));
-    }
-    let (mut metrics, mut margins) = (scoring.metrics(), Vec::new());
-    linear.margins(rows, &mut margins);
-    metrics.add(&margins, &rows.labels, &rows.weights);
-    Ok(metrics.report())
+/// The error of a fold, from 0, that has no rows.
+pub(super) fn no_rows(fold: u32) -> Error {
+    let message = format!("fold {} has no rows to be scored on", fold + 1);
+    Error::data(message).remedy("give fewer --folds, or divide rows by another column")
 }
 
 /// What a report holds beside figures: rows, and bounds of what streaming costs.

@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::scoring::Scoring;
 use crate::learn::metrics::Report;
-use crate::learn::{Chunk, Linear, Parts};
+use crate::learn::{Chunk, Linear, Parts, Shape};
 use crate::random::keyed;
 
 /// Most bytes of held rows. When they are full, every second row goes, by hash.
 pub(crate) const HOLDOUT_BYTES: usize = 48 << 20;
+/// Bytes of rows that lie together.
+const HELD_BYTES: usize = 1 << 20;
 
 /// Which rows are held out: decided for each row by itself, from the seed and its place in the data.
 #[derive(Debug, Clone, Copy)]
@@ -51,18 +53,41 @@ impl Division {
     }
 }
 
-/// Rows held out of one chunk, with their keys.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Held {
-    pub(crate) chunk: Chunk,
-    #[serde(with = "crate::raw")]
+/// Rows of a chunk that are to be held, with their keys.
+pub(crate) struct Aside {
     pub(crate) keys: Vec<u64>,
+    /// Where they lie, as [`Chunk::gather`] takes it.
+    pub(crate) rows: Vec<(u32, u32)>,
+    /// The chunk, if it is not the one that is learned from.
+    pub(crate) apart: Option<Chunk>,
+}
+
+/// Some of the held rows, with their keys. All of them have the same room, whatever chunks rows came in: else what the
+/// thinning frees would not fit what comes after it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Held {
+    chunk: Chunk,
+    #[serde(with = "crate::raw")]
+    keys: Vec<u64>,
 }
 
 impl Held {
-    /// Bytes of the rows: what room there is beside them is another after a checkpoint.
+    /// Room for as many rows as fit into [`HELD_BYTES`], about.
+    fn new(shape: Shape) -> Self {
+        let chunk = Chunk::new(shape, HELD_BYTES / (shape.row_bytes() + 8));
+        Held { keys: Vec::with_capacity(chunk.capacity()), chunk }
+    }
+
+    /// Bytes of the rows.
     fn bytes(&self) -> usize {
         self.chunk.content_bytes() + 8 * self.keys.len()
+    }
+
+    /// How many rows may be added in one go: few, since lists may be longer than they were taken to be.
+    fn room(&self) -> usize {
+        const STRIDE: usize = 256;
+        let is_full = !self.chunk.lists.is_empty() && self.bytes() >= HELD_BYTES;
+        if is_full { 0 } else { STRIDE.min(self.chunk.capacity() - self.keys.len()) }
     }
 }
 
@@ -70,7 +95,6 @@ impl Held {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Holdout {
     held: Vec<Arc<Held>>,
-    bytes: usize,
     /// Only rows with keys below this are kept.
     below: u64,
     /// The same for whoever sets rows aside: others need not come.
@@ -86,7 +110,7 @@ impl Holdout {
     pub(crate) fn new(division: &Division) -> Self {
         let below = division.below;
         let limit = Arc::new(AtomicU64::new(below));
-        Holdout { held: Vec::new(), bytes: 0, below, limit, rows: 0, margins: Vec::new() }
+        Holdout { held: Vec::new(), below, limit, rows: 0, margins: Vec::new() }
     }
 
     /// What keys have to be below. It falls while rows come in.
@@ -95,22 +119,40 @@ impl Holdout {
         self.limit.clone()
     }
 
-    pub(crate) fn push(&mut self, held: Held) {
-        self.rows += held.chunk.rows() as u64;
-        let held = thin(held, self.below);
-        if held.keys.is_empty() {
-            return;
-        }
-        self.bytes += held.bytes();
-        self.held.push(Arc::new(held));
-        while self.bytes > HOLDOUT_BYTES {
+    /// Takes rows of a chunk, as far as there is room.
+    pub(crate) fn push(&mut self, chunk: &Chunk, rows: &[(u32, u32)], keys: &[u64]) {
+        self.rows += keys.len() as u64;
+        self.add(chunk, rows, keys);
+        while self.bytes() > HOLDOUT_BYTES {
             self.below /= 2;
             self.limit.store(self.below, Ordering::Relaxed);
-            let held = std::mem::take(&mut self.held).into_iter().map(Arc::unwrap_or_clone);
-            let thinned = held.map(|held| thin(held, self.below)).filter(|held| !held.keys.is_empty());
-            self.held = thinned.map(Arc::new).collect();
-            self.bytes = self.held.iter().map(|held| held.bytes()).sum();
+            for held in std::mem::take(&mut self.held) {
+                let rows: Vec<(u32, u32)> = (0..held.keys.len() as u32).map(|row| (0, row)).collect();
+                self.add(&held.chunk, &rows, &held.keys);
+            }
         }
+    }
+
+    /// Adds the rows with keys below the limit.
+    fn add(&mut self, chunk: &Chunk, rows: &[(u32, u32)], keys: &[u64]) {
+        let kept = rows.iter().zip(keys).filter(|(_, key)| **key < self.below);
+        let (rows, keys): (Vec<(u32, u32)>, Vec<u64>) = kept.unzip();
+        let mut start = 0;
+        while start < rows.len() {
+            let Some(last) = self.held.last_mut().filter(|last| last.room() > 0) else {
+                self.held.push(Arc::new(Held::new(chunk.shape())));
+                continue;
+            };
+            let end = rows.len().min(start + last.room());
+            let last = Arc::make_mut(last);
+            last.chunk.gather(std::slice::from_ref(chunk), &rows[start..end]);
+            last.keys.extend_from_slice(&keys[start..end]);
+            start = end;
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.held.iter().map(|held| held.bytes()).sum()
     }
 
     /// Rows set aside, and rows that are kept for scoring.
@@ -128,31 +170,27 @@ impl Holdout {
         metrics.report()
     }
 
-    /// The rows that are kept of some parts of a division.
-    pub(crate) fn of(&self, parts: &Parts) -> Chunk {
-        let of = |chunk: &Chunk| {
-            let rows = 0..chunk.rows();
-            rows.filter(|&row| parts.contain(chunk.parts_of(row))).map(|row| (0, row as u32)).collect()
-        };
-        let rows: Vec<Vec<(u32, u32)>> = self.held.iter().map(|held| of(&held.chunk)).collect();
-        let shape = self.held.first().map_or_else(Default::default, |held| held.chunk.shape());
-        let mut chunk = Chunk::new(shape, rows.iter().map(Vec::len).sum());
-        for (held, rows) in self.held.iter().zip(&rows) {
-            chunk.gather(std::slice::from_ref(&held.chunk), rows);
+    /// Scores a model on the rows that are kept of some parts of a division; `None` if there are none.
+    pub(crate) fn score_parts(
+        &mut self,
+        parts: &Parts,
+        model: &Linear,
+        scoring: Scoring<'_>,
+    ) -> Option<Report> {
+        let mut metrics = scoring.metrics();
+        let mut part = Chunk::new(self.held.first()?.chunk.shape(), 0);
+        let mut scored = 0;
+        for Held { chunk, .. } in self.held.iter().map(Arc::as_ref) {
+            let rows: Vec<(u32, u32)> = (0..chunk.rows())
+                .filter(|&row| parts.contain(chunk.parts_of(row)))
+                .map(|row| (0, row as u32))
+                .collect();
+            part.reset(rows.len());
+            part.gather(std::slice::from_ref(chunk), &rows);
+            model.margins(&part, &mut self.margins);
+            metrics.add(&self.margins, &part.labels, &part.weights);
+            scored += rows.len();
         }
-        chunk
+        (scored > 0).then(|| metrics.report())
     }
-}
-
-/// The rows with keys below `below`, in buffers of just their size.
-fn thin(held: Held, below: u64) -> Held {
-    let kept: Vec<(u32, u32)> =
-        (0..).zip(&held.keys).filter(|(_, key)| **key < below).map(|(row, _)| (0, row)).collect();
-    if kept.len() == held.keys.len() {
-        return held;
-    }
-    let mut chunk = Chunk::new(held.chunk.shape(), kept.len());
-    chunk.gather(std::slice::from_ref(&held.chunk), &kept);
-    let keys = kept.iter().map(|&(_, row)| held.keys[row as usize]).collect();
-    Held { chunk, keys }
 }

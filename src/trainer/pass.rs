@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::account::Account;
 use super::checkpoint::{Checkpoints, Pages, Pen};
 use super::folds::Folds;
-use super::holdout::{Division, HOLDOUT_BYTES, Held, Holdout};
+use super::holdout::{Aside, Division, HOLDOUT_BYTES, Holdout};
 use super::notes::Notes;
 use super::reading::{Spares, item_bytes};
 use super::watch::{Leader, Watch};
@@ -212,7 +212,7 @@ pub(crate) struct Passes<'a> {
 /// An encoded batch: rows to learn from, rows held out, rows skipped.
 struct Piece {
     chunk: Chunk,
-    held: Option<Held>,
+    aside: Option<Aside>,
     skipped: u64,
     /// Rows that it was made from.
     rows: u64,
@@ -220,7 +220,8 @@ struct Piece {
 
 impl Weigh for Piece {
     fn bytes(&self) -> usize {
-        self.chunk.bytes() + self.held.as_ref().map_or(0, |h| h.chunk.bytes())
+        let aside = |aside: &Aside| 16 * aside.keys.len() + aside.apart.as_ref().map_or(0, Chunk::bytes);
+        self.chunk.bytes() + self.aside.as_ref().map_or(0, aside)
     }
 }
 
@@ -299,8 +300,9 @@ impl Passes<'_> {
                 standing.position.add(item.track, piece.rows);
                 standing.skipped.add(&item.skipped);
                 standing.skipped.add_rows(piece.skipped, UNUSABLE);
-                if let (Some(holdout), Some(held)) = (holdout.as_mut(), piece.held) {
-                    holdout.push(held);
+                if let (Some(holdout), Some(aside)) = (holdout.as_mut(), piece.aside) {
+                    holdout.push(aside.apart.as_ref().unwrap_or(&piece.chunk), &aside.rows, &aside.keys);
+                    aside.apart.into_iter().for_each(|chunk| spares.give(chunk));
                 }
                 let is_full = match &mut standing.shuffle {
                     None => {
@@ -365,7 +367,7 @@ impl Passes<'_> {
             folds.assign(first, batch, self.encoder.columns().len(), &mut chunk.parts)?;
         }
         if division.is_empty() && skipped == 0 {
-            return Ok(Piece { chunk, held: None, skipped, rows });
+            return Ok(Piece { chunk, aside: None, skipped, rows });
         }
         let limit = limit.map_or(u64::MAX, |limit| limit.load(Ordering::Relaxed));
         let (mut learn, mut hold, mut keys) = (Vec::new(), Vec::new(), Vec::new());
@@ -380,22 +382,27 @@ impl Passes<'_> {
             }
             // Rows that nobody learns from are counted, whether they are kept or not.
             if let Some(key) = key.filter(|&key| collects && (key < limit || !division.are_learned)) {
-                hold.push((0, row));
+                hold.push((0, if division.are_learned { learn.len() as u32 - 1 } else { row }));
                 keys.push(key);
             }
         }
-        let take = |rows: &[(u32, u32)], mut part: Chunk| {
+        let take = |rows: &[(u32, u32)]| {
+            let mut part = spares.take(rows.len());
             part.reset(rows.len());
             part.gather(std::slice::from_ref(&chunk), rows);
             part
         };
-        let held = (!hold.is_empty())
-            .then(|| Held { chunk: take(&hold, Chunk::new(chunk.shape(), hold.len())), keys });
+        let aside = (!hold.is_empty()).then(|| {
+            let apart = (!division.are_learned).then(|| take(&hold));
+            let rows =
+                if apart.is_some() { (0..hold.len() as u32).map(|row| (0, row)).collect() } else { hold };
+            Aside { keys, rows, apart }
+        });
         if learn.len() == chunk.rows() {
-            return Ok(Piece { chunk, held, skipped, rows });
+            return Ok(Piece { chunk, aside, skipped, rows });
         }
-        let part = take(&learn, spares.take(learn.len()));
+        let part = take(&learn);
         spares.give(chunk);
-        Ok(Piece { chunk: part, held, skipped, rows })
+        Ok(Piece { chunk: part, aside, skipped, rows })
     }
 }

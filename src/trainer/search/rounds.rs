@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::super::checkpoint::{Checkpoints, Pages, Pen};
-use super::super::cv::{estimates, score};
+use super::super::cv::{estimates, no_rows};
 use super::super::holdout::{Division, Holdout};
 use super::super::leak::{Keeper, Kept};
 use super::super::notes::Notes;
@@ -194,8 +194,8 @@ impl<'a> Rounds<'a> {
         for (contender, fold) in self.setup.contenders.iter().enumerate() {
             let Some((repeat, fold)) = *fold else { continue };
             let Some(linear) = tournament.weights(number, contender) else { continue };
-            let rows = self.held.of(&folds.scored((repeat, fold)));
-            let metrics = score(&linear, &rows, self.setup.full_scoring(), fold)?;
+            let (parts, scoring) = (folds.scored((repeat, fold)), self.setup.full_scoring());
+            let metrics = self.held.score_parts(&parts, &linear, scoring).ok_or_else(|| no_rows(fold))?;
             let learning_rate = tournament.candidates[number].variant().rate;
             scores.push(FoldScore { repeat: repeat + 1, fold: fold + 1, learning_rate, metrics });
         }
