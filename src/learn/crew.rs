@@ -3,6 +3,7 @@
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 /// A task of one hand.
@@ -45,11 +46,15 @@ pub(crate) struct Board {
     arrived: AtomicUsize,
     /// Set when a hand panics, so that the others do not wait for it for ever.
     broken: AtomicBool,
+    /// Hands that sleep, and what wakes them.
+    asleep: AtomicUsize,
+    bed: Mutex<()>,
+    bell: Condvar,
 }
 
-/// Turns of waiting before the processor is offered to others: with more threads than processors the
-/// one that is waited for may need it.
-const SPINS: usize = 2_000;
+/// Turns of waiting before a hand goes to sleep: the one that is waited for may need its processor. (To yield it instead
+/// costs more than it gives: whatever else there is to run, of however little weight, gets a slice of milliseconds.)
+const SPINS: usize = 500;
 
 impl Board {
     /// A board for `hands` hands, and parts of `len` numbers from each of `shards` shards.
@@ -62,6 +67,9 @@ impl Board {
             numbers: (0..numbers).map(|_| AtomicU32::new(0)).collect(),
             arrived: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
+            asleep: AtomicUsize::new(0),
+            bed: Mutex::new(()),
+            bell: Condvar::new(),
         }
     }
 
@@ -89,13 +97,32 @@ impl Board {
     /// If another hand has panicked.
     pub(crate) fn meet(&self, turn: usize) {
         let all = (turn + 1) * self.hands;
-        self.arrived.fetch_add(1, Ordering::AcqRel);
-        let mut spins = 0;
-        while self.arrived.load(Ordering::Acquire) < all {
-            assert!(!self.broken.load(Ordering::Relaxed), "another thread of the crew has panicked");
-            spins += 1;
-            if spins < SPINS { spin_loop() } else { thread::yield_now() }
+        // Whoever comes last sees who sleeps, or they see that it has come: both orders are those of one clock.
+        if self.arrived.fetch_add(1, Ordering::SeqCst) + 1 == all && self.asleep.load(Ordering::SeqCst) > 0 {
+            self.ring();
         }
+        let is_over = || {
+            assert!(!self.broken.load(Ordering::SeqCst), "another thread of the crew has panicked");
+            self.arrived.load(Ordering::SeqCst) >= all
+        };
+        for _ in 0..SPINS {
+            if is_over() {
+                return;
+            }
+            spin_loop();
+        }
+        let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.asleep.fetch_add(1, Ordering::SeqCst);
+        while !is_over() {
+            bed = self.bell.wait(bed).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.asleep.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Wakes the hands that sleep. None is between its last look and its sleep: that is in bed already.
+    fn ring(&self) {
+        drop(self.bed.lock());
+        self.bell.notify_all();
     }
 
     /// A guard that frees the others if its holder panics.
@@ -109,7 +136,8 @@ pub(crate) struct Watch<'a>(&'a Board);
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.broken.store(true, Ordering::Relaxed);
+            self.0.broken.store(true, Ordering::SeqCst);
+            self.0.ring();
         }
     }
 }
