@@ -46,15 +46,20 @@ pub(crate) struct Board {
     arrived: AtomicUsize,
     /// Set when a hand panics, so that the others do not wait for it for ever.
     broken: AtomicBool,
+    /// Turns of waiting that are worth it at present.
+    spins: AtomicUsize,
     /// Hands that sleep, and what wakes them.
     asleep: AtomicUsize,
     bed: Mutex<()>,
     bell: Condvar,
 }
 
-/// Turns of waiting before a hand goes to sleep: the one that is waited for may need its processor. (To yield it instead
-/// costs more than it gives: whatever else there is to run, of however little weight, gets a slice of milliseconds.)
-const SPINS: usize = 500;
+/// Turns of waiting, at the most, before a hand goes to sleep: the one that is waited for may need its processor. (To yield
+/// it instead costs more than it gives: whatever else there is to run, of however little weight, gets a slice of
+/// milliseconds.) To be woken takes as long as some hundred turns: hands that meet in time wait longer for one another, and
+/// those that don't, because there are more of them than processors, sleep sooner.
+const MOST_SPINS: usize = 10_000;
+const LEAST_SPINS: usize = 50;
 
 impl Board {
     /// A board for `hands` hands, and parts of `len` numbers from each of `shards` shards.
@@ -67,6 +72,7 @@ impl Board {
             numbers: (0..numbers).map(|_| AtomicU32::new(0)).collect(),
             arrived: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
+            spins: AtomicUsize::new(MOST_SPINS),
             asleep: AtomicUsize::new(0),
             bed: Mutex::new(()),
             bell: Condvar::new(),
@@ -105,12 +111,15 @@ impl Board {
             assert!(!self.broken.load(Ordering::SeqCst), "another thread of the crew has panicked");
             self.arrived.load(Ordering::SeqCst) >= all
         };
-        for _ in 0..SPINS {
+        let spins = self.spins.load(Ordering::Relaxed);
+        for _ in 0..spins {
             if is_over() {
+                self.spins.store((spins + spins / 8 + 1).min(MOST_SPINS), Ordering::Relaxed);
                 return;
             }
             spin_loop();
         }
+        self.spins.store((spins / 2).max(LEAST_SPINS), Ordering::Relaxed);
         let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
         self.asleep.fetch_add(1, Ordering::SeqCst);
         while !is_over() {

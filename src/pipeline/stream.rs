@@ -13,7 +13,7 @@ use super::order::Order;
 use super::position::{Mark, Position};
 use super::stages::Stages;
 use super::tasks::no_thread;
-use super::worker::{Done, Worker, work};
+use super::worker::{Done, Job, Worker, work};
 use crate::error::{Error, Result};
 use crate::input::{BatchStream, Dataset, Request, Skipped};
 
@@ -95,8 +95,9 @@ where
     let workers = flow.threads.max(1) - 1;
     // Enough jobs that no worker waits for the coordinator; results can never overflow.
     let most_jobs = 2 * flow.threads.max(1);
-    let (jobs_in, jobs_out) = bounded::<Box<SplitState<S>>>(most_jobs);
-    let (done_in, done_out) = bounded::<Done<S, T>>(most_jobs);
+    let most_ahead = MOST_AHEAD * flow.threads.max(order.width());
+    let (jobs_in, jobs_out) = bounded::<Job<S>>(most_jobs);
+    let (done_in, done_out) = bounded::<Done<S, T>>(most_jobs + most_ahead + 1);
     thread::scope(|scope| {
         let mut handles = Vec::new();
         for i in 0..workers {
@@ -117,8 +118,10 @@ where
             jobs: jobs_in,
             unclaimed: jobs_out,
             done: done_out,
+            jobs_out: 0,
             outstanding: 0,
             most_jobs,
+            most_ahead,
             resting: false,
             item_bytes: 0,
             skipped: Skipped::default(),
@@ -203,11 +206,15 @@ struct Coordinator<'a, S, T, F> {
     /// The track whose turn it is.
     turn: usize,
     slots: BTreeMap<usize, Slot<S, T>>,
-    jobs: Sender<Box<SplitState<S>>>,
-    unclaimed: Receiver<Box<SplitState<S>>>,
+    jobs: Sender<Job<S>>,
+    unclaimed: Receiver<Job<S>>,
     done: Receiver<Done<S, T>>,
+    /// Jobs that workers have or can have, and the batches that are still to come of them.
+    jobs_out: usize,
     outstanding: usize,
     most_jobs: usize,
+    /// Items that can be consumed without waiting when readers begin to rest.
+    most_ahead: usize,
     /// Whether readers are far enough ahead to rest for a while.
     resting: bool,
     /// Bytes of the items that are ready.
@@ -307,11 +314,8 @@ where
     fn issue(&mut self) {
         let tracks = self.tracks.len();
         let ahead = self.ahead();
-        self.resting = if self.resting {
-            ahead > LEAST_AHEAD * self.flow.threads
-        } else {
-            ahead >= MOST_AHEAD * self.flow.threads.max(tracks)
-        };
+        self.resting =
+            if self.resting { ahead > LEAST_AHEAD * self.flow.threads } else { ahead >= self.most_ahead };
         let mut order: Vec<usize> = (0..tracks).collect();
         order.sort_by(|&a, &b| self.tracks[a].share().total_cmp(&self.tracks[b].share()));
         let most_open = self.flow.threads.max(tracks);
@@ -319,7 +323,7 @@ where
         let read = self.slots.values().filter(|slot| slot.ended).count();
         for depth in 0..most_open.div_ceil(tracks.max(1)) + read {
             for &track in &order {
-                if self.outstanding == self.most_jobs {
+                if self.jobs_out == self.most_jobs {
                     return;
                 }
                 let is_needed = depth == 0 && track == order[0];
@@ -333,10 +337,20 @@ where
                 if slot.state.is_none() || slot.ended || !(may_read || is_needed && waiting == 0) {
                     continue;
                 }
+                // What is needed soonest is read in one go, until readers may rest when the next item has been taken:
+                // whoever learns for long would else leave them without anything to do. What comes later can wait.
+                let most = match tracks {
+                    1 if depth == read => (self.most_ahead + 1).saturating_sub(ahead + self.outstanding),
+                    1 => 1,
+                    _ => AHEAD_IN_TURNS.saturating_sub(waiting),
+                };
+                let batches = (2..=most).take_while(|&batches| may_read && self.has_room(batches)).last();
+                let batches = batches.unwrap_or(1);
                 let Some(state) = self.slots.get_mut(&split).and_then(|s| s.state.take()) else { continue };
-                // There is room: the channel takes as many jobs as may be outstanding.
-                if self.jobs.send(state).is_ok() {
-                    self.outstanding += 1;
+                // There is room: the channel takes as many jobs as may be out.
+                if self.jobs.send(Job { state, batches }).is_ok() {
+                    self.jobs_out += 1;
+                    self.outstanding += batches;
                 }
             }
         }
@@ -376,8 +390,12 @@ where
             return Ok(());
         }
         if let Ok(job) = self.unclaimed.try_recv() {
-            let done = self.worker.advance(job);
+            // The others wait for its first batch alone: the rest is handed out again.
+            let (done, rest) = self.worker.advance(job);
             self.accept(done);
+            if let Some(Job { state, batches }) = rest {
+                self.take_back(state, batches);
+            }
             return Ok(());
         }
         let start = Instant::now();
@@ -389,9 +407,12 @@ where
 
     fn accept(&mut self, done: Done<S, T>) {
         let rows = done.rows;
-        self.outstanding -= 1;
         self.stages.add(&done.stages);
-        let Some(slot) = self.slots.get_mut(&done.state.split) else { return };
+        match done.state {
+            Some(state) => self.take_back(state, done.batches),
+            None => self.outstanding -= done.batches,
+        }
+        let Some(slot) = self.slots.get_mut(&done.split) else { return };
         match done.result {
             Ok(Some(value)) => {
                 self.item_bytes += value.bytes();
@@ -403,7 +424,15 @@ where
                 slot.ended = true;
             }
         }
-        slot.state = Some(done.state);
+    }
+
+    /// Takes back the split of a job that has ended, `batches` of which are done or will not be.
+    fn take_back(&mut self, state: Box<SplitState<S>>, batches: usize) {
+        self.jobs_out -= 1;
+        self.outstanding -= batches;
+        if let Some(slot) = self.slots.get_mut(&state.split) {
+            slot.state = Some(state);
+        }
     }
 }
 

@@ -10,9 +10,19 @@ use super::stream::SplitState;
 use crate::error::{Error, Kind, Place, Result};
 use crate::input::{BatchStream, Dataset, Request, Skipped, guarded, take_read};
 
+/// Batches of a split to be read, one after the other.
+pub(super) struct Job<S> {
+    pub(super) state: Box<SplitState<S>>,
+    pub(super) batches: usize,
+}
+
 /// A split's next batch, or its end, with what it took.
 pub(super) struct Done<S, T> {
-    pub(super) state: Box<SplitState<S>>,
+    pub(super) split: usize,
+    /// With the last batch of a job.
+    pub(super) state: Option<Box<SplitState<S>>>,
+    /// Batches of the job that are done with: this one, and those that will not be read.
+    pub(super) batches: usize,
     pub(super) rows: u64,
     pub(super) result: Result<Option<T>>,
     /// What was left out before it.
@@ -29,8 +39,21 @@ pub(super) struct Worker<'a, F> {
 }
 
 impl<F> Worker<'_, F> {
-    /// Reads, decodes and maps the next batch of a split.
-    pub(super) fn advance<S, T>(&self, mut state: Box<SplitState<S>>) -> Done<S, T>
+    /// Reads, decodes and maps the next batch of a job. The rest of the job, if there is one, goes on in its place.
+    pub(super) fn advance<S, T>(&self, job: Job<S>) -> (Done<S, T>, Option<Job<S>>)
+    where
+        F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
+    {
+        let Job { mut state, batches } = job;
+        let mut done = self.next_batch(&mut state);
+        if batches > 1 && matches!(done.result, Ok(Some(_))) {
+            return (done, Some(Job { state, batches: batches - 1 }));
+        }
+        (done.state, done.batches) = (Some(state), batches);
+        (done, None)
+    }
+
+    fn next_batch<S, T>(&self, state: &mut SplitState<S>) -> Done<S, T>
     where
         F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T>,
     {
@@ -58,7 +81,7 @@ impl<F> Worker<'_, F> {
             let batch = batch?;
             decoded = start.elapsed();
             let Some(batch) = batch else { return Ok(None) };
-            let mapped = (self.map)(&batch, &mut state).map_err(|error| match error.place().row {
+            let mapped = (self.map)(&batch, state).map_err(|error| match error.place().row {
                 Some(row) => error.moved_to(stream.place(row as usize)),
                 None => error.at(Place { row: None, ..stream.place(0) }),
             })?;
@@ -84,14 +107,14 @@ impl<F> Worker<'_, F> {
         stages.read.busy = read.as_secs_f64();
         stages.decode.busy = decoded.saturating_sub(read).as_secs_f64();
         stages.encode.busy = start.elapsed().saturating_sub(decoded).as_secs_f64();
-        Done { state, rows, result, skipped, stages }
+        Done { split: state.split, state: None, batches: 1, rows, result, skipped, stages }
     }
 }
 
 /// A worker thread: does jobs until there are no more; returns how long it had none.
 pub(super) fn work<S, T, F>(
     worker: &Worker<'_, F>,
-    jobs: &Receiver<Box<SplitState<S>>>,
+    jobs: &Receiver<Job<S>>,
     done: &Sender<Done<S, T>>,
 ) -> Duration
 where
@@ -102,8 +125,13 @@ where
         let start = Instant::now();
         let Ok(job) = jobs.recv() else { return idle };
         idle += start.elapsed();
-        if done.send(worker.advance(job)).is_err() {
-            return idle;
+        let mut rest = Some(job);
+        while let Some(job) = rest {
+            let (batch, more) = worker.advance(job);
+            if done.send(batch).is_err() {
+                return idle;
+            }
+            rest = more;
         }
     }
 }
