@@ -321,6 +321,9 @@ where
         let most_open = self.flow.threads.max(tracks);
         // Those that have been read and wait for their turn keep no reader busy.
         let read = self.slots.values().filter(|slot| slot.ended).count();
+        // What is needed soonest is read in one go, until readers may rest when the next item has been taken: whoever
+        // learns for long would else leave them without anything to do. What comes later can wait.
+        let mut is_soonest = tracks == 1;
         for depth in 0..most_open.div_ceil(tracks.max(1)) + read {
             for &track in &order {
                 if self.jobs_out == self.most_jobs {
@@ -334,18 +337,19 @@ where
                 let Some(slot) = self.slots.get(&split) else { continue };
                 let waiting = slot.ready.len();
                 let may_read = !self.resting && self.has_room(1) && (tracks == 1 || waiting < AHEAD_IN_TURNS);
-                if slot.state.is_none() || slot.ended || !(may_read || is_needed && waiting == 0) {
+                if slot.ended {
                     continue;
                 }
-                // What is needed soonest is read in one go, until readers may rest when the next item has been taken:
-                // whoever learns for long would else leave them without anything to do. What comes later can wait.
-                let most = match tracks {
-                    1 if depth == read => (self.most_ahead + 1).saturating_sub(ahead + self.outstanding),
-                    1 => 1,
-                    _ => AHEAD_IN_TURNS.saturating_sub(waiting),
+                let most = match std::mem::take(&mut is_soonest) {
+                    _ if !may_read => 1,
+                    true => (self.most_ahead + 1).saturating_sub(ahead + self.outstanding),
+                    false if tracks == 1 => 1,
+                    false => AHEAD_IN_TURNS - waiting,
                 };
-                let batches = (2..=most).take_while(|&batches| may_read && self.has_room(batches)).last();
-                let batches = batches.unwrap_or(1);
+                if slot.state.is_none() || !(may_read || is_needed && waiting == 0) {
+                    continue;
+                }
+                let batches = (2..=most).take_while(|&batches| self.has_room(batches)).last().unwrap_or(1);
                 let Some(state) = self.slots.get_mut(&split).and_then(|s| s.state.take()) else { continue };
                 // There is room: the channel takes as many jobs as may be out.
                 if self.jobs.send(Job { state, batches }).is_ok() {

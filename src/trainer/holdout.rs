@@ -55,11 +55,32 @@ impl Division {
 
 /// Rows of a chunk that are to be held, with their keys.
 pub(crate) struct Aside {
-    pub(crate) keys: Vec<u64>,
-    /// Where they lie, as [`Chunk::gather`] takes it.
-    pub(crate) rows: Vec<(u32, u32)>,
+    keys: Vec<u64>,
+    rows: Vec<(u32, u32)>,
     /// The chunk, if it is not the one that is learned from.
     pub(crate) apart: Option<Chunk>,
+}
+
+impl Aside {
+    /// Some rows, as [`Chunk::gather`] takes them, of the chunk that is learned from.
+    pub(crate) fn among(rows: Vec<(u32, u32)>, keys: Vec<u64>) -> Self {
+        Aside { keys, rows, apart: None }
+    }
+
+    /// All rows of a chunk of their own.
+    pub(crate) fn apart(chunk: Chunk, keys: Vec<u64>) -> Self {
+        Aside { keys, rows: all_rows(&chunk), apart: Some(chunk) }
+    }
+
+    /// Bytes of memory held.
+    pub(crate) fn bytes(&self) -> usize {
+        16 * self.keys.len() + self.apart.as_ref().map_or(0, Chunk::bytes)
+    }
+}
+
+/// The rows of a chunk, as [`Chunk::gather`] takes them.
+fn all_rows(chunk: &Chunk) -> Vec<(u32, u32)> {
+    (0..chunk.rows() as u32).map(|row| (0, row)).collect()
 }
 
 /// Some of the held rows, with their keys. All of them have the same room, whatever chunks rows came in: else what the
@@ -119,16 +140,15 @@ impl Holdout {
         self.limit.clone()
     }
 
-    /// Takes rows of a chunk, as far as there is room.
-    pub(crate) fn push(&mut self, chunk: &Chunk, rows: &[(u32, u32)], keys: &[u64]) {
-        self.rows += keys.len() as u64;
-        self.add(chunk, rows, keys);
+    /// Takes what is set aside of rows of which `learned` is learned from, as far as there is room.
+    pub(crate) fn push(&mut self, aside: &Aside, learned: &Chunk) {
+        self.rows += aside.keys.len() as u64;
+        self.add(aside.apart.as_ref().unwrap_or(learned), &aside.rows, &aside.keys);
         while self.bytes() > HOLDOUT_BYTES {
             self.below /= 2;
             self.limit.store(self.below, Ordering::Relaxed);
             for held in std::mem::take(&mut self.held) {
-                let rows: Vec<(u32, u32)> = (0..held.keys.len() as u32).map(|row| (0, row)).collect();
-                self.add(&held.chunk, &rows, &held.keys);
+                self.add(&held.chunk, &all_rows(&held.chunk), &held.keys);
             }
         }
     }
@@ -181,10 +201,8 @@ impl Holdout {
         let mut part = Chunk::new(self.held.first()?.chunk.shape(), 0);
         let mut scored = 0;
         for Held { chunk, .. } in self.held.iter().map(Arc::as_ref) {
-            let rows: Vec<(u32, u32)> = (0..chunk.rows())
-                .filter(|&row| parts.contain(chunk.parts_of(row)))
-                .map(|row| (0, row as u32))
-                .collect();
+            let mut rows = all_rows(chunk);
+            rows.retain(|&(_, row)| parts.contain(chunk.parts_of(row as usize)));
             part.reset(rows.len());
             part.gather(std::slice::from_ref(chunk), &rows);
             model.margins(&part, &mut self.margins);

@@ -220,8 +220,7 @@ struct Piece {
 
 impl Weigh for Piece {
     fn bytes(&self) -> usize {
-        let aside = |aside: &Aside| 16 * aside.keys.len() + aside.apart.as_ref().map_or(0, Chunk::bytes);
-        self.chunk.bytes() + self.aside.as_ref().map_or(0, aside)
+        self.chunk.bytes() + self.aside.as_ref().map_or(0, Aside::bytes)
     }
 }
 
@@ -301,7 +300,7 @@ impl Passes<'_> {
                 standing.skipped.add(&item.skipped);
                 standing.skipped.add_rows(piece.skipped, UNUSABLE);
                 if let (Some(holdout), Some(aside)) = (holdout.as_mut(), piece.aside) {
-                    holdout.push(aside.apart.as_ref().unwrap_or(&piece.chunk), &aside.rows, &aside.keys);
+                    holdout.push(&aside, &piece.chunk);
                     aside.apart.into_iter().for_each(|chunk| spares.give(chunk));
                 }
                 let is_full = match &mut standing.shuffle {
@@ -392,12 +391,11 @@ impl Passes<'_> {
             part.gather(std::slice::from_ref(&chunk), rows);
             part
         };
-        let aside = (!hold.is_empty()).then(|| {
-            let apart = (!division.are_learned).then(|| take(&hold));
-            let rows =
-                if apart.is_some() { (0..hold.len() as u32).map(|row| (0, row)).collect() } else { hold };
-            Aside { keys, rows, apart }
-        });
+        let aside = match hold.is_empty() {
+            true => None,
+            false if division.are_learned => Some(Aside::among(hold, keys)),
+            false => Some(Aside::apart(take(&hold), keys)),
+        };
         if learn.len() == chunk.rows() {
             return Ok(Piece { chunk, aside, skipped, rows });
         }

@@ -31,8 +31,8 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 }
 
 /// Lets a run that makes `m` go on until it has written a checkpoint, a new one, and ends it by a signal. False if it
-/// came to its end before. One that is killed never does: a run hands in its summary before it removes its checkpoint, and
-/// nobody takes this one's.
+/// came to its end before. One that is killed never does, unless the command says where its summary goes: a run hands that in
+/// before it removes its checkpoint, and nobody takes this one's.
 pub(crate) fn interrupt(folder: &Folder, command: &str, name: &str) -> bool {
     let files = [folder.path("m.checkpoint"), folder.path("m")];
     let before = files.each_ref().map(|path| written(path));
