@@ -57,15 +57,15 @@ impl<T: Default + Copy> Distinct<T> {
 
     /// Counts a text, whose hash is returned.
     pub(super) fn add_text(&mut self, text: &[u8]) -> u64 {
-        let hash = hash(0, text);
-        let place = self.place(hash, text);
+        let (hash, place) = self.find(text);
         self.count(place);
         hash
     }
 
-    /// The place of a text, which is the same for good.
-    pub(super) fn place_of(&mut self, text: &[u8]) -> u32 {
-        self.place(hash(0, text), text)
+    /// A text's hash, and its place, which is the same for good.
+    pub(super) fn find(&mut self, text: &[u8]) -> (u64, u32) {
+        let hash = hash(0, text);
+        (hash, self.place(hash, text))
     }
 
     fn place(&mut self, hash: u64, text: &[u8]) -> u32 {

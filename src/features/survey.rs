@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Schema};
 
 use super::digest::Digest;
@@ -15,7 +15,9 @@ use super::profile::{ColumnProfile, Findings, Fitted, MOST_CLASSES, MOST_KEPT_CL
 use super::target::{Tally, parse};
 use super::text::{DEFAULT_NGRAMS, WordSurvey};
 use super::thinned::Thinned;
-use super::values::{Lists, Sort, for_each_number, for_each_text, for_each_time, is_text, logical, numbers};
+use super::values::{
+    Lists, Sort, dictionary, for_each_number, for_each_text, for_each_time, is_text, logical, numbers,
+};
 use super::vocabulary::hash;
 use crate::error::Result;
 
@@ -214,19 +216,28 @@ impl ColumnSurvey {
                     self.digest.add(None);
                 }
             }),
-            Sort::Text | Sort::Bool => for_each_text(array, |_, text| match text {
-                Some(text) => {
-                    self.text_bytes += text.len() as u64;
-                    self.digest.add(Some(self.distinct.add_text(text)));
-                    if let Some(words) = &mut self.words {
-                        words.add(text);
+            Sort::Text | Sort::Bool => {
+                if self.words.is_none()
+                    && let Some((keys, texts)) = dictionary(array)
+                    && texts.len() <= keys.len()
+                {
+                    self.add_keys(keys, texts);
+                    return Ok(());
+                }
+                for_each_text(array, |_, text| match text {
+                    Some(text) => {
+                        self.text_bytes += text.len() as u64;
+                        self.digest.add(Some(self.distinct.add_text(text)));
+                        if let Some(words) = &mut self.words {
+                            words.add(text);
+                        }
                     }
-                }
-                None => {
-                    self.missing += 1;
-                    self.digest.add(None);
-                }
-            }),
+                    None => {
+                        self.missing += 1;
+                        self.digest.add(None);
+                    }
+                })
+            }
             Sort::List => {
                 let lists = Lists::of(array)?;
                 self.add_lengths(&lists, array.len());
@@ -267,6 +278,23 @@ impl ColumnSurvey {
         }
     }
 
+    /// Adds texts by their keys in a dictionary, each of which is hashed and looked for once.
+    fn add_keys(&mut self, keys: &Int32Array, texts: &StringArray) {
+        let mut found = vec![None; texts.len()];
+        for key in keys {
+            let Some(key) = key.map(|key| key as usize).filter(|&key| texts.is_valid(key)) else {
+                self.missing += 1;
+                self.digest.add(None);
+                continue;
+            };
+            let text = || texts.value(key).as_bytes();
+            let (hash, place) = *found[key].get_or_insert_with(|| self.distinct.find(text()));
+            self.distinct.count(place);
+            self.text_bytes += texts.value_length(key) as u64;
+            self.digest.add(Some(hash));
+        }
+    }
+
     fn add_maps(&mut self, maps: &Maps, rows: usize) -> Result<()> {
         self.add_lengths(&maps.lists, rows);
         let hidden = maps.lists.hidden();
@@ -290,13 +318,13 @@ impl ColumnSurvey {
         match integers(&maps.keys)? {
             Some(found) => found.iter().enumerate().for_each(|(i, key)| {
                 if let Some(key) = key.filter(|_| usable(i)) {
-                    let place = small_keys.find(key, |digits| keys.place_of(digits));
+                    let place = small_keys.find(key, |digits| keys.find(digits).1);
                     add(keys, i, place);
                 }
             }),
             None => for_each_text(&maps.keys, |i, key| {
                 if let Some(key) = key.filter(|_| usable(i)) {
-                    let place = keys.place_of(key);
+                    let place = keys.find(key).1;
                     add(keys, i, place);
                 }
             })?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, FixedSizeListArray, GenericListArray,
-    MapArray, OffsetSizeTrait, PrimitiveArray,
+    Int32Array, MapArray, OffsetSizeTrait, PrimitiveArray, StringArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, take};
@@ -251,6 +251,12 @@ fn each_time<T: ArrowPrimitiveType>(
     array.iter().enumerate().for_each(|(row, x)| f(row, x.map(&to)));
 }
 
+/// The keys and texts of a dictionary of the usual types.
+pub(super) fn dictionary(array: &ArrayRef) -> Option<(&Int32Array, &StringArray)> {
+    let array = array.as_dictionary_opt::<Int32Type>()?;
+    Some((array.keys(), array.values().as_string_opt::<i32>()?))
+}
+
 /// Calls `f(row, text)` for each row, `None` for null; numbers and dates as their text.
 pub(crate) fn for_each_text(array: &ArrayRef, mut f: impl FnMut(usize, Option<&[u8]>)) -> Result<()> {
     use DataType as T;
@@ -272,9 +278,7 @@ pub(crate) fn for_each_text(array: &ArrayRef, mut f: impl FnMut(usize, Option<&[
         T::FixedSizeBinary(_) => each!(array.as_fixed_size_binary(), |b| b),
         T::Boolean => each!(array.as_boolean(), |b| if b { b"true".as_slice() } else { b"false" }),
         T::Null => (0..array.len()).for_each(|row| f(row, None)),
-        T::Dictionary(keys, values) if **keys == T::Int32 && **values == T::Utf8 => {
-            let array = array.as_dictionary::<Int32Type>();
-            let (keys, texts) = (array.keys(), array.values().as_string::<i32>());
+        T::Dictionary(_, _) if let Some((keys, texts)) = dictionary(array) => {
             for (row, key) in keys.iter().enumerate() {
                 let text = key.map(|key| key as usize).filter(|&key| texts.is_valid(key));
                 f(row, text.map(|key| texts.value(key).as_bytes()));

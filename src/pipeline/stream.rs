@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::budget::Needs;
 use super::order::Order;
 use super::position::{Mark, Position};
+use super::readers::Readers;
 use super::stages::Stages;
 use super::tasks::no_thread;
 use super::worker::{Done, Job, Worker, work};
@@ -24,7 +25,7 @@ pub trait Weigh {
 }
 
 /// What is asked of a stream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Flow<'a> {
     /// Columns and size of batches.
     pub request: &'a Request,
@@ -38,6 +39,8 @@ pub struct Flow<'a> {
     pub rows_of_each: u64,
     /// Where to begin; `None` for the beginning.
     pub from: Option<&'a Position>,
+    /// What tells others whether readers rest.
+    pub readers: Readers,
     /// Set when the user wants the run to stop.
     pub stop: &'a AtomicBool,
 }
@@ -68,8 +71,6 @@ pub struct Item<T> {
     pub skipped: Skipped,
     /// The tracks of whose splits one has come to its end since the item before.
     pub ended: Vec<usize>,
-    /// Whether readers rest until it has been consumed: they are far ahead, or done.
-    pub readers_rest: bool,
 }
 
 /// Reads the splits in `order`, maps each batch by `map` (on any thread) and gives the results to
@@ -91,7 +92,8 @@ where
     T: Weigh + Send,
     F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T> + Sync,
 {
-    let worker = Worker { dataset, request: flow.request, rows_of_each: flow.rows_of_each, map: &map };
+    let Flow { request, rows_of_each, readers, .. } = flow.clone();
+    let worker = Worker { dataset, request, rows_of_each, map: &map, readers };
     let workers = flow.threads.max(1) - 1;
     // Enough jobs that no worker waits for the coordinator; results can never overflow.
     let most_jobs = 2 * flow.threads.max(1);
@@ -110,9 +112,9 @@ where
         // The coordinator owns the channels' other ends: when it returns, for whatever reason, the
         // workers' channel hangs up and they end.
         let mut coordinator = Coordinator {
+            tracks: tracks(order, flow.from, dataset),
             flow,
             worker: &worker,
-            tracks: tracks(order, flow.from, dataset),
             turn: 0,
             slots: BTreeMap::new(),
             jobs: jobs_in,
@@ -265,8 +267,7 @@ where
                 let track = self.tracks[self.turn].number;
                 self.skipped.add(&skipped);
                 let (skipped, ended) = (std::mem::take(&mut self.skipped), std::mem::take(&mut self.ended));
-                let readers_rest = self.outstanding == 0;
-                return Ok(Some(Item { split, track, value, skipped, ended, readers_rest }));
+                return Ok(Some(Item { split, track, value, skipped, ended }));
             }
             if slot.ended {
                 if let Some(slot) = self.slots.remove(&split) {
@@ -351,6 +352,7 @@ where
                 }
                 let batches = (2..=most).take_while(|&batches| self.has_room(batches)).last().unwrap_or(1);
                 let Some(state) = self.slots.get_mut(&split).and_then(|s| s.state.take()) else { continue };
+                self.flow.readers.begin(batches);
                 // There is room: the channel takes as many jobs as may be out.
                 if self.jobs.send(Job { state, batches }).is_ok() {
                     self.jobs_out += 1;
@@ -398,6 +400,7 @@ where
             let (done, rest) = self.worker.advance(job);
             self.accept(done);
             if let Some(Job { state, batches }) = rest {
+                self.flow.readers.end(batches);
                 self.take_back(state, batches);
             }
             return Ok(());

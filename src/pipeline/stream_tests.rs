@@ -21,6 +21,7 @@ fn readers_far_ahead_of_a_slow_consumer_rest() {
     let (request, stop) = (request(), AtomicBool::new(false));
     let threads = 2;
     let flow = flow(&request, threads, None, &stop);
+    let readers = flow.readers.clone();
     let made = AtomicUsize::new(0);
     let (mut used, mut most, mut rows, mut rests) = (0, 0, 0, 0);
     let order = Order::in_place(0..dataset.splits().len());
@@ -29,14 +30,15 @@ fn readers_far_ahead_of_a_slow_consumer_rest() {
         Ok(Rows(batch.num_rows()))
     };
     stream(&dataset, &order, flow, map, |item| {
+        let rest = readers.rest();
         let before = made.load(Ordering::Relaxed);
         thread::sleep(Duration::from_millis(2));
         let after = made.load(Ordering::Relaxed);
-        assert!(!item.readers_rest || before == after, "they read meanwhile");
+        assert!(!rest || before == after, "they read meanwhile");
         used += 1;
         most = most.max(after - used);
         rows += item.value.0;
-        rests += usize::from(item.readers_rest);
+        rests += usize::from(rest);
         Ok(())
     })
     .unwrap();
@@ -59,7 +61,16 @@ fn flow<'a>(
     stop: &'a AtomicBool,
 ) -> Flow<'a> {
     let needs = Needs { open: 1, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
-    Flow { request, threads, needs, in_flight: 1 << 30, rows_of_each: u64::MAX, from, stop }
+    Flow {
+        request,
+        threads,
+        needs,
+        in_flight: 1 << 30,
+        rows_of_each: u64::MAX,
+        from,
+        readers: Readers::default(),
+        stop,
+    }
 }
 
 /// A folder of CSV files of numbers, so many rows in each, and the dataset that they are.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender};
 
+use super::readers::Readers;
 use super::stages::Stages;
 use super::stream::SplitState;
 use crate::error::{Error, Kind, Place, Result};
@@ -36,6 +37,7 @@ pub(super) struct Worker<'a, F> {
     pub(super) request: &'a Request,
     pub(super) rows_of_each: u64,
     pub(super) map: &'a F,
+    pub(super) readers: Readers,
 }
 
 impl<F> Worker<'_, F> {
@@ -47,9 +49,11 @@ impl<F> Worker<'_, F> {
         let Job { mut state, batches } = job;
         let mut done = self.next_batch(&mut state);
         if batches > 1 && matches!(done.result, Ok(Some(_))) {
+            self.readers.end(1);
             return (done, Some(Job { state, batches: batches - 1 }));
         }
         (done.state, done.batches) = (Some(state), batches);
+        self.readers.end(batches);
         (done, None)
     }
 

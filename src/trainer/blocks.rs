@@ -10,7 +10,7 @@ use super::plan::spread;
 use crate::error::{Error, Result};
 use crate::features::no_such_column;
 use crate::input::{Dataset, ReadAs, Request};
-use crate::pipeline::{Budget, Flow, Needs, Order, SplitState, Weigh, stream};
+use crate::pipeline::{Budget, Flow, Needs, Order, Readers, SplitState, Weigh, stream};
 
 /// How rows are divided, the user's column known to be there.
 pub(super) fn divide_by(
@@ -76,6 +76,7 @@ fn block_starts(
         needs,
         rows_of_each: sample.rows_of_each,
         from: None,
+        readers: Readers::default(),
         stop,
     };
     let mut all = Vec::new();

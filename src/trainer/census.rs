@@ -10,7 +10,7 @@ use super::reading::read_as;
 use crate::error::{Error, Result};
 use crate::features::{Profile, Tally};
 use crate::input::{Dataset, Request};
-use crate::pipeline::{Budget, Flow, Needs, Order, SplitState, Stages, Weigh, stream};
+use crate::pipeline::{Budget, Flow, Needs, Order, Readers, SplitState, Stages, Weigh, stream};
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
@@ -64,6 +64,7 @@ pub(super) fn census(
         in_flight: budget.in_flight(&needs)?,
         rows_of_each: u64::MAX,
         from: None,
+        readers: Readers::default(),
         stop,
     };
     let empty = profile.tally(&config.target);

@@ -180,7 +180,7 @@ impl<'a> Epochs<'a> {
             entrants.len(),
             teams.iter().map(|team| team.learner.bytes()).sum::<usize>() >> 20
         ));
-        let feed = Feed::new(teams, passes.shape(), task.config.batch_size, task.crew);
+        let feed = Feed::new(teams, passes.shape(), task.config.batch_size, passes.crew.clone());
         let held = Holdout::new(&passes.division);
         let (best, progressive, skipped) = (None, None, Skipped::default());
         let account = Account { next: 1, best, progressive, rows: 0, skipped };
@@ -195,7 +195,7 @@ impl<'a> Epochs<'a> {
     fn go_on(&mut self, mut pages: Pages, notes: &mut Notes<'_>) -> Result<()> {
         let standing;
         (self.account, standing, self.held) = Book::read(&mut pages, notes)?;
-        let (begun, feed) = Begun::read(standing, self.task, &mut pages)?;
+        let (begun, feed) = Begun::read(standing, self.task, self.passes, &mut pages)?;
         notes.goes_on_after(begun.standing.rows(), "epoch", self.account.next, self.task.config.epochs());
         (self.begun, self.feed) = (Some(begun), feed);
         Ok(())

@@ -27,7 +27,7 @@ struct Look<'a> {
 }
 
 impl Sink for Look<'_> {
-    fn push(&mut self, chunk: &Chunk, _: bool) -> Result<()> {
+    fn push(&mut self, chunk: &Chunk) -> Result<()> {
         *self.rows += chunk.rows() as u64;
         self.objective.add(chunk, self.at);
         Ok(())

@@ -1,8 +1,8 @@
 //! The feed: from chunks of any size to mini-batches of one size, which all teams learn from.
 
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::checkpoint::{Pages, Pen};
 use super::team::Team;
@@ -29,7 +29,7 @@ pub(crate) trait Referee {
 pub(crate) struct Feed {
     pub(crate) teams: Vec<Team>,
     batch: usize,
-    crew: GradientWorkers,
+    crew: Arc<GradientWorkers>,
     /// Rows learned from, and those after which tables may grow next.
     rows: u64,
     next_growth: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Feed {
 const GROWTH_ROWS: u64 = 4096;
 
 impl Feed {
-    pub(crate) fn new(teams: Vec<Team>, shape: Shape, batch: usize, crew: GradientWorkers) -> Self {
+    pub(crate) fn new(teams: Vec<Team>, shape: Shape, batch: usize, crew: Arc<GradientWorkers>) -> Self {
         let carry = Chunk::new(shape, batch);
         Feed { teams, batch, crew, rows: 0, next_growth: GROWTH_ROWS, carry }
     }
@@ -64,7 +64,7 @@ impl Feed {
         settings_of: &dyn Fn(usize) -> &'a Settings,
         outputs: usize,
         batch: usize,
-        crew: GradientWorkers,
+        crew: Arc<GradientWorkers>,
         pages: &mut Pages,
     ) -> Result<Self> {
         let (rows, next_growth, carry, teams): (_, _, _, usize) = pages.take()?;
@@ -72,18 +72,11 @@ impl Feed {
         Ok(Feed { teams, batch, crew, rows, next_growth, carry })
     }
 
-    /// Learns from all rows of `chunk` but those that do not fill a mini-batch, with the readers' threads, too, if these
-    /// rest.
+    /// Learns from all rows of `chunk` but those that do not fill a mini-batch.
     ///
     /// # Errors
     /// The referee's.
-    pub(crate) fn push(
-        &mut self,
-        chunk: &Chunk,
-        readers_rest: bool,
-        referee: &mut dyn Referee,
-    ) -> Result<()> {
-        let crew = self.crew.joined_by_readers(readers_rest);
+    pub(crate) fn push(&mut self, chunk: &Chunk, referee: &mut dyn Referee) -> Result<()> {
         let mut start = 0;
         if self.carry.rows() > 0 {
             start = (self.batch - self.carry.rows()).min(chunk.rows());
@@ -100,7 +93,7 @@ impl Feed {
                 (((chunk.rows() - start) / self.batch) as u64).min(until_look.div_ceil(self.batch as u64));
             let end = start + batches as usize * self.batch;
             let grows = self.grows_after(end - start);
-            learn(&mut self.teams, chunk, start..end, self.rows, self.batch, grows, &crew);
+            learn(&mut self.teams, chunk, start..end, self.rows, self.batch, grows, self.crew.as_ref());
             self.look(referee, end - start)?;
             start = end;
         }
@@ -116,7 +109,7 @@ impl Feed {
         let rows = self.carry.rows();
         if rows > 0 {
             let grows = self.grows_after(rows);
-            learn(&mut self.teams, &self.carry, 0..rows, self.rows, rows, grows, &self.crew);
+            learn(&mut self.teams, &self.carry, 0..rows, self.rows, rows, grows, self.crew.as_ref());
             self.carry.reset(self.batch);
             self.look(referee, rows)?;
         }

@@ -61,7 +61,7 @@ pub(crate) struct Keeper<'a> {
 }
 
 impl Sink for Keeper<'_> {
-    fn push(&mut self, chunk: &Chunk, readers_rest: bool) -> Result<()> {
+    fn push(&mut self, chunk: &Chunk) -> Result<()> {
         // By few rows at a time, since lists may be longer than they were taken to be.
         const STRIDE: usize = 256;
         let mut start = 0;
@@ -74,7 +74,7 @@ impl Sink for Keeper<'_> {
                 *most = 0;
             }
         }
-        self.sink.push(chunk, readers_rest)
+        self.sink.push(chunk)
     }
 
     fn end(&mut self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! A pass over the data: splits are read and encoded on all threads, rows divided into those to learn from and
 //! those held out, shuffled if need be, and handed on in an order that data and seed alone determine.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
@@ -18,7 +19,9 @@ use crate::error::{Error, Kind, Result};
 use crate::features::{Encoder, SplitCache};
 use crate::input::{Dataset, Request, Skipped};
 use crate::learn::{Chunk, Pace, Shape};
-use crate::pipeline::{Budget, Flow, Needs, Order, Position, Shuffle, SplitState, Stages, Weigh, stream};
+use crate::pipeline::{
+    Budget, Flow, GradientWorkers, Needs, Order, Position, Shuffle, SplitState, Stages, Weigh, stream,
+};
 
 /// Bytes and rows of the buffer in which rows are shuffled; part of what determines the model, so no
 /// memory budget changes them.
@@ -35,11 +38,11 @@ pub(crate) const UNUSABLE: &str = "target, weight or offset not usable";
 
 /// Whoever takes the rows of a pass.
 pub(crate) trait Sink {
-    /// Takes rows, in the pass's order; `readers_rest` says that until it returns readers need no processor.
+    /// Takes rows, in the pass's order.
     ///
     /// # Errors
     /// If the pass can't go on.
-    fn push(&mut self, chunk: &Chunk, readers_rest: bool) -> Result<()>;
+    fn push(&mut self, chunk: &Chunk) -> Result<()>;
 
     /// Takes note that the pass has no more rows.
     ///
@@ -192,8 +195,8 @@ pub(crate) struct Passes<'a> {
     pub(crate) dataset: &'a Dataset,
     pub(crate) stop: &'a AtomicBool,
     pub(crate) seed: u64,
-    /// Threads that read.
-    pub(crate) readers: usize,
+    /// Threads that learn, and how many read.
+    pub(crate) crew: Arc<GradientWorkers>,
     pub(crate) encoder: Encoder,
     pub(crate) request: Request,
     pub(crate) shuffled: bool,
@@ -267,11 +270,12 @@ impl Passes<'_> {
         }
         let flow = Flow {
             request: &request,
-            threads: self.readers,
+            threads: self.crew.reading(),
             in_flight: self.budget.in_flight(&needs)?,
             needs,
             rows_of_each: u64::MAX,
             from: behind.as_ref(),
+            readers: self.crew.readers().clone(),
             stop: self.stop,
         };
         let spares = Spares::new(shape, 64);
@@ -305,15 +309,19 @@ impl Passes<'_> {
                 }
                 let is_full = match &mut standing.shuffle {
                     None => {
-                        sink.push(&piece.chunk, item.readers_rest)?;
+                        sink.push(&piece.chunk)?;
                         spares.give(piece.chunk);
                         true
                     }
                     Some(shuffle) => shuffle.push(piece.chunk),
                 };
                 if let Some(shuffle) = standing.shuffle.as_mut().filter(|_| is_full) {
-                    let push = |chunk: &Chunk| sink.push(chunk, item.readers_rest);
-                    shuffle.drain(request.batch_rows, &mut out, push, |c| spares.give(c))?;
+                    shuffle.drain(
+                        request.batch_rows,
+                        &mut out,
+                        |chunk| sink.push(chunk),
+                        |c| spares.give(c),
+                    )?;
                 }
                 if let Some(book) = &mut book {
                     // With an empty buffer there is less to write.
@@ -328,7 +336,7 @@ impl Passes<'_> {
         );
         let (mut stages, skipped) = Book::keep(&mut book, streamed, &standing, holdout.as_deref(), sink)?;
         if let Some(shuffle) = &mut standing.shuffle {
-            shuffle.drain(request.batch_rows, &mut out, |c| sink.push(c, true), |_| ())?;
+            shuffle.drain(request.batch_rows, &mut out, |chunk| sink.push(chunk), |_| ())?;
         }
         standing.skipped.add(&skipped);
         (0..order.tracks.len()).for_each(|track| standing.position.finish(&order, track));

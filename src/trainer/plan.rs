@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::features::{Decided, Overrides, Plan, Profile, ReadHint, Survey, Target, Wishes, decide, is_text};
 use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::Loss;
-use crate::pipeline::{Budget, Flow, Needs, Order, Stages, Weigh, in_order, stream};
+use crate::pipeline::{Budget, Flow, Needs, Order, Readers, Stages, Weigh, in_order, stream};
 
 /// Rows of the sample, and splits that it is spread over.
 const SAMPLE_ROWS: u64 = 1 << 16;
@@ -288,6 +288,7 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         in_flight: budget.in_flight(&needs)?,
         rows_of_each,
         from: None,
+        readers: Readers::default(),
         stop,
     };
     let mut rows_seen = vec![0; dataset.splits().len()];

@@ -10,7 +10,7 @@ use crate::error::{Error, Place, Result};
 use crate::features::{Encoder, Plan, ReadHint};
 use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::{Chunk, Shape};
-use crate::pipeline::{Budget, Flow, Needs, Weigh};
+use crate::pipeline::{Budget, Flow, Needs, Readers, Weigh};
 
 /// Most bytes that a chunk of encoded rows should have, and most rows. It depends on the plan alone.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -96,7 +96,8 @@ pub(crate) fn flow_in_order<'a>(
         held_bytes: 0,
     };
     let in_flight = budget.in_flight(&needs)?;
-    Ok(Flow { request, threads: config.threads, in_flight, needs, rows_of_each: u64::MAX, from: None, stop })
+    let (threads, readers) = (config.threads, Readers::default());
+    Ok(Flow { request, threads, in_flight, needs, rows_of_each: u64::MAX, from: None, readers, stop })
 }
 
 /// Chunks that were used and can be used again.

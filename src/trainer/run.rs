@@ -61,10 +61,15 @@ impl Begun {
     ///
     /// # Errors
     /// Those of the pages.
-    pub(super) fn read(standing: Standing, task: &Task<'_>, pages: &mut Pages) -> Result<(Self, Feed)> {
-        let Task { plan, config, settings, crew, .. } = task;
+    pub(super) fn read(
+        standing: Standing,
+        task: &Task<'_>,
+        passes: &Passes<'_>,
+        pages: &mut Pages,
+    ) -> Result<(Self, Feed)> {
+        let (Task { plan, config, settings, .. }, crew) = (task, passes.crew.clone());
         let (kept, race) = (pages.take()?, Race::read(plan.clone(), pages)?);
-        let feed = Feed::read(&|_| settings, plan.target.outputs(), config.batch_size, *crew, pages)?;
+        let feed = Feed::read(&|_| settings, plan.target.outputs(), config.batch_size, crew, pages)?;
         Ok((Begun { standing, kept, race }, feed))
     }
 }
@@ -83,8 +88,8 @@ impl Lesson<'_> {
 }
 
 impl Sink for Lesson<'_> {
-    fn push(&mut self, chunk: &Chunk, readers_rest: bool) -> Result<()> {
-        self.feed.push(chunk, readers_rest, self.race)
+    fn push(&mut self, chunk: &Chunk) -> Result<()> {
+        self.feed.push(chunk, self.race)
     }
 
     fn end(&mut self) -> Result<()> {
@@ -120,7 +125,7 @@ impl<'a> Run<'a> {
             notes.say(note.to_string());
         }
         Ok(Run {
-            feed: new_feed(task, learner),
+            feed: new_feed(task, passes, learner),
             holdout: (!passes.division.is_empty()).then(|| Holdout::new(&passes.division)),
             ledger: Ledger::new(settings.variants.len(), config.epochs()),
             begun: None,
@@ -143,7 +148,7 @@ impl<'a> Run<'a> {
         notes: &mut Notes<'_>,
     ) -> Result<Self> {
         let (ledger, standing, holdout): (Ledger, _, _) = Book::read(&mut pages, notes)?;
-        let (begun, feed) = Begun::read(standing, task, &mut pages)?;
+        let (begun, feed) = Begun::read(standing, task, passes, &mut pages)?;
         notes.goes_on_after(begun.standing.rows(), "epoch", ledger.leg.next, task.config.epochs());
         Ok(Run { feed, holdout, ledger, begun: Some(begun), stages: Stages::default(), task, passes, init })
     }
@@ -292,7 +297,7 @@ impl<'a> Run<'a> {
     /// Goes on with another learner.
     fn replace_feed(&mut self, learner: Box<dyn Learn>) {
         self.ledger.capped |= self.learner().capped();
-        self.feed = new_feed(self.task, learner);
+        self.feed = new_feed(self.task, self.passes, learner);
     }
 
     /// Runs the epoch that is next, or the rest of it.
@@ -442,10 +447,10 @@ fn make_learner(settings: &Settings, init: Option<&Model>) -> Box<dyn Learn> {
     learner
 }
 
-fn new_feed(task: &Task<'_>, learner: Box<dyn Learn>) -> Feed {
+fn new_feed(task: &Task<'_>, passes: &Passes<'_>, learner: Box<dyn Learn>) -> Feed {
     let models = 0..learner.variants().len();
     let teams = vec![Team::new(learner, models, task.scoring())];
-    Feed::new(teams, task.plan.shape(), task.config.batch_size, task.crew)
+    Feed::new(teams, task.plan.shape(), task.config.batch_size, passes.crew.clone())
 }
 
 /// A race among all models that are fed, which ends after `end` rows.

@@ -9,7 +9,7 @@ use crate::features::Plan;
 use crate::input::Skipped;
 use crate::learn::metrics::Report;
 use crate::learn::{Linear, Loss, Settings, State};
-use crate::pipeline::{GradientWorkers, Stages};
+use crate::pipeline::Stages;
 
 /// What is to be learned, and how.
 pub(crate) struct Task<'a> {
@@ -20,7 +20,6 @@ pub(crate) struct Task<'a> {
     pub(crate) plan: Arc<Plan>,
     /// Rows after which only the race's winner goes on.
     pub(crate) race_rows: u64,
-    pub(crate) crew: GradientWorkers,
 }
 
 impl Task<'_> {

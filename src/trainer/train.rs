@@ -1,5 +1,6 @@
 //! Training: from a configuration to a model file and a summary.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -243,8 +244,7 @@ pub(super) fn make_task<'a>(
         Some(model) => settings.sized_for(&model.linear),
         None => settings,
     };
-    let crew = GradientWorkers::of(config.plan.threads);
-    Ok(Task { config, loss, settings, plan, race_rows: RACE_ROWS, crew })
+    Ok(Task { config, loss, settings, plan, race_rows: RACE_ROWS })
 }
 
 /// What learners of a configuration are made from.
@@ -320,14 +320,11 @@ pub(super) fn make_passes<'a>(
     let filter = if config.plan.read.skips_bad { RowFilter::Skip } else { RowFilter::Fail };
     let encoder = Encoder::new(planned.plan.clone(), filter);
     let fraction = config.holdout.unwrap_or(if config.chooses() { AUTO_HOLDOUT } else { 0.0 });
-    let threads = config.plan.threads;
-    let crew = GradientWorkers::of(threads);
     Passes {
         dataset,
         stop,
         seed: config.plan.seed,
-        // Those that learn beside the coordinator do not read.
-        readers: threads + 1 - crew.count(),
+        crew: Arc::new(GradientWorkers::of(config.plan.threads)),
         request: Request { rejects: config.plan.read.skips_bad, ..request(&encoder, &[]) },
         encoder,
         shuffled,

@@ -41,7 +41,6 @@ use super::watch::Watch;
 use crate::error::Result;
 use crate::input::Dataset;
 use crate::output::{AtomicFile, Format};
-use crate::pipeline::GradientWorkers;
 use found::Record;
 use setup::Setup;
 use tournament::Tournament;
@@ -109,7 +108,6 @@ fn search_and_save(
         settings: best.settings.clone(),
         plan: planned.plan.clone(),
         race_rows: RACE_ROWS,
-        crew: GradientWorkers::of(winner.plan.threads),
     };
     let outcome = found.outcome.clone();
     let mut fit = if config.refit {

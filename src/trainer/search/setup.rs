@@ -25,7 +25,7 @@ pub(super) struct Setup<'a> {
     pub(super) plan: Arc<Plan>,
     /// The loss where it is not part of the search.
     pub(super) loss: Loss,
-    pub(super) crew: GradientWorkers,
+    pub(super) crew: Arc<GradientWorkers>,
     pub(super) shape: Shape,
     /// Rows of the data, where they are known.
     pub(super) rows: Option<u64>,
@@ -56,7 +56,7 @@ impl<'a> Setup<'a> {
         Candidate::new(first_point(config), &config.train, &plan, loss)?;
         let contenders = folds.iter().flat_map(Folds::each).map(Some).chain([None]).collect();
         let compared_by = compared_by(config, &plan, loss)?;
-        let crew = GradientWorkers::of(config.train.plan.threads);
+        let crew = passes.crew.clone();
         let (shape, rows, stop) = (passes.shape(), passes.rows, passes.stop);
         Ok(Setup { config, plan, loss, crew, shape, rows, stop, folds, contenders, compared_by })
     }

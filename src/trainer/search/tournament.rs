@@ -124,7 +124,7 @@ impl<'a> Tournament<'a> {
             let Setup { contenders, plan, config, crew, .. } = self.setup;
             let settings = |id: usize| &self.candidates[id / contenders.len()].settings;
             let (outputs, batch) = (plan.target.outputs(), config.train.batch_size);
-            self.feed = Some(Feed::read(&settings, outputs, batch, *crew, pages)?);
+            self.feed = Some(Feed::read(&settings, outputs, batch, crew.clone(), pages)?);
         }
         Ok(())
     }
@@ -222,13 +222,12 @@ impl<'a> Tournament<'a> {
             self.halving.begin(new.len());
             self.candidates.extend(new);
             let (shape, batch) = (self.setup.shape, self.setup.config.train.batch_size);
-            let mut feed = Feed::new(self.teams(first)?, shape, batch, self.setup.crew);
+            let mut feed = Feed::new(self.teams(first)?, shape, batch, self.setup.crew.clone());
             for chunk in &self.window {
                 if self.setup.stop.load(Ordering::Relaxed) {
                     return Ok(None);
                 }
-                // Readers have nothing to do meanwhile.
-                feed.push(chunk, true, &mut self.halving)?;
+                feed.push(chunk, &mut self.halving)?;
             }
             match &mut going_on {
                 None => going_on = Some(feed),
@@ -245,10 +244,10 @@ impl<'a> Tournament<'a> {
     }
 
     /// Lets those that go on learn from the rows that wait for them.
-    fn let_in(&mut self, readers_rest: bool) -> Result<()> {
+    fn let_in(&mut self) -> Result<()> {
         let Some(feed) = &mut self.feed else { return Ok(()) };
         let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.drain(..).try_for_each(|chunk| feed.push(&chunk, readers_rest, &mut self.halving))
+        waiting.drain(..).try_for_each(|chunk| feed.push(&chunk, &mut self.halving))
     }
 
     /// The next candidates that have places.
@@ -300,9 +299,9 @@ impl<'a> Tournament<'a> {
 }
 
 impl Sink for Tournament<'_> {
-    fn push(&mut self, chunk: &Chunk, readers_rest: bool) -> Result<()> {
+    fn push(&mut self, chunk: &Chunk) -> Result<()> {
         if let Some(feed) = &mut self.feed {
-            return feed.push(chunk, readers_rest, &mut self.halving);
+            return feed.push(chunk, &mut self.halving);
         }
         let taken =
             usize::try_from(self.most - self.kept).map_or(chunk.rows(), |room| room.min(chunk.rows()));
@@ -319,13 +318,13 @@ impl Sink for Tournament<'_> {
         rest.append(chunk, taken, chunk.rows());
         self.waiting.push(Arc::new(rest));
         self.heats()?;
-        self.let_in(readers_rest)
+        self.let_in()
     }
 
     fn end(&mut self) -> Result<()> {
         if self.feed.is_none() {
             self.heats()?;
-            self.let_in(true)?;
+            self.let_in()?;
         }
         // Without an interruption there is somebody, as long as there is anything to try.
         let Some(feed) = &mut self.feed else { return Err(Error::interrupted()) };
