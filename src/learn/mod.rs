@@ -28,6 +28,7 @@ mod settings;
 mod shard;
 mod span;
 mod step;
+mod sums;
 mod table;
 mod variant;
 

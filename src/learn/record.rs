@@ -24,10 +24,10 @@ impl<const K: usize> Record<K> {
     pub(crate) const ZERO: Self =
         Record { weight: [0.0; K], accumulator: [0.0; K], gradient: [-0.0; K], drift: [0.0; K] };
 
-    /// The record as it goes into the new half of a doubled table, where no row has touched it yet. Any
+    /// Marks the record, as it stands in both halves of a doubled table, as one that no row has touched yet. Any
     /// gradient added to minus zero, zero included, leaves no minus zero, so the mark costs no branch.
-    pub(crate) fn copied(self) -> Self {
-        Record { gradient: [-0.0; K], ..self }
+    pub(crate) fn mark_untouched(&mut self) {
+        self.gradient = [-0.0; K];
     }
 
     /// Whether a row touched the record since it was made or copied.

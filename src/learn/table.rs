@@ -46,6 +46,8 @@ const MOST_BITS: u32 = 30;
 const FULL: f64 = 0.4;
 /// Bytes of room that a table is given for its next doubling.
 const MOST_ROOM: usize = 64 << 20;
+/// Bytes of what is copied at a time.
+const PIECE_BYTES: usize = 16 << 10;
 /// Records from which the fill is told.
 const LEAST_LOOKED_AT: usize = 4096;
 
@@ -195,10 +197,13 @@ impl<const K: usize> Table<K> {
         let first = self.known * self.blocks;
         let more = self.records.len() - first;
         make_room(&mut self.records, more);
-        for block in &mut self.records[first..] {
-            *block = block.copied();
+        // Piece by piece, so that what is marked is still near when it is copied.
+        let (end, piece) = (self.records.len(), (PIECE_BYTES / size_of::<Record<K>>()).max(1));
+        for start in (first..end).step_by(piece) {
+            let piece = start..end.min(start + piece);
+            self.records[piece.clone()].iter_mut().for_each(Record::mark_untouched);
+            self.records.extend_from_within(piece);
         }
-        self.records.extend_from_within(first..);
         if !self.current.is_empty() {
             make_room(&mut self.current, self.mask as usize + 1);
             self.current.extend_from_within(self.known..);
@@ -231,7 +236,7 @@ impl<const K: usize> Table<K> {
 /// but addresses, while moving tables took a fifth of the time of learning many models.
 fn make_room<T>(elements: &mut Vec<T>, more: usize) {
     let full = elements.len() + more;
-    let again = full.min(MOST_ROOM / size_of::<T>());
+    let again = (3 * full).min(MOST_ROOM / size_of::<T>());
     if elements.capacity() < full && elements.try_reserve_exact(more + again).is_err() {
         elements.reserve_exact(more);
     }
