@@ -236,7 +236,7 @@ impl<const K: usize> Table<K> {
 /// but addresses, while moving tables took a fifth of the time of learning many models.
 fn make_room<T>(elements: &mut Vec<T>, more: usize) {
     let full = elements.len() + more;
-    let again = (3 * full).min(MOST_ROOM / size_of::<T>());
+    let again = full.min(MOST_ROOM / size_of::<T>());
     if elements.capacity() < full && elements.try_reserve_exact(more + again).is_err() {
         elements.reserve_exact(more);
     }

@@ -57,9 +57,9 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
         Identity::of("cv", &own, train, dataset.contents())
     };
     let mut checkpoints = Checkpoints::open(&train.checkpoints, identity, &mut notes)?;
-    let by = divide_by(by, *folds, &dataset, train, stop)?;
+    let by = checkpoints.keep(divide_by(by, *folds, &dataset, train, stop))?;
     let folds = Folds::new(by, *folds, *repeats, train.plan.seed);
-    let planned = make_plan(&train.plan, None, &dataset, stop, notes.watch)?;
+    let planned = checkpoints.keep(make_plan(&train.plan, None, &dataset, stop, notes.watch))?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
     checkpoints.learn_by(&planned.plan)?;
     let task = make_task(train, &planned, None, &mut notes)?;

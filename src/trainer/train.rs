@@ -52,7 +52,7 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
         loss: about.loss,
         notes: Vec::new(),
     });
-    let planned = make_plan(&config.plan, given, &dataset, stop, notes.watch)?;
+    let planned = checkpoints.keep(make_plan(&config.plan, given, &dataset, stop, notes.watch))?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
     checkpoints.learn_by(&planned.plan)?;
     let task = make_task(config, &planned, init.as_ref(), &mut notes)?;

@@ -105,6 +105,36 @@ fn a_run_without_checkpoints_leaves_none() {
 }
 
 #[test]
+fn a_run_that_is_interrupted_before_it_goes_on_says_that_its_checkpoint_stays() {
+    let folder = Folder::new();
+    folder.table("a.csv", &clicks(20_000, 1));
+    let command = "train a.csv --target click -o m --epochs 100000 --holdout 0";
+    kill(&folder, command);
+    for name in ["-INT", "-TERM"] {
+        let mut run = folder.command(&format!("{command} --resume --checkpoint-every 1h"));
+        let child = run.stderr(Stdio::piped()).spawn().unwrap();
+        // It plans as soon as it can be told to stop.
+        let can_be_told = || {
+            let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+            u64::from_str_radix(caught, 16).unwrap() & (1 << 1) != 0
+        };
+        while !can_be_told() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(130), "{error}");
+        says(
+            &error,
+            &["millstream: interrupted; what was learned so far is kept in m.checkpoint", "--resume"],
+        );
+        assert!(folder.path("m.checkpoint").exists());
+    }
+}
+
+#[test]
 fn a_data_error_leaves_the_last_good_checkpoint_and_says_so() {
     let folder = Folder::new();
     let mut text = String::from("x,y\n");

@@ -265,6 +265,21 @@ impl Checkpoints {
         Ok(())
     }
 
+    /// What comes before the first pass. If that is interrupted, the error says that the run can still go on, if it was going on
+    /// from a checkpoint, which stays as it is.
+    ///
+    /// # Errors
+    /// The result's.
+    pub(crate) fn keep<T>(&self, result: Result<T>) -> Result<T> {
+        let kept = self.file.as_ref().filter(|_| self.there);
+        result.map_err(|error| match kept {
+            Some((path, _)) if error.kind() == Kind::Interrupted => {
+                Error::new(Kind::Interrupted, "interrupted").remedy(goes_on(path))
+            }
+            _ => error,
+        })
+    }
+
     /// Ends a run. When it has what it was for, or nobody wants that any more, no checkpoint is needed; else its error says
     /// that it can go on, if it can.
     ///
@@ -284,13 +299,16 @@ impl Checkpoints {
             }
         };
         Err(match left {
-            Some(path) if settled.is_ok() => error.and(&format!(
-                "what was learned so far is kept in {}: the same command with --resume goes on from there",
-                path.display()
-            )),
+            Some(path) if settled.is_ok() => error.and(&goes_on(path)),
             _ => error,
         })
     }
+}
+
+/// How to go on from a checkpoint.
+fn goes_on(path: &Path) -> String {
+    let path = path.display();
+    format!("what was learned so far is kept in {path}: the same command with --resume goes on from there")
 }
 
 impl Drop for Checkpoints {

@@ -59,13 +59,14 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
     config.table.as_deref().map_or(Ok(()), |path| check_output(path, &dataset))?;
     let mut checkpoints =
         Checkpoints::open(&config.train.checkpoints, || identity(config, &dataset), &mut notes)?;
-    let planned = make_plan(&config.train.plan, None, &dataset, stop, notes.watch)?;
+    let planned = make_plan(&config.train.plan, None, &dataset, stop, notes.watch);
+    let planned = checkpoints.keep(planned)?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
     checkpoints.learn_by(&planned.plan)?;
     let one_pass = TrainConfig { epochs: None, ..config.train.clone() };
     let mut passes = make_passes(&one_pass, &dataset, &planned, stop, &mut notes);
     if let Some((folds, by)) = &config.folds {
-        let by = divide_by(by, *folds, &dataset, &config.train, stop)?;
+        let by = checkpoints.keep(divide_by(by, *folds, &dataset, &config.train, stop))?;
         let folds = Folds::new(by, *folds, 1, config.train.plan.seed);
         passes.divide(folds, config.train.shuffle, &mut notes);
     }
