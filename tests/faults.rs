@@ -174,8 +174,10 @@ fn a_writer_who_dies_leaves_what_it_wrote_or_an_error() {
 #[test]
 fn too_few_open_files_are_told() {
     let folder = Folder::new();
-    for number in 0..40 {
-        folder.table(&format!("many/{number:02}.parquet"), &clicks(200, number));
+    // Larger than what is read of a file in one go, so that many are open at the same time.
+    let table = clicks(70_000, 1);
+    for number in 0..12 {
+        folder.table(&format!("many/{number:02}.parquet"), &table);
     }
     let output = limited(&folder, "ulimit -n 8", "train many --target click -o m --quiet --threads 8");
     assert_eq!(output.status.code(), Some(1));

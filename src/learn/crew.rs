@@ -83,17 +83,18 @@ impl Board {
         &self.numbers[((turn % 2) * self.shards + shard) * self.len..][..self.len]
     }
 
-    /// Lays down a part for mini-batch `turn`, at the place of a shard.
+    /// Lays down a shard's part for mini-batch `turn`.
     pub(crate) fn put(&self, turn: usize, shard: usize, part: &[f32]) {
         for (slot, x) in self.part(turn, shard).iter().zip(part) {
             slot.store(x.to_bits(), Ordering::Relaxed);
         }
     }
 
-    /// Takes up the first `len` numbers of what was laid down at `shard` for mini-batch `turn`.
-    pub(crate) fn take(&self, turn: usize, shard: usize, len: usize, part: &mut Vec<f32>) {
-        part.clear();
-        part.extend(self.part(turn, shard)[..len].iter().map(|x| f32::from_bits(x.load(Ordering::Relaxed))));
+    /// Adds a shard's part for mini-batch `turn` to `sum`.
+    pub(crate) fn add_to(&self, turn: usize, shard: usize, sum: &mut [f32]) {
+        for (sum, slot) in sum.iter_mut().zip(self.part(turn, shard)) {
+            *sum += f32::from_bits(slot.load(Ordering::Relaxed));
+        }
     }
 
     /// Waits until all hands have put their parts for mini-batch `turn`.

@@ -17,7 +17,6 @@ use super::settings::Settings;
 use super::shard::{Codes, Mask, Shard};
 use super::span::Span;
 use super::step::{Lanes, MODELS, Step};
-use super::sums::share;
 use super::table::Table;
 use super::variant::Variant;
 use crate::random::keyed;
@@ -322,17 +321,19 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
             hands,
         };
         let mut jobs: Vec<Job<'_>> = Vec::with_capacity(hands);
-        let mut rest = self.shards.as_mut_slice();
+        let (mut rest, mut first) = (self.shards.as_mut_slice(), 0);
         // Every hand steps a copy of the bias, and all come out the same: the first one's is kept.
         let copy = self.bias.clone();
         let mut output = Some((&mut self.bias, margins));
         for hand in 0..hands {
-            let (mine, others) = rest.split_at_mut(share(hand, hands, shards).len());
+            let count = (hand + 1) * shards / hands - first;
+            let (mine, others) = rest.split_at_mut(count);
             rest = others;
-            let (span, output, mut copy) = (&span, output.take(), copy.clone());
+            let (span, index, output, mut copy) = (&span, first, output.take(), copy.clone());
+            first += count;
             jobs.push(Box::new(move || match output {
-                Some((bias, margins)) => span.work(mine, hand, bias, margins),
-                None => span.work(mine, hand, &mut copy, &mut Vec::new()),
+                Some((bias, margins)) => span.work(mine, index, bias, margins),
+                None => span.work(mine, index, &mut copy, &mut Vec::new()),
             }));
         }
         crew.run(jobs);

@@ -28,7 +28,6 @@ mod settings;
 mod shard;
 mod span;
 mod step;
-mod sums;
 mod table;
 mod variant;
 

@@ -12,7 +12,6 @@ use super::optimizer::Rule;
 use super::record::Record;
 use super::shard::Shard;
 use super::step::Step;
-use super::sums::Sums;
 use super::variant::Variant;
 
 /// Rows to learn from, and what all hands need to know.
@@ -37,7 +36,7 @@ pub(crate) struct Span<'a, R, F, const K: usize> {
 struct Work<'a, 'b, R, F, const K: usize> {
     span: &'b Span<'a, R, F, K>,
     mine: &'b mut [Shard<K>],
-    hand: usize,
+    first: usize,
     bias: &'b mut [Record<K>],
     margins: &'b mut Vec<f32>,
 }
@@ -45,24 +44,25 @@ struct Work<'a, 'b, R, F, const K: usize> {
 impl<R: Rule, F: Form<K>, const K: usize> Kernel for Work<'_, '_, R, F, K> {
     #[inline(always)]
     fn run(self) {
-        self.span.run(self.mine, self.hand, self.bias, self.margins);
+        self.span.run(self.mine, self.first, self.bias, self.margins);
     }
 }
 
 impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
-    /// The work of hand number `hand`: all mini-batches, on its shards, with a bias of its own. Appends each row's margins to `margins`.
+    /// One hand's work: all mini-batches, on the shards `mine`, of which the first is number `first`, with a
+    /// bias of its own. Appends each row's margins to `margins`.
     pub(crate) fn work(
         &self,
         mine: &mut [Shard<K>],
-        hand: usize,
+        first: usize,
         bias: &mut [Record<K>],
         margins: &mut Vec<f32>,
     ) {
-        kernels::run(Work { span: self, mine, hand, bias, margins });
+        kernels::run(Work { span: self, mine, first, bias, margins });
     }
 
     #[inline(always)]
-    fn run(&self, mine: &mut [Shard<K>], hand: usize, bias: &mut [Record<K>], margins: &mut Vec<f32>) {
+    fn run(&self, mine: &mut [Shard<K>], first: usize, bias: &mut [Record<K>], margins: &mut Vec<f32>) {
         let _watch = self.board.watch();
         let blocks = self.form.blocks();
         let mut step = self.step;
@@ -70,7 +70,6 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
         let have_parts = self.variants.iter().any(|variant| variant.left_out.is_some());
         let mut shares = Vec::new();
         let mut ahead = Ahead::new(mine);
-        let mut tree = Sums::new(hand, self.hands, self.shards);
         for (turn, start) in self.rows.clone().step_by(self.batch).enumerate() {
             let rows = start..(start + self.batch).min(self.rows.end);
             sums.clear();
@@ -83,7 +82,21 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
                 ahead.go_on(mine, self.chunk, blocks);
                 mine[shard].forward(&step, &self.form, self.chunk, rows.clone());
             }
-            tree.add(mine, self.board, turn, sums.as_flattened_mut());
+            if self.hands == 1 {
+                for shard in mine.iter() {
+                    for (sum, part) in sums.as_flattened_mut().iter_mut().zip(shard.part.as_flattened()) {
+                        *sum += part;
+                    }
+                }
+            } else {
+                for (shard, number) in mine.iter().zip(first..) {
+                    self.board.put(turn, number, shard.part.as_flattened());
+                }
+                self.board.meet(turn);
+                for number in 0..self.shards {
+                    self.board.add_to(turn, number, sums.as_flattened_mut());
+                }
+            }
             self.form.differentiate(self.loss, &mut sums, &self.chunk.labels[rows.clone()], margins);
             if have_parts {
                 self.weigh_parts(&mut sums, rows.clone(), &mut shares);
