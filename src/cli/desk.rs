@@ -80,6 +80,10 @@ impl Watch for Watcher<'_> {
         self.screen.progress(progress);
     }
 
+    fn tries(&mut self, tried: usize, of: usize) {
+        self.screen.tries(tried, of);
+    }
+
     fn leaders(&mut self, leaders: &[Leader]) {
         self.screen.leaders(leaders);
     }

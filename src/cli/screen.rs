@@ -96,6 +96,16 @@ impl Watch for Screen {
         }
     }
 
+    fn tries(&mut self, tried: usize, of: usize) {
+        let text = format!("trying configurations on the first rows: {tried} of {of}");
+        if let Some(bar) = &self.bar {
+            bar.set_message(text + &self.leaders);
+        } else if self.lines && Instant::now() >= self.next_line {
+            self.next_line = Instant::now() + EVERY;
+            say(&text);
+        }
+    }
+
     fn leaders(&mut self, leaders: &[Leader]) {
         self.leaders = show::leaders(leaders);
     }

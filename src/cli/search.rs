@@ -153,3 +153,52 @@ impl SearchArgs {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::sync::atomic::AtomicBool;
+
+    use clap::Parser;
+
+    use super::super::Command;
+    use crate::random::Random;
+    use crate::trainer::{self, Leader, Watch};
+
+    /// Notes how many configurations were tried whenever that was told, and how often it heard of leaders meanwhile.
+    #[derive(Default)]
+    struct Recorder {
+        tries: Vec<(usize, usize)>,
+        leaders: usize,
+    }
+
+    impl Watch for Recorder {
+        fn tries(&mut self, tried: usize, of: usize) {
+            self.tries.push((tried, of));
+        }
+
+        fn leaders(&mut self, leaders: &[Leader]) {
+            assert!(!leaders.is_empty());
+            self.leaders += 1;
+        }
+    }
+
+    #[test]
+    fn a_watcher_hears_of_configurations_while_they_are_tried() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, mut random) = (folder.path().join("a.csv"), Random::new(1, 2));
+        let mut text = "x,y\n".to_string();
+        (0..20_000).for_each(|_| writeln!(text, "{},{}", random.below(1000), random.below(2)).unwrap());
+        std::fs::write(&path, text).unwrap();
+        let command = format!("millstream search {} --target y --places 4 --threads 1", path.display());
+        let command =
+            command.split(' ').chain(["--grid", "learning-rate=0.01,0.02,0.03,0.1,0.2,0.3,0.5,1,2"]);
+        let Command::Search(args) = Command::parse_from(command) else { panic!() };
+        let mut recorder = Recorder::default();
+        trainer::search(&args.validate().unwrap(), &AtomicBool::new(false), &mut recorder).unwrap();
+        let Recorder { mut tries, leaders } = recorder;
+        assert!(leaders > 3, "{leaders}");
+        tries.dedup();
+        assert_eq!(tries, [(4, 9), (8, 9), (9, 9)]);
+    }
+}

@@ -9,6 +9,7 @@ use super::notes::Notes;
 use super::pass::{Book, Pass, Passes, Sink, Standing};
 use super::task::{Fit, Task};
 use super::train::no_weight;
+use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::learn::{
     Chunk, Iterate, Lbfgs, ModelForm, Next, Objective, Optimizer, Settings, State, Variant, Weights, learner,
@@ -27,7 +28,7 @@ struct Look<'a> {
 }
 
 impl Sink for Look<'_> {
-    fn push(&mut self, chunk: &Chunk) -> Result<()> {
+    fn push(&mut self, chunk: &Chunk, _: &mut dyn Watch) -> Result<()> {
         *self.rows += chunk.rows() as u64;
         self.objective.add(chunk, self.at);
         Ok(())

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::checkpoint::Pen;
 use super::notes::Notes;
 use super::pass::Sink;
+use super::watch::Watch;
 use crate::error::Result;
 use crate::features::{Plan, Target, Use};
 use crate::learn::{Chunk, ListColumn};
@@ -61,7 +62,7 @@ pub(crate) struct Keeper<'a> {
 }
 
 impl Sink for Keeper<'_> {
-    fn push(&mut self, chunk: &Chunk) -> Result<()> {
+    fn push(&mut self, chunk: &Chunk, watch: &mut dyn Watch) -> Result<()> {
         // By few rows at a time, since lists may be longer than they were taken to be.
         const STRIDE: usize = 256;
         let mut start = 0;
@@ -74,11 +75,11 @@ impl Sink for Keeper<'_> {
                 *most = 0;
             }
         }
-        self.sink.push(chunk)
+        self.sink.push(chunk, watch)
     }
 
-    fn end(&mut self) -> Result<()> {
-        self.sink.end()
+    fn end(&mut self, watch: &mut dyn Watch) -> Result<()> {
+        self.sink.end(watch)
     }
 
     fn sums(&self) -> Option<(f64, f64)> {

@@ -14,7 +14,7 @@ use super::folds::Folds;
 use super::holdout::{Aside, Division, HOLDOUT_BYTES, Holdout};
 use super::notes::Notes;
 use super::reading::{Spares, item_bytes};
-use super::watch::{Leader, Watch};
+use super::watch::Watch;
 use crate::error::{Error, Kind, Result};
 use crate::features::{Encoder, SplitCache};
 use crate::input::{Dataset, Request, Skipped};
@@ -38,17 +38,17 @@ pub(crate) const UNUSABLE: &str = "target, weight or offset not usable";
 
 /// Whoever takes the rows of a pass.
 pub(crate) trait Sink {
-    /// Takes rows, in the pass's order.
+    /// Takes rows, in the pass's order. Whoever takes long over them tells the watcher how it goes.
     ///
     /// # Errors
     /// If the pass can't go on.
-    fn push(&mut self, chunk: &Chunk) -> Result<()>;
+    fn push(&mut self, chunk: &Chunk, watch: &mut dyn Watch) -> Result<()>;
 
     /// Takes note that the pass has no more rows.
     ///
     /// # Errors
     /// If the rows that it has can't be made use of. After an interruption it can be asked again.
-    fn end(&mut self) -> Result<()> {
+    fn end(&mut self, _watch: &mut dyn Watch) -> Result<()> {
         Ok(())
     }
 
@@ -58,11 +58,6 @@ pub(crate) trait Sink {
     /// Which of several models these sums are of.
     fn model(&self) -> usize {
         0
-    }
-
-    /// The best configurations of a search, if that has changed.
-    fn news(&mut self) -> Option<Vec<Leader>> {
-        None
     }
 
     /// Bytes of rows that it keeps, at the most.
@@ -309,7 +304,7 @@ impl Passes<'_> {
                 }
                 let is_full = match &mut standing.shuffle {
                     None => {
-                        sink.push(&piece.chunk)?;
+                        sink.push(&piece.chunk, watch)?;
                         spares.give(piece.chunk);
                         true
                     }
@@ -319,7 +314,7 @@ impl Passes<'_> {
                     shuffle.drain(
                         request.batch_rows,
                         &mut out,
-                        |chunk| sink.push(chunk),
+                        |chunk| sink.push(chunk, watch),
                         |c| spares.give(c),
                     )?;
                 }
@@ -328,22 +323,19 @@ impl Passes<'_> {
                     book.write_if_due(piece.rows, is_full, &standing, holdout.as_deref(), sink)?;
                 }
                 watch.progress(account.progress(sink.model(), sink.sums()));
-                if let Some(leaders) = sink.news() {
-                    watch.leaders(&leaders);
-                }
                 Ok(())
             },
         );
         let (mut stages, skipped) = Book::keep(&mut book, streamed, &standing, holdout.as_deref(), sink)?;
         if let Some(shuffle) = &mut standing.shuffle {
-            shuffle.drain(request.batch_rows, &mut out, |chunk| sink.push(chunk), |_| ())?;
+            shuffle.drain(request.batch_rows, &mut out, |chunk| sink.push(chunk, watch), |_| ())?;
         }
         standing.skipped.add(&skipped);
         (0..order.tracks.len()).for_each(|track| standing.position.finish(&order, track));
         if let Some(book) = &mut book {
             book.write_if_due(0, true, &standing, holdout.as_deref(), sink)?;
         }
-        let ended = sink.end();
+        let ended = sink.end(watch);
         Book::keep(&mut book, ended, &standing, holdout.as_deref(), sink)?;
         watch.progress(account.progress(sink.model(), sink.sums()));
         stages.rows_read = standing.rows() - rows_behind;

@@ -15,6 +15,7 @@ use super::summary::RaceEntry;
 use super::task::{Fit, Task};
 use super::team::{Runner, Team, check_size};
 use super::trend::Trend;
+use super::watch::Watch;
 use crate::error::Result;
 use crate::learn::{Chunk, Iterate, Learn, Optimizer, Penalty, Settings, Variant, learner};
 use crate::model::Model;
@@ -88,11 +89,11 @@ impl Lesson<'_> {
 }
 
 impl Sink for Lesson<'_> {
-    fn push(&mut self, chunk: &Chunk) -> Result<()> {
+    fn push(&mut self, chunk: &Chunk, _: &mut dyn Watch) -> Result<()> {
         self.feed.push(chunk, self.race)
     }
 
-    fn end(&mut self) -> Result<()> {
+    fn end(&mut self, _: &mut dyn Watch) -> Result<()> {
         self.feed.flush(self.race)
     }
 

@@ -49,6 +49,10 @@ pub trait Watch {
     /// Progress, reported for every chunk.
     fn progress(&mut self, _progress: Progress) {}
 
+    /// Of how many configurations of a search so many are tried, or have been, on the rows that are kept for that; the pass
+    /// waits meanwhile. Reported for every chunk of those.
+    fn tries(&mut self, _tried: usize, _of: usize) {}
+
     /// The best configurations of a search, the best first, whenever that has changed.
     fn leaders(&mut self, _leaders: &[Leader]) {}
 

@@ -12,7 +12,7 @@ use super::super::feed::{Feed, Referee};
 use super::super::pass::Sink;
 use super::super::run::unchosen;
 use super::super::team::{Runner, Team, form_teams};
-use super::super::watch::Leader;
+use super::super::watch::{Leader, Watch};
 use super::candidate::{Candidate, Idea};
 use super::halving::Halving;
 use super::propose::{Proposed, Proposer};
@@ -178,6 +178,13 @@ impl<'a> Tournament<'a> {
         })
     }
 
+    /// Tells of the best configurations, if that has changed.
+    fn tell(&mut self, watch: &mut dyn Watch) {
+        if self.halving.take_news() {
+            watch.leaders(&self.leaders());
+        }
+    }
+
     /// The best configurations so far.
     pub(super) fn leaders(&self) -> Vec<Leader> {
         let leader = |number: usize| {
@@ -194,12 +201,12 @@ impl<'a> Tournament<'a> {
 
     /// Lets all candidates learn from the rows that are kept, as many at a time as there are places; without rows to
     /// keep only as many as there are places. An interruption leaves all as it was before, without anybody that goes on.
-    fn heats(&mut self) -> Result<()> {
+    fn heats(&mut self, watch: &mut dyn Watch) -> Result<()> {
         if !self.window.is_empty() && self.setup.stop.load(Ordering::Relaxed) {
             return Ok(());
         }
         let before = (self.proposer.clone(), self.queue.clone(), self.candidates.len(), self.halving.clone());
-        self.feed = self.hold_heats()?;
+        self.feed = self.hold_heats(watch)?;
         if self.feed.is_some() {
             self.window.clear();
             return Ok(());
@@ -211,7 +218,7 @@ impl<'a> Tournament<'a> {
     }
 
     /// Those that go on after all heats; `None` after an interruption.
-    fn hold_heats(&mut self) -> Result<Option<Feed>> {
+    fn hold_heats(&mut self, watch: &mut dyn Watch) -> Result<Option<Feed>> {
         let mut going_on: Option<Feed> = None;
         loop {
             let new = self.next()?;
@@ -223,11 +230,16 @@ impl<'a> Tournament<'a> {
             self.candidates.extend(new);
             let (shape, batch) = (self.setup.shape, self.setup.config.train.batch_size);
             let mut feed = Feed::new(self.teams(first)?, shape, batch, self.setup.crew.clone());
-            for chunk in &self.window {
+            for chunk in self.window.clone() {
                 if self.setup.stop.load(Ordering::Relaxed) {
                     return Ok(None);
                 }
-                feed.push(chunk, &mut self.halving)?;
+                feed.push(&chunk, &mut self.halving)?;
+                watch.tries(
+                    self.candidates.len(),
+                    self.candidates.len() + self.queue.len() + self.proposer.left(),
+                );
+                self.tell(watch);
             }
             match &mut going_on {
                 None => going_on = Some(feed),
@@ -299,9 +311,11 @@ impl<'a> Tournament<'a> {
 }
 
 impl Sink for Tournament<'_> {
-    fn push(&mut self, chunk: &Chunk) -> Result<()> {
+    fn push(&mut self, chunk: &Chunk, watch: &mut dyn Watch) -> Result<()> {
         if let Some(feed) = &mut self.feed {
-            return feed.push(chunk, &mut self.halving);
+            feed.push(chunk, &mut self.halving)?;
+            self.tell(watch);
+            return Ok(());
         }
         let taken =
             usize::try_from(self.most - self.kept).map_or(chunk.rows(), |room| room.min(chunk.rows()));
@@ -317,13 +331,15 @@ impl Sink for Tournament<'_> {
         let mut rest = Chunk::new(self.setup.shape, chunk.rows() - taken);
         rest.append(chunk, taken, chunk.rows());
         self.waiting.push(Arc::new(rest));
-        self.heats()?;
-        self.let_in()
+        self.heats(watch)?;
+        self.let_in()?;
+        self.tell(watch);
+        Ok(())
     }
 
-    fn end(&mut self) -> Result<()> {
+    fn end(&mut self, watch: &mut dyn Watch) -> Result<()> {
         if self.feed.is_none() {
-            self.heats()?;
+            self.heats(watch)?;
             self.let_in()?;
         }
         // Without an interruption there is somebody, as long as there is anything to try.
@@ -343,10 +359,6 @@ impl Sink for Tournament<'_> {
 
     fn held_bytes(&self) -> usize {
         self.setup.row_bytes() * self.most as usize
-    }
-
-    fn news(&mut self) -> Option<Vec<Leader>> {
-        self.halving.take_news().then(|| self.leaders())
     }
 
     fn write(&mut self, pen: &mut Pen) -> Result<()> {
