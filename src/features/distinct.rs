@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use super::vocabulary::{AlreadyHashed, hash};
+use super::hashes::AlreadyHashed;
+use super::vocabulary::hash;
 
 /// Distinct values, of each how often it occurred, what else is gathered of it, and its text.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ mod digest;
 mod distinct;
 mod encode;
 mod flaw;
+mod hashes;
 mod keys;
 mod limits;
 mod maps;
