@@ -71,3 +71,42 @@ impl Crew for GradientWorkers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn all_tasks_run_at_the_same_time_however_many_there_are() {
+        let workers = GradientWorkers::of(8);
+        assert_eq!(workers.hands(), 8, "nothing is to be read");
+        let done = AtomicUsize::new(0);
+        let rounds = 200;
+        for round in 0..rounds {
+            // Tasks wait for one another: each must have a thread of its own.
+            let tasks = 1 + round % 8;
+            let barrier = Barrier::new(tasks);
+            let task = || -> Job<'_> {
+                Box::new(|| {
+                    barrier.wait();
+                    done.fetch_add(1, Ordering::Relaxed);
+                })
+            };
+            workers.run((0..tasks).map(|_| task()).collect());
+        }
+        assert_eq!(done.into_inner(), rounds / 8 * 36);
+    }
+
+    #[test]
+    fn hands_are_as_many_as_readers_leave() {
+        let workers = GradientWorkers::of(8);
+        workers.readers().begin(2);
+        assert_eq!((workers.hands(), workers.reading()), (3, 6));
+        workers.readers().end(2);
+        assert_eq!(workers.hands(), 8);
+        assert_eq!(GradientWorkers::of(1).hands(), 1);
+    }
+}
