@@ -16,7 +16,7 @@ const USUAL: usize = 2;
 #[derive(Debug, Clone)]
 pub(super) struct Hashes {
     buckets: Vec<Bucket>,
-    /// The hashes, bucket by bucket, and their numbers; one more, so that there is one to look at.
+    /// The hashes, bucket by bucket, and their numbers; one more, so that there is always one to look at.
     entries: Vec<(u64, u32)>,
     /// Those that a bucket had no room for, or another one's tag: seldom any.
     rest: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
@@ -33,9 +33,8 @@ struct Bucket {
 }
 
 impl Hashes {
-    /// A table of hashes and their numbers: of equal ones the last counts. `none` is the number of a hash of 0 that is not
-    /// among them.
-    pub(super) fn new(numbers: impl Iterator<Item = (u64, u32)>, none: u32) -> Self {
+    /// A table of hashes and their numbers: of equal ones the last counts.
+    pub(super) fn new(numbers: impl Iterator<Item = (u64, u32)>) -> Self {
         // The order is that of the buckets, and of equal hashes the one that counts comes first.
         let mut numbers: Vec<(u64, u32)> = numbers.collect();
         let buckets = (numbers.len() / USUAL).next_power_of_two();
@@ -62,7 +61,7 @@ impl Hashes {
                 }
             }
         }
-        hashes.entries.push((0, none));
+        hashes.entries.push((0, 0));
         hashes
     }
 
@@ -72,9 +71,10 @@ impl Hashes {
         let bucket = &self.buckets[hash as usize & (self.buckets.len() - 1)];
         let hits = u16x8::new(bucket.tags).simd_eq(u16x8::splat(tag(hash))).to_bitmask() | 1 << WAYS;
         let way = hits.trailing_zeros();
-        let place = select_unpredictable(way < bucket.count, bucket.first + way, 0);
+        let is_there = way < bucket.count;
+        let place = select_unpredictable(is_there, bucket.first + way, 0);
         let (found, number) = self.entries[place as usize];
-        let number = select_unpredictable(found == hash, number, otherwise);
+        let number = select_unpredictable(is_there & (found == hash), number, otherwise);
         if self.rest.is_empty() { number } else { self.rest.get(&hash).copied().unwrap_or(number) }
     }
 }
@@ -118,7 +118,7 @@ mod tests {
             let hash = |&(high, middle, low): &(u64, u64, u64)| high << 48 | middle << 20 | low;
             let numbers: Vec<(u64, u32)> = (1..).zip(&parts).map(|(n, parts)| (hash(parts), n)).collect();
             let map: HashMap<u64, u32> = numbers.iter().copied().collect();
-            let table = Hashes::new(numbers.iter().copied(), 77);
+            let table = Hashes::new(numbers.iter().copied());
             for hash in parts.iter().chain(&others).map(hash) {
                 let expected = map.get(&hash).copied().unwrap_or(77);
                 prop_assert_eq!(table.get(hash, 77), expected);

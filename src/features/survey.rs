@@ -199,8 +199,7 @@ impl ColumnSurvey {
                 }
                 other => {
                     self.not_finite += u64::from(other.is_some());
-                    self.missing += 1;
-                    self.digest.add(None);
+                    self.add_missing();
                 }
             }),
             Sort::Time => for_each_time(array, |_, t| match t {
@@ -212,11 +211,11 @@ impl ColumnSurvey {
                     self.digest.add(Some(hash));
                 }
                 None => {
-                    self.missing += 1;
-                    self.digest.add(None);
+                    self.add_missing();
                 }
             }),
             Sort::Text | Sort::Bool => {
+                // Where the dictionary is longer than the batch, few of its texts come twice.
                 if self.words.is_none()
                     && let Some((keys, texts)) = dictionary(array)
                     && texts.len() <= keys.len()
@@ -233,8 +232,7 @@ impl ColumnSurvey {
                         }
                     }
                     None => {
-                        self.missing += 1;
-                        self.digest.add(None);
+                        self.add_missing();
                     }
                 })
             }
@@ -278,13 +276,17 @@ impl ColumnSurvey {
         }
     }
 
+    fn add_missing(&mut self) {
+        self.missing += 1;
+        self.digest.add(None);
+    }
+
     /// Adds texts by their keys in a dictionary, each of which is hashed and looked for once.
     fn add_keys(&mut self, keys: &Int32Array, texts: &StringArray) {
         let mut found = vec![None; texts.len()];
         for key in keys {
             let Some(key) = key.map(|key| key as usize).filter(|&key| texts.is_valid(key)) else {
-                self.missing += 1;
-                self.digest.add(None);
+                self.add_missing();
                 continue;
             };
             let text = || texts.value(key).as_bytes();

@@ -19,7 +19,7 @@ pub(crate) struct Vocabulary {
 impl Vocabulary {
     pub(crate) fn new(seed: u64, known: &[String]) -> Self {
         let codes = known.iter().enumerate().map(|(i, text)| (hash(seed, text.as_bytes()), i as u32 + 1));
-        Vocabulary { seed, known: Hashes::new(codes, hashed(0)) }
+        Vocabulary { seed, known: Hashes::new(codes) }
     }
 
     /// The code of a category.

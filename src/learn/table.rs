@@ -198,7 +198,7 @@ impl<const K: usize> Table<K> {
         let more = self.records.len() - first;
         make_room(&mut self.records, more);
         // Piece by piece, so that what is marked is still near when it is copied.
-        let (end, piece) = (self.records.len(), (PIECE_BYTES / size_of::<Record<K>>()).max(1));
+        let (end, piece) = (self.records.len(), PIECE_BYTES / size_of::<Record<K>>());
         for start in (first..end).step_by(piece) {
             let piece = start..end.min(start + piece);
             self.records[piece.clone()].iter_mut().for_each(Record::mark_untouched);

@@ -42,7 +42,7 @@ impl GradientWorkers {
 
     fn others(&self) -> Option<&ThreadPool> {
         let pool = || {
-            let pool = ThreadPoolBuilder::new().num_threads(self.threads.saturating_sub(1).max(1));
+            let pool = ThreadPoolBuilder::new().num_threads(self.threads - 1);
             pool.thread_name(|i| format!("millstream-learn-{}", i + 1)).build().ok()
         };
         self.others.get_or_init(pool).as_ref()
@@ -59,12 +59,13 @@ impl Crew for GradientWorkers {
     fn run(&self, tasks: Vec<Job<'_>>) {
         let mut tasks = tasks.into_iter();
         let Some(mine) = tasks.next() else { return };
-        match self.others() {
-            Some(pool) if tasks.len() > 0 => pool.in_place_scope(|scope| {
+        // For a task alone no threads are started.
+        match if tasks.len() > 0 { self.others() } else { None } {
+            Some(others) => others.in_place_scope(|scope| {
                 tasks.for_each(|task| scope.spawn(|_| task()));
                 mine();
             }),
-            _ => {
+            None => {
                 mine();
                 tasks.for_each(|task| task());
             }

@@ -92,7 +92,7 @@ where
     T: Weigh + Send,
     F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T> + Sync,
 {
-    let Flow { request, rows_of_each, readers, .. } = flow.clone();
+    let (request, rows_of_each, readers) = (flow.request, flow.rows_of_each, flow.readers.clone());
     let worker = Worker { dataset, request, rows_of_each, map: &map, readers };
     let workers = flow.threads.max(1) - 1;
     // Enough jobs that no worker waits for the coordinator; results can never overflow.

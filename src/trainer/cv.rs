@@ -28,7 +28,7 @@ use super::team::{Team, form_teams};
 use super::train::{make_passes, make_task, open, save, summary};
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::input::{ReadAs, Skipped};
+use crate::input::{Dataset, ReadAs, Skipped};
 use crate::learn::metrics::Report;
 use crate::learn::{Linear, Optimizer, State, Variant};
 use crate::pipeline::Stages;
@@ -57,17 +57,29 @@ pub fn cross_validate(config: &CvConfig, stop: &AtomicBool, watch: &mut dyn Watc
         Identity::of("cv", &own, train, dataset.contents())
     };
     let mut checkpoints = Checkpoints::open(&train.checkpoints, identity, &mut notes)?;
-    let by = checkpoints.keep(divide_by(by, *folds, &dataset, train, stop))?;
+    let result = plan_and_validate(config, &dataset, stop, &mut checkpoints, &mut notes);
+    checkpoints.conclude(result.and_then(|summary| summary.hand_in(start, notes)))
+}
+
+/// Plans, runs all epochs, and saves what they are for.
+fn plan_and_validate(
+    config: &CvConfig,
+    dataset: &Dataset,
+    stop: &AtomicBool,
+    checkpoints: &mut Checkpoints,
+    notes: &mut Notes<'_>,
+) -> Result<Summary> {
+    let CvConfig { train, folds, repeats, by } = config;
+    let by = divide_by(by, *folds, dataset, train, stop)?;
     let folds = Folds::new(by, *folds, *repeats, train.plan.seed);
-    let planned = checkpoints.keep(make_plan(&train.plan, None, &dataset, stop, notes.watch))?;
+    let planned = make_plan(&train.plan, None, dataset, stop, notes.watch)?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
     checkpoints.learn_by(&planned.plan)?;
-    let task = make_task(train, &planned, None, &mut notes)?;
-    let mut passes = make_passes(train, &dataset, &planned, stop, &mut notes);
-    passes.divide(folds.clone(), train.shuffle, &mut notes);
-    let epochs = Epochs::new(&task, &passes, &folds, &mut notes)?;
-    let result = validate_and_save(epochs, &planned.stages, &mut checkpoints, &mut notes);
-    checkpoints.conclude(result.and_then(|summary| summary.hand_in(start, notes)))
+    let task = make_task(train, &planned, None, notes)?;
+    let mut passes = make_passes(train, dataset, &planned, stop, notes);
+    passes.divide(folds.clone(), train.shuffle, notes);
+    let epochs = Epochs::new(&task, &passes, &folds, notes)?;
+    validate_and_save(epochs, &planned.stages, checkpoints, notes)
 }
 
 /// Runs all epochs, and saves what they are for; `before` is where the time went until then.

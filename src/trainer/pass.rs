@@ -146,7 +146,7 @@ impl<'a> Book<'a> {
         match (result, book) {
             (Err(error), Some(book)) if error.kind() == Kind::Interrupted => {
                 book.write(Pace::AtOnce, standing, holdout, sink)?;
-                Err(Error::new(Kind::Interrupted, "interrupted"))
+                Err(error)
             }
             (result, _) => result,
         }

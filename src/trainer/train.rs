@@ -47,19 +47,30 @@ pub fn train(config: &TrainConfig, stop: &AtomicBool, watch: &mut dyn Watch) -> 
     }
     let identity = || Identity::of("train", &[], config, dataset.contents());
     let mut checkpoints = Checkpoints::open(&config.checkpoints, identity, &mut notes)?;
-    let given = init.as_ref().map(|Model { about, .. }| Decided {
+    let result = plan_and_learn(config, &dataset, init.as_ref(), stop, &mut checkpoints, &mut notes);
+    checkpoints.conclude(result.and_then(|summary| summary.hand_in(start, notes)))
+}
+
+/// Plans, learns a model and saves it.
+fn plan_and_learn(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    init: Option<&Model>,
+    stop: &AtomicBool,
+    checkpoints: &mut Checkpoints,
+    notes: &mut Notes<'_>,
+) -> Result<Summary> {
+    let given = init.map(|Model { about, .. }| Decided {
         plan: about.plan.clone(),
         loss: about.loss,
         notes: Vec::new(),
     });
-    let planned = checkpoints.keep(make_plan(&config.plan, given, &dataset, stop, notes.watch))?;
+    let planned = make_plan(&config.plan, given, dataset, stop, notes.watch)?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
     checkpoints.learn_by(&planned.plan)?;
-    let task = make_task(config, &planned, init.as_ref(), &mut notes)?;
-    let passes = make_passes(config, &dataset, &planned, stop, &mut notes);
-    let before = &planned.stages;
-    let result = learn_and_save(&task, &passes, init.as_ref(), before, &mut checkpoints, &mut notes);
-    checkpoints.conclude(result.and_then(|summary| summary.hand_in(start, notes)))
+    let task = make_task(config, &planned, init, notes)?;
+    let passes = make_passes(config, dataset, &planned, stop, notes);
+    learn_and_save(&task, &passes, init, &planned.stages, checkpoints, notes)
 }
 
 /// Learns a model and saves it; `before` is where the time went until then.

@@ -171,6 +171,8 @@ impl Checkpoints {
         if pages.take::<u128>()? == self.plan {
             return Ok(());
         }
+        // Nothing that this run could go on from.
+        self.there = false;
         let message =
             format!("the data has changed since {} was written: a sample gives another plan", path.display());
         Err(Error::data(message)
@@ -265,21 +267,6 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// What comes before the first pass. If that is interrupted, the error says that the run can still go on, if it was going on
-    /// from a checkpoint, which stays as it is.
-    ///
-    /// # Errors
-    /// The result's.
-    pub(crate) fn keep<T>(&self, result: Result<T>) -> Result<T> {
-        let kept = self.file.as_ref().filter(|_| self.there);
-        result.map_err(|error| match kept {
-            Some((path, _)) if error.kind() == Kind::Interrupted => {
-                Error::new(Kind::Interrupted, "interrupted").remedy(goes_on(path))
-            }
-            _ => error,
-        })
-    }
-
     /// Ends a run. When it has what it was for, or nobody wants that any more, no checkpoint is needed; else its error says
     /// that it can go on, if it can.
     ///
@@ -299,16 +286,19 @@ impl Checkpoints {
             }
         };
         Err(match left {
-            Some(path) if settled.is_ok() => error.and(&goes_on(path)),
+            Some(path) if settled.is_ok() => {
+                // By itself an interruption says that nothing was written.
+                let is_interruption = error.kind() == Kind::Interrupted;
+                let error =
+                    if is_interruption { Error::new(Kind::Interrupted, "interrupted") } else { error };
+                error.and(&format!(
+                    "what was learned so far is kept in {}: the same command with --resume goes on from there",
+                    path.display()
+                ))
+            }
             _ => error,
         })
     }
-}
-
-/// How to go on from a checkpoint.
-fn goes_on(path: &Path) -> String {
-    let path = path.display();
-    format!("what was learned so far is kept in {path}: the same command with --resume goes on from there")
 }
 
 impl Drop for Checkpoints {

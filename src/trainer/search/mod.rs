@@ -59,21 +59,32 @@ pub fn search(config: &SearchConfig, stop: &AtomicBool, watch: &mut dyn Watch) -
     config.table.as_deref().map_or(Ok(()), |path| check_output(path, &dataset))?;
     let mut checkpoints =
         Checkpoints::open(&config.train.checkpoints, || identity(config, &dataset), &mut notes)?;
-    let planned = make_plan(&config.train.plan, None, &dataset, stop, notes.watch);
-    let planned = checkpoints.keep(planned)?;
+    let result = plan_and_search(config, &dataset, table, stop, &mut checkpoints, &mut notes);
+    checkpoints.conclude(result.and_then(|summary| summary.hand_in(start, notes)))
+}
+
+/// Plans, searches, and saves what came of it.
+fn plan_and_search(
+    config: &SearchConfig,
+    dataset: &Dataset,
+    table: Option<AtomicFile>,
+    stop: &AtomicBool,
+    checkpoints: &mut Checkpoints,
+    notes: &mut Notes<'_>,
+) -> Result<Summary> {
+    let planned = make_plan(&config.train.plan, None, dataset, stop, notes.watch)?;
     planned.notes.iter().for_each(|note| notes.say(note.clone()));
     checkpoints.learn_by(&planned.plan)?;
     let one_pass = TrainConfig { epochs: None, ..config.train.clone() };
-    let mut passes = make_passes(&one_pass, &dataset, &planned, stop, &mut notes);
+    let mut passes = make_passes(&one_pass, dataset, &planned, stop, notes);
     if let Some((folds, by)) = &config.folds {
-        let by = checkpoints.keep(divide_by(by, *folds, &dataset, &config.train, stop))?;
+        let by = divide_by(by, *folds, dataset, &config.train, stop)?;
         let folds = Folds::new(by, *folds, 1, config.train.plan.seed);
-        passes.divide(folds, config.train.shuffle, &mut notes);
+        passes.divide(folds, config.train.shuffle, notes);
     }
     let config = wishes::with_defaults(config, &planned)?;
     let setup = Setup::new(&config, &planned, &passes)?;
-    let result = search_and_save(&setup, &planned, &passes, table, &mut checkpoints, &mut notes);
-    checkpoints.conclude(result.and_then(|summary| summary.hand_in(start, notes)))
+    search_and_save(&setup, &planned, &passes, table, checkpoints, notes)
 }
 
 /// Searches, trains the winner anew if that is wanted, and saves what came of it.
