@@ -108,7 +108,7 @@ fn pass(learner: &mut dyn Learn, chunks: &[Chunk], margins: &mut Vec<f32>) {
     for chunk in chunks {
         margins.clear();
         learner.learn(chunk, 0..chunk.rows(), BATCH, &Alone, margins);
-        learner.grow();
+        learner.grow(&Alone);
         black_box(&*margins);
     }
     learner.end_epoch();

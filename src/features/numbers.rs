@@ -2,9 +2,11 @@
 
 use arrow::array::ArrayRef;
 
+use super::limits::Limits;
 use super::scale::Scale;
-use super::values::{for_each_number, is_text, plain};
+use super::values::{is_text, map_numbers, plain};
 use crate::error::{Error, Result};
+use crate::learn::kernels::within;
 
 /// Makes features of an array of as many numbers, NaN where one is missing.
 ///
@@ -13,9 +15,12 @@ use crate::error::{Error, Result};
 pub(super) fn encode_numbers(array: &ArrayRef, scale: &Scale, features: &mut [f32]) -> Result<()> {
     expect_numbers(array)?;
     let (origin, factor) = scale.linear_step();
-    for_each_number(array, |row, x| {
-        features[row] = x.map_or(f32::NAN, |x| ((x - origin) * factor) as f32);
-    })?;
+    let linear = |x: f64| ((x - origin) * factor) as f32;
+    if scale.is_linear() {
+        let Limits { low, high } = scale.limits();
+        return map_numbers(array, features, f32::NAN, |x| within(linear(x), low, high));
+    }
+    map_numbers(array, features, f32::NAN, linear)?;
     scale.features(features);
     Ok(())
 }

@@ -102,24 +102,29 @@ impl Scale {
         }
     }
 
+    /// Whether the linear step makes features but for the limits.
+    pub(super) fn is_linear(&self) -> bool {
+        !matches!(self.form, Form::SignedLog { .. })
+    }
+
+    /// Where features end.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits.unwrap_or(Limits::NONE)
+    }
+
     /// Makes features of what the linear step gave, NaN for missing numbers. NaN, infinities and what is too large
     /// for a feature count as missing, too.
     pub(super) fn features(&self, values: &mut [f32]) {
         if let Form::SignedLog { mean, deviation, .. } = self.form {
             kernels::signed_log(values, mean as f32, (1.0 / deviation) as f32);
         }
-        let Limits { low, high } = self.limits.unwrap_or(Limits::NONE);
-        for value in values {
-            *value = if value.is_finite() { value.max(low).min(high) } else { f32::NAN };
-        }
+        let Limits { low, high } = self.limits();
+        kernels::clamp(values, low, high);
     }
 
     /// Puts the feature of a missing number in the place of each NaN.
     pub(super) fn fill(&self, features: &mut [f32]) {
-        let missing = self.missing();
-        for feature in features {
-            *feature = if feature.is_nan() { missing } else { *feature };
-        }
+        kernels::replace_nan(features, self.missing());
     }
 
     /// Makes features of what the linear step gave, missing numbers included.

@@ -18,6 +18,24 @@ pub trait Crew {
     fn run(&self, tasks: Vec<Job<'_>>);
 }
 
+/// Does something with each item by all hands of `crew`, each of which takes the next one when it is done with one.
+pub fn share_out<T: Send>(crew: &dyn Crew, items: Vec<T>, work: impl Fn(T) + Sync) {
+    let hands = crew.hands().min(items.len());
+    if hands <= 1 {
+        return items.into_iter().for_each(work);
+    }
+    let items = Mutex::new(items.into_iter());
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let job = || -> Job<'_> {
+        Box::new(|| {
+            while let Some(item) = next() {
+                work(item);
+            }
+        })
+    };
+    crew.run((0..hands).map(|_| job()).collect());
+}
+
 /// One hand: the caller's own thread.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Alone;
@@ -234,7 +252,7 @@ mod tests {
                 let mut margins = Vec::new();
                 for start in (0..rows).step_by(1000) {
                     learner.learn(&chunk, start..start + 1000, 64, &Threads(hands), &mut margins);
-                    learner.grow();
+                    learner.grow(&Threads(hands));
                 }
                 learner.end_epoch();
                 (margins, learner.weights(0, Iterate::Mixed))

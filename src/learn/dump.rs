@@ -104,10 +104,10 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         let mut head = Vec::new();
         raw::put(&mut head, &[self.step.number, self.step.origin, u64::from(self.capped)]);
         raw::put(&mut head, &self.deferred);
-        let dense = self.shards.iter().flat_map(|s| &s.dense).map(|(_, record)| record);
-        for records in std::iter::once(&self.bias).chain(dense) {
+        let dense = self.shards.iter().flat_map(|s| s.dense.records()).map(|(_, record)| record);
+        for records in std::iter::once(self.bias.as_slice()).chain(dense) {
             let start = head.len();
-            head.resize(start + size_of_val(&records[..]), 0);
+            head.resize(start + size_of_val(records), 0);
             put_records(&mut head[start..], records);
         }
         for (_, table) in self.shards.iter().flat_map(|s| &s.tables) {
@@ -123,8 +123,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         self.step = self.step.at(number, origin);
         self.deferred = read(from, self.deferred.len())?;
         self.bias = read_records(from, self.bias.len())?;
-        for (_, record) in self.shards.iter_mut().flat_map(|s| &mut s.dense) {
-            *record = read_records(from, record.len())?;
+        for (_, record) in self.shards.iter_mut().flat_map(|s| s.dense.records_mut()) {
+            record.copy_from_slice(&read_records(from, record.len())?);
         }
         let tables = self.shards.iter().map(|s| s.tables.len()).sum();
         let heads = (0..tables).map(|_| read_array(from)).collect::<io::Result<Vec<[u64; 2]>>>()?;
@@ -260,7 +260,7 @@ mod tests {
     fn learn(learner: &mut dyn Learn, chunk: &Chunk) {
         for start in (0..chunk.rows()).step_by(1000) {
             learner.learn(chunk, start..start + 1000, 8, &Alone, &mut Vec::new());
-            learner.grow();
+            learner.grow(&Alone);
         }
     }
 

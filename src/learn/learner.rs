@@ -1,12 +1,14 @@
 //! The learner: models side by side, one mini-batch after the other.
 
+use std::cmp::Reverse;
 use std::io::{self, Read};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::chunk::{Chunk, Shape};
-use super::crew::{Board, Crew, Job};
+use super::crew::{Alone, Board, Crew, Job, share_out};
+use super::dense::Dense;
 use super::dump::{Dumping, Outlet, Pace};
 use super::form::{Form, ModelForm};
 use super::linear::{Iterate, Linear, State, Weights};
@@ -35,8 +37,9 @@ pub trait Learn: Send {
         margins: &mut Vec<f32>,
     );
 
-    /// Lets tables double that are too full. To be called after the same numbers of rows in every run.
-    fn grow(&mut self);
+    /// Lets tables double that are too full, by the hands of `crew`. To be called after the same numbers of rows in every
+    /// run.
+    fn grow(&mut self, crew: &dyn Crew);
 
     /// Ends an epoch: gradient descent takes its step now.
     fn end_epoch(&mut self);
@@ -153,7 +156,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         let rates = by_lane(&form, |model| variants[model].rate);
         let step = Step::new(rule, rates, settings.schedule, penalties(&form, variants), defer, 0);
         let count = SHARDS.min(shape.dense + shape.slots + shape.lists).max(1);
-        let none = Shard { dense: Vec::new(), tables: Vec::new(), masks: Vec::new(), part: Vec::new() };
+        let none = Shard { dense: Dense::default(), tables: Vec::new(), masks: Vec::new(), part: Vec::new() };
         let mut shards = vec![none; count];
         // Each column's records start from random numbers of their own, where they do.
         let fresh = |column: usize, record: usize, block: usize| {
@@ -171,8 +174,9 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         };
         // Dense columns go round from the first shard, the much dearer tables from the last.
         for column in 0..shape.dense {
-            let record = (0..form.blocks()).map(|block| fresh(column, 0, block)).collect();
-            shards[column % count].dense.push((column, record));
+            let record = (0..form.blocks()).map(|block| fresh(column, 0, block));
+            let mask = mask(&form, variants, Column::Dense(column));
+            shards[column % count].dense.push(column, record, mask);
         }
         let codes = (0..shape.slots).map(Codes::Slots).chain((0..shape.lists).map(Codes::List));
         for (i, (codes, &(known, bits))) in codes.zip(&settings.tables).enumerate() {
@@ -180,10 +184,9 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
             let table = Table::new(known, bits, form.blocks(), lazy, |record, block| {
                 fresh(shape.dense + i, record, block)
             });
-            shards[count - 1 - i % count].tables.push((codes, table));
-        }
-        for shard in &mut shards {
-            shard.masks = shard.columns().map(|column| mask(&form, variants, column)).collect();
+            let shard = &mut shards[count - 1 - i % count];
+            shard.tables.push((codes, table));
+            shard.masks.push(mask(&form, variants, codes.column()));
         }
         let mut bias = vec![Record::ZERO; form.blocks()];
         for model in 0..variants.len() {
@@ -268,7 +271,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         };
         let mut weights = Weights::default();
         of(&self.bias, &mut weights.bias);
-        let mut dense: Vec<_> = self.shards.iter().flat_map(|s| &s.dense).collect();
+        let mut dense: Vec<_> = self.shards.iter().flat_map(|s| s.dense.records()).collect();
         dense.sort_by_key(|(column, _)| *column);
         dense.into_iter().for_each(|(_, record)| of(record, &mut weights.dense));
         for table in self.tables() {
@@ -349,15 +352,27 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         self.go_on_dumping();
     }
 
-    fn grow(&mut self) {
+    fn grow(&mut self, crew: &dyn Crew) {
         // Not while gradients are put off: the two halves of a doubled table would share them.
         if self.deferred.iter().any(|&weight| weight > 0.0) {
             return;
         }
         let mut room = self.max_bytes.saturating_sub(self.bytes_each()) / self.record_each();
-        for shard in &mut self.shards {
-            self.capped |= shard.grow(&mut room);
+        let mut due = Vec::new();
+        for (_, table) in self.shards.iter_mut().flat_map(|shard| &mut shard.tables) {
+            if !table.wants_to_grow() {
+                continue;
+            }
+            if table.growth() <= room {
+                room -= table.growth();
+                due.push(table);
+            } else {
+                self.capped = true;
+            }
         }
+        // The largest first, or a hand might be left alone with it in the end.
+        due.sort_by_key(|table| Reverse(table.growth()));
+        share_out(crew, due, Table::double);
     }
 
     fn end_epoch(&mut self) {
@@ -373,7 +388,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
             }
             self.deferred.fill(0.0);
             self.step = self.step.after(1);
-            self.grow();
+            self.grow(&Alone);
         }
     }
 
@@ -413,8 +428,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
                 }
             };
         fill(&mut self.bias, 0, &|w| &w.bias, &step.free());
-        for (column, record) in self.shards.iter_mut().flat_map(|s| &mut s.dense) {
-            fill(record, *column, &|w| &w.dense, &step);
+        for (column, record) in self.shards.iter_mut().flat_map(|s| s.dense.records_mut()) {
+            fill(record, column, &|w| &w.dense, &step);
         }
         for (t, table) in self.tables_mut().into_iter().enumerate() {
             table.keep_all();
@@ -453,7 +468,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
             });
             sizes.fold(0.0, f32::max)
         };
-        let dense = self.shards.iter().flat_map(|s| &s.dense).map(|(c, r)| (size(r), Column::Dense(*c)));
+        let dense = self.shards.iter().flat_map(|s| s.dense.records());
+        let dense = dense.map(|(column, record)| (size(record), Column::Dense(column)));
         let tables = self.shards.iter().flat_map(|s| &s.tables).map(|(codes, table)| {
             let records = table.blocks().chunks_exact(self.form.blocks());
             let heaviest = records.map(size).fold(0.0, f32::max);

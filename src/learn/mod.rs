@@ -9,6 +9,7 @@ mod before;
 mod block;
 mod chunk;
 mod crew;
+mod dense;
 mod dump;
 mod fade;
 mod form;
@@ -32,7 +33,7 @@ mod table;
 mod variant;
 
 pub use chunk::{Chunk, HASHED, ListColumn, Shape};
-pub use crew::{Alone, Crew, Job};
+pub use crew::{Alone, Crew, Job, share_out};
 pub use dump::{Outlet, Pace};
 pub use form::{MOST_FACTORS, ModelForm};
 pub use lbfgs::{Lbfgs, Next};

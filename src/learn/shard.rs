@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::chunk::Chunk;
+use super::dense::Dense;
 use super::form::Form;
 use super::kernels::{prefetch, prefetch_all};
 use super::learner::Column;
@@ -52,11 +53,10 @@ const PREFETCH_BYTES: usize = 256 << 10;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Shard<const K: usize> {
-    /// Dense columns: index in the chunk, record.
-    pub(crate) dense: Vec<(usize, Vec<Record<K>>)>,
+    pub(crate) dense: Dense<K>,
     /// Category and list columns.
     pub(crate) tables: Vec<(Codes, Table<K>)>,
-    /// Which models have the dense columns, and then the tables.
+    /// Which models have the columns of the tables.
     pub(crate) masks: Vec<Mask<K>>,
     /// This shard's part of the sums of the current mini-batch, as many blocks for each row as a record has.
     pub(crate) part: Vec<[f32; K]>,
@@ -98,17 +98,7 @@ impl<const K: usize> Shard<K> {
         let part = &mut self.part;
         part.clear();
         part.resize(rows.len() * blocks, [0.0; K]);
-        for (column, record) in &self.dense {
-            let x = chunk.dense(*column);
-            prefetch_all(&x[after.clone()]);
-            let x = &x[rows.clone()];
-            if F::IS_LINEAR && blocks == 1 {
-                let weight = record[0].weight;
-                part.iter_mut().zip(x).for_each(|(sum, &x)| add(sum, &weight.map(|w| x * w)));
-            } else {
-                part.chunks_exact_mut(blocks).zip(x).for_each(|(sums, &x)| form.forward(sums, x, record));
-            }
-        }
+        self.dense.forward(form, chunk, rows.clone(), after.clone(), part);
         for (codes, table) in &mut self.tables {
             table.keep(codes.of(chunk, rows.clone()));
             let places = table.places();
@@ -166,31 +156,10 @@ impl<const K: usize> Shard<K> {
         octets: &Octets<R>,
     ) {
         let blocks = form.blocks();
-        let (part, mut masks) = (&mut self.part, self.masks.iter());
-        for (column, record) in &mut self.dense {
-            let derivatives = masked(derivatives, masks.next(), part);
-            let x = &chunk.dense(*column)[rows.clone()];
-            for b in 0..blocks {
-                let g = if F::IS_LINEAR && blocks == 1 {
-                    dot(x, derivatives, 1, 0)
-                } else if F::IS_LINEAR {
-                    dot(x, derivatives, blocks, b)
-                } else {
-                    let mut g = [0.0; K];
-                    for (d, &x) in derivatives.chunks_exact(blocks).zip(x) {
-                        add(&mut g, &form.gradient(b, x, d, &record[b]));
-                    }
-                    g
-                };
-                if step.defer {
-                    step.gather(&mut record[b], &g);
-                } else {
-                    step.take(&mut record[b], form.model_of(b), g);
-                }
-            }
-        }
-        for (codes, table) in &mut self.tables {
-            let derivatives = masked(derivatives, masks.next(), part);
+        let part = &mut self.part;
+        self.dense.update(step, form, chunk, rows.clone(), derivatives, part);
+        for ((codes, table), mask) in self.tables.iter_mut().zip(&self.masks) {
+            let derivatives = masked(derivatives, mask, part);
             let places = table.places();
             let (records, current) = table.blocks_mut();
             // First all gradients are summed, so that a category which occurs several times in the
@@ -258,7 +227,7 @@ impl<const K: usize> Shard<K> {
         weights: &Lanes<f64, K>,
     ) {
         self.tables.iter_mut().for_each(|(_, table)| table.keep_all());
-        let dense = self.dense.iter_mut().flat_map(|(_, record)| record.chunks_exact_mut(form.blocks()));
+        let dense = self.dense.records_mut().map(|(_, record)| record);
         let tabled =
             self.tables.iter_mut().flat_map(|(_, t)| t.blocks_mut().0.chunks_exact_mut(form.blocks()));
         for record in dense.chain(tabled) {
@@ -266,23 +235,6 @@ impl<const K: usize> Shard<K> {
                 step.take_deferred(block, form.model_of(b), weights);
             }
         }
-    }
-
-    /// Doubles the tables that are too full, as long as there is room for `room` more records. Returns true if one had to
-    /// stay as it is.
-    pub(crate) fn grow(&mut self, room: &mut usize) -> bool {
-        let mut capped = false;
-        for (_, table) in &mut self.tables {
-            if table.wants_to_grow() {
-                if table.growth() <= *room {
-                    *room -= table.growth();
-                    table.double();
-                } else {
-                    capped = true;
-                }
-            }
-        }
-        capped
     }
 
     /// Records of all tables.
@@ -301,34 +253,29 @@ impl<const K: usize> Shard<K> {
         mask: impl Fn(Column) -> Mask<L>,
         f: impl Fn(&[Record<K>], &mut Vec<Record<L>>) + Copy,
     ) -> Shard<L> {
-        let dense = self.dense.iter().map(|(column, record)| {
+        let mut dense = Dense::default();
+        for (column, record) in self.dense.records() {
             let mut mapped = Vec::with_capacity(blocks);
             f(record, &mut mapped);
-            (*column, mapped)
-        });
+            dense.push(column, mapped, mask(Column::Dense(column)));
+        }
         Shard {
-            dense: dense.collect(),
+            dense,
             tables: self.tables.iter().map(|(codes, table)| (*codes, table.map(blocks, f))).collect(),
-            masks: self.columns().map(mask).collect(),
+            masks: self.tables.iter().map(|(codes, _)| mask(codes.column())).collect(),
             part: Vec::new(),
         }
-    }
-
-    /// The columns, in the order of the masks.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = Column> {
-        let dense = self.dense.iter().map(|&(column, _)| Column::Dense(column));
-        dense.chain(self.tables.iter().map(|&(codes, _)| codes.column()))
     }
 }
 
 /// The derivatives of the models that have a column, and zero for the others; `buffer` has room for them.
 #[inline(always)]
-fn masked<'a, const K: usize>(
+pub(super) fn masked<'a, const K: usize>(
     derivatives: &'a [[f32; K]],
-    mask: Option<&Mask<K>>,
+    mask: &'a Mask<K>,
     buffer: &'a mut Vec<[f32; K]>,
 ) -> &'a [[f32; K]] {
-    let Some(Some(mask)) = mask else { return derivatives };
+    let Some(mask) = mask else { return derivatives };
     buffer.clear();
     for blocks in derivatives.chunks_exact(mask.len()) {
         for (d, has) in blocks.iter().zip(mask) {
@@ -378,26 +325,4 @@ fn add<const K: usize>(sum: &mut [f32; K], terms: &[f32; K]) {
     for k in 0..K {
         sum[k] += terms[k];
     }
-}
-
-/// The sum of `x[r] * d[r]` over the rows, `d[r]` being block `block` of each row's `blocks`, in four interleaved sums
-/// added at the end: an order that vectorises and is the same everywhere, whatever stands beside the block.
-#[inline(always)]
-fn dot<const K: usize>(x: &[f32], d: &[[f32; K]], blocks: usize, block: usize) -> [f32; K] {
-    let mut sums = [[0.0f32; K]; 4];
-    let (x4, x_rest) = x.as_chunks::<4>();
-    let mut d4 = d.chunks_exact(4 * blocks);
-    for (x, d) in x4.iter().zip(&mut d4) {
-        for i in 0..4 {
-            for k in 0..K {
-                sums[i][k] += x[i] * d[i * blocks + block][k];
-            }
-        }
-    }
-    for (x, d) in x_rest.iter().zip(d4.remainder().chunks_exact(blocks)) {
-        for k in 0..K {
-            sums[0][k] += x * d[block][k];
-        }
-    }
-    std::array::from_fn(|k| (sums[0][k] + sums[1][k]) + (sums[2][k] + sums[3][k]))
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::chunk::Chunk;
 use super::crew::Board;
+use super::dense::sum;
 use super::form::Form;
 use super::kernels::{self, Kernel};
 use super::loss::Loss;
@@ -180,13 +181,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
         let blocks = self.form.blocks();
         let step = step.free();
         for (b, block) in bias.iter_mut().enumerate() {
-            let mut g = [0.0; K];
-            for d in derivatives.iter().skip(b).step_by(blocks) {
-                for k in 0..K {
-                    g[k] += d[k];
-                }
-            }
-            let g = self.form.bias(b, g);
+            let sum = sum(derivatives, blocks, b);
+            let g = self.form.bias(b, sum);
             if step.defer {
                 step.gather(block, &g);
             } else {

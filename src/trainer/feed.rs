@@ -1,13 +1,12 @@
 //! The feed: from chunks of any size to mini-batches of one size, which all teams learn from.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::checkpoint::{Pages, Pen};
 use super::team::Team;
 use crate::error::Result;
-use crate::learn::{Alone, Chunk, Crew, Job, Settings, Shape};
+use crate::learn::{Alone, Chunk, Crew, Settings, Shape, share_out};
 use crate::pipeline::GradientWorkers;
 
 /// Whoever looks at the models while they learn, and decides which of them go on.
@@ -145,23 +144,11 @@ fn learn(
     let learn = |team: &mut Team, crew: &dyn Crew| {
         team.learn(chunk, rows.clone(), number, batch, crew);
         if grows {
-            team.learner.grow();
+            team.learner.grow(crew);
         }
     };
     match teams {
-        [] => return,
-        [team] => return learn(team, crew),
-        _ => {}
+        [team] => learn(team, crew),
+        teams => share_out(crew, teams.iter_mut().collect(), |team| learn(team, &Alone)),
     }
-    let hands = crew.hands().min(teams.len());
-    let (next, teams) = (AtomicUsize::new(0), teams.iter_mut().map(Mutex::new).collect::<Vec<_>>());
-    let job = || -> Job<'_> {
-        Box::new(|| {
-            while let Some(team) = teams.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let mut team = team.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                learn(&mut team, &Alone);
-            }
-        })
-    };
-    crew.run((0..hands).map(|_| job()).collect());
 }

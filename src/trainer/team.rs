@@ -8,7 +8,7 @@ use super::checkpoint::{Pages, Pen};
 use super::scoring::Scoring;
 use crate::error::{Error, Result};
 use crate::learn::metrics::Metrics;
-use crate::learn::{Chunk, Crew, Learn, Settings, Variant, learner, most_models};
+use crate::learn::{Chunk, Crew, Learn, Settings, Variant, learner, most_models, share_out};
 
 /// A learner, and an account of each of its models.
 pub(crate) struct Team {
@@ -18,7 +18,8 @@ pub(crate) struct Team {
     /// Margins of each model for a row.
     outputs: usize,
     margins: Vec<f32>,
-    own: Own,
+    /// For each of the runners.
+    own: Vec<Own>,
 }
 
 /// What a model made of rows before it learned from them.
@@ -97,7 +98,7 @@ impl Team {
         let runner = |id| Runner { id, metrics: scoring.metrics(), diverged: None };
         let runners: Vec<_> = ids.into_iter().map(runner).collect();
         assert_eq!(runners.len(), learner.variants().len());
-        Team { runners, learner, outputs: scoring.target.outputs(), margins: Vec::new(), own: Own::default() }
+        Team { runners, learner, outputs: scoring.target.outputs(), margins: Vec::new(), own: Vec::new() }
     }
 
     /// Writes the models and their accounts.
@@ -123,7 +124,7 @@ impl Team {
         let settings = settings_of(runners.first().map_or(0, |runner| runner.id));
         let mut learner = learner(&Settings { variants, ..settings.clone() });
         pages.take_raw(|from| learner.take_up(from))?;
-        Ok(Team { learner, runners, outputs, margins: Vec::new(), own: Own::default() })
+        Ok(Team { learner, runners, outputs, margins: Vec::new(), own: Vec::new() })
     }
 
     /// Lets all models learn from `rows` of `chunk`, the first of which is row `number` of the run, in mini-batches
@@ -140,20 +141,23 @@ impl Team {
         self.learner.learn(chunk, rows.clone(), batch, crew, &mut self.margins);
         let all = (&chunk.labels[rows.clone()], chunk.weights.get(rows.clone()).unwrap_or_default());
         let (outputs, width) = (self.outputs, self.outputs * self.runners.len());
-        for (k, (runner, variant)) in self.runners.iter_mut().zip(self.learner.variants()).enumerate() {
-            self.own.margins.clear();
-            for row in self.margins.chunks_exact(width) {
-                self.own.margins.extend_from_slice(&row[k * outputs..][..outputs]);
+        let (margins, variants) = (&self.margins, self.learner.variants());
+        self.own.resize_with(self.runners.len(), Own::default);
+        let accounts = self.runners.iter_mut().zip(&mut self.own).zip(variants).enumerate();
+        share_out(crew, accounts.collect(), |(k, ((runner, own), variant))| {
+            own.margins.clear();
+            for row in margins.chunks_exact(width) {
+                own.margins.extend_from_slice(&row[k * outputs..][..outputs]);
             }
             if variant.left_out.is_some() {
-                self.own.select(variant, chunk, rows.clone(), outputs);
+                own.select(variant, chunk, rows.clone(), outputs);
             }
-            let Own { margins, labels, weights } = &self.own;
+            let Own { margins, labels, weights } = own;
             let (labels, weights) =
                 if variant.left_out.is_some() { (&labels[..], &weights[..]) } else { all };
             let bad = runner.metrics.add(margins, labels, weights);
             runner.diverged = runner.diverged.or(bad.map(|row| number + row as u64));
-        }
+        });
     }
 
     /// Begins all accounts anew, and returns the old ones.

@@ -137,7 +137,7 @@ pub(crate) fn steps(learner: &mut dyn Learn, chunk: &Chunk, rows: Range<usize>, 
     for (number, start) in rows.clone().step_by(BATCH).enumerate() {
         learner.learn(chunk, start..(start + BATCH).min(rows.end), BATCH, &Alone, margins);
         if number % 64 == 63 {
-            learner.grow();
+            learner.grow(&Alone);
         }
     }
 }

@@ -5,7 +5,7 @@ use arrow::array::ArrayRef;
 use super::{Target, listed, parse, quoted};
 use crate::error::{Error, Result};
 use crate::features::codes::{Codes, Dictionaries, Dictionary, encode_categories};
-use crate::features::values::{Sort, for_each_number, for_each_text};
+use crate::features::values::{Sort, for_each_text, map_numbers};
 use crate::features::vocabulary::{MISSING, Vocabulary};
 use crate::learn::HASHED;
 
@@ -15,10 +15,13 @@ pub(super) struct Classes {
     /// What a message says was expected.
     expected: String,
     table: Table,
-    /// The label of each code; that of [`MISSING`] is never used.
+    /// The label of each code, that of [`MISSING`] for rows that are left out.
     labels: Vec<f32>,
     dictionaries: Dictionaries,
 }
+
+/// So many classes are compared one by one.
+const FEW: usize = 8;
 
 /// From a class to its code: classes count from 1, as the categories of a [`Vocabulary`] do.
 #[derive(Debug)]
@@ -31,14 +34,17 @@ struct Table {
 }
 
 impl Table {
-    #[inline]
+    #[inline(always)]
     fn number(&self, x: f64) -> u32 {
-        let place = self.numbers.partition_point(|(class, _)| *class < x);
-        match self.numbers.get(place) {
-            Some((class, code)) if *class == x => *code,
-            _ if x.is_nan() => MISSING,
-            _ => self.other,
-        }
+        // Labels come in no order that could be foreseen, so a few classes are all compared.
+        let code = if self.numbers.len() <= FEW {
+            let code = |found, &(class, code): &(f64, u32)| if class == x { code } else { found };
+            self.numbers.iter().fold(self.other, code)
+        } else {
+            let place = self.numbers.partition_point(|(class, _)| *class < x);
+            self.numbers.get(place).filter(|(class, _)| *class == x).map_or(self.other, |(_, code)| *code)
+        };
+        if x.is_nan() { MISSING } else { code }
     }
 }
 
@@ -64,7 +70,7 @@ impl Classes {
             Target::Binary { .. } | Target::Classes { .. } => (&names[..], true),
         };
         let first = names.len() - known.len();
-        let mut labels = vec![f32::NAN];
+        let mut labels = vec![0.0];
         labels.extend((first..names.len()).map(|label| label as f32));
         let mut other = HASHED;
         if first > 0 {
@@ -100,19 +106,18 @@ impl Classes {
     ) -> Result<()> {
         codes.resize(array.len(), MISSING);
         if Sort::of(array.data_type()) == Sort::Number && !self.table.numbers.is_empty() {
-            for_each_number(array, |row, x| codes[row] = x.map_or(MISSING, |x| self.table.number(x)))?;
+            map_numbers(array, codes, MISSING, |x| self.table.number(x))?;
         } else {
             encode_categories(array, &self.table, &self.dictionaries, last, codes)?;
         }
-        labels.reserve(codes.len());
-        for (row, &code) in codes.iter().enumerate() {
-            if code == MISSING || code & HASHED != 0 {
-                labels.push(0.0);
-                bad(row, self.fault(array, row, code)?)?;
-            } else {
-                labels.push(self.labels[code as usize]);
+        let is_bad = |code: u32| code == MISSING || code & HASHED != 0;
+        if codes.iter().fold(false, |bad, &code| bad | is_bad(code)) {
+            for (row, code) in codes.iter_mut().enumerate().filter(|(_, code)| is_bad(**code)) {
+                bad(row, self.fault(array, row, *code)?)?;
+                *code = MISSING;
             }
         }
+        labels.extend(codes.iter().map(|&code| self.labels[code as usize]));
         Ok(())
     }
 

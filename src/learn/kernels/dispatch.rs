@@ -62,6 +62,8 @@ macro_rules! kernel {
 kernel!(math::logistic_gradient(margins: &mut [f32], labels: &[f32]));
 kernel!(math::logistic_loss(margins: &[f32], labels: &[f32], out: &mut [f32]));
 kernel!(math::signed_log(values: &mut [f32], mean: f32, factor: f32));
+kernel!(math::clamp(values: &mut [f32], low: f32, high: f32));
+kernel!(math::replace_nan(values: &mut [f32], by: f32));
 kernel!(math::probability(margins: &mut [f32]));
 kernel!(math::ln(values: &mut [f32]));
 kernel!(poisson::poisson_mean(margins: &mut [f32]));

@@ -98,6 +98,25 @@ pub(super) fn signed_log(values: &mut [f32], mean: f32, factor: f32) {
     map(values, |v| (ln_1p_wide(v.abs()).copysign(v) - mean) * factor);
 }
 
+/// `x`, or the limit next to it; NaN for what is not finite.
+#[inline(always)]
+pub(crate) fn within(x: f32, low: f32, high: f32) -> f32 {
+    // Of one comparison each: the infinities and NaN fail the last.
+    let inside = if x < low { low } else { x };
+    let inside = if inside > high { high } else { inside };
+    if x.abs() <= f32::MAX { inside } else { f32::NAN }
+}
+
+#[inline(always)]
+pub(super) fn clamp(values: &mut [f32], low: f32, high: f32) {
+    map(values, |x| within(x, low, high));
+}
+
+#[inline(always)]
+pub(super) fn replace_nan(values: &mut [f32], by: f32) {
+    map(values, |v| if v.is_nan() { by } else { v });
+}
+
 #[inline(always)]
 fn sigmoid(m: f32) -> f32 {
     let e = exp(-m.abs());

@@ -11,6 +11,7 @@ mod softmax;
 
 pub(crate) use dispatch::{Kernel, run};
 pub use dispatch::{Level, prefetch, prefetch_all};
+pub(crate) use math::within;
 
 /// The largest margin that counts as what it is in exponentials: see [`Loss::Poisson`](super::Loss::Poisson).
 pub const LARGEST_LOGARITHM: f32 = poisson::LARGEST;
@@ -81,6 +82,16 @@ pub fn softmax_loss(margins: &mut [f32], labels: &[f32], losses: &mut [f32]) {
 /// NaN.
 pub fn signed_log(values: &mut [f32], mean: f32, factor: f32) {
     Level::best().signed_log(values, mean, factor);
+}
+
+/// Overwrites each value below `low` by `low`, above `high` by `high`; what is not finite becomes NaN.
+pub fn clamp(values: &mut [f32], low: f32, high: f32) {
+    Level::best().clamp(values, low, high);
+}
+
+/// Overwrites each NaN by `by`.
+pub fn replace_nan(values: &mut [f32], by: f32) {
+    Level::best().replace_nan(values, by);
 }
 
 #[cfg(test)]

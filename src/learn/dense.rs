@@ -1,0 +1,274 @@
+//! Dense columns: numbers that every row has, each with a record of its own.
+//!
+//! Mini-batches are small, and so a column's part in one is a few vectors' work: columns are gone through several at a time,
+//! so that sums stay in registers and one column's latencies are hidden behind the others' work.
+
+use std::ops::Range;
+
+use super::chunk::Chunk;
+use super::form::Form;
+use super::kernels::prefetch_all;
+use super::optimizer::Rule;
+use super::record::Record;
+use super::shard::{Mask, masked};
+use super::step::Step;
+
+/// Columns that are gone through at a time.
+const COLUMNS: usize = 4;
+
+/// Sums that take turns where rows are summed: their order is the same everywhere, and it vectorises.
+const TURNS: usize = 8;
+
+/// Dense columns of a shard.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Dense<const K: usize> {
+    /// Where they stand in a chunk.
+    columns: Vec<usize>,
+    /// Their records' blocks.
+    blocks: Vec<Record<K>>,
+    /// Which models have them.
+    masks: Vec<Mask<K>>,
+}
+
+impl<const K: usize> Dense<K> {
+    /// Adds a column of a chunk with its record and its mask.
+    pub(crate) fn push(&mut self, column: usize, record: impl IntoIterator<Item = Record<K>>, mask: Mask<K>) {
+        self.columns.push(column);
+        self.masks.push(mask);
+        self.blocks.extend(record);
+    }
+
+    /// Blocks of each record.
+    fn width(&self) -> usize {
+        self.blocks.len() / self.columns.len().max(1)
+    }
+
+    /// The columns, each with its record.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (usize, &[Record<K>])> {
+        self.columns.iter().copied().zip(self.blocks.chunks_exact(self.width().max(1)))
+    }
+
+    /// The columns, each with its record to be changed.
+    pub(crate) fn records_mut(&mut self) -> impl Iterator<Item = (usize, &mut [Record<K>])> {
+        let width = self.width().max(1);
+        self.columns.iter().copied().zip(self.blocks.chunks_exact_mut(width))
+    }
+
+    /// Adds the columns' part of the margins of `rows` to `part`. Those of `after` are brought near.
+    #[inline(always)]
+    pub(crate) fn forward<F: Form<K>>(
+        &self,
+        form: &F,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        after: Range<usize>,
+        part: &mut [[f32; K]],
+    ) {
+        self.columns.iter().for_each(|&column| prefetch_all(&chunk.dense(column)[after.clone()]));
+        let width = form.blocks();
+        if F::IS_LINEAR && width == 1 {
+            let x = |column: usize| &chunk.dense(column)[rows.clone()];
+            let (columns, rest) = self.columns.as_chunks::<COLUMNS>();
+            let (records, records_rest) = self.blocks.as_chunks::<COLUMNS>();
+            for (columns, records) in columns.iter().zip(records) {
+                add_products(part, columns.map(x), records.map(|record| record.weight));
+            }
+            match (rest, records_rest) {
+                (&[a, b, c], [u, v, w]) => {
+                    add_products(part, [a, b, c].map(x), [u.weight, v.weight, w.weight]);
+                }
+                (&[a, b], [u, v]) => add_products(part, [a, b].map(x), [u.weight, v.weight]),
+                (&[a], [u]) => add_products(part, [x(a)], [u.weight]),
+                _ => {}
+            }
+            return;
+        }
+        for (column, record) in self.records() {
+            let x = &chunk.dense(column)[rows.clone()];
+            part.chunks_exact_mut(width).zip(x).for_each(|(sums, &x)| form.forward(sums, x, record));
+        }
+    }
+
+    /// Steps the columns' records, given the derivatives of the mini-batch's mean loss with respect to each row's sums.
+    /// `buffer` has room for them.
+    #[inline(always)]
+    pub(crate) fn update<R: Rule, F: Form<K>>(
+        &mut self,
+        step: &Step<R, K>,
+        form: &F,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        derivatives: &[[f32; K]],
+        buffer: &mut Vec<[f32; K]>,
+    ) {
+        let width = form.blocks();
+        let columns = self.columns.iter().zip(&self.masks).zip(self.blocks.chunks_exact_mut(width));
+        for ((&column, mask), record) in columns {
+            let derivatives = masked(derivatives, mask, buffer);
+            let x = &chunk.dense(column)[rows.clone()];
+            for (b, block) in record.iter_mut().enumerate() {
+                let g = if F::IS_LINEAR && width == 1 {
+                    dot(x, derivatives, 1, 0)
+                } else if F::IS_LINEAR {
+                    dot(x, derivatives, width, b)
+                } else {
+                    let mut g = [0.0; K];
+                    for (d, &x) in derivatives.chunks_exact(width).zip(x) {
+                        let gradient = form.gradient(b, x, d, block);
+                        for k in 0..K {
+                            g[k] += gradient[k];
+                        }
+                    }
+                    g
+                };
+                if step.defer {
+                    step.gather(block, &g);
+                } else {
+                    step.take(block, form.model_of(b), g);
+                }
+            }
+        }
+    }
+}
+
+/// Adds to each row's sums its numbers in `N` columns, times the columns' weights, column after column.
+#[inline(always)]
+fn add_products<const N: usize, const K: usize>(
+    sums: &mut [[f32; K]],
+    columns: [&[f32]; N],
+    weights: [[f32; K]; N],
+) {
+    let columns = columns.map(|x| x[..sums.len()].as_chunks::<TURNS>());
+    let (runs, rest) = sums.as_chunks_mut::<TURNS>();
+    for (i, run) in runs.iter_mut().enumerate() {
+        let mut kept = *run;
+        for n in 0..N {
+            let x = &columns[n].0[i];
+            for r in 0..TURNS {
+                for k in 0..K {
+                    kept[r][k] += x[r] * weights[n][k];
+                }
+            }
+        }
+        *run = kept;
+    }
+    for (r, sums) in rest.iter_mut().enumerate() {
+        for n in 0..N {
+            for k in 0..K {
+                sums[k] += columns[n].1[r] * weights[n][k];
+            }
+        }
+    }
+}
+
+/// The sum of `x[r] * d[r]` over the rows, `d[r]` being block `block` of each row's `blocks`: an order that is the same
+/// whatever stands beside the block.
+#[inline(always)]
+fn dot<const K: usize>(x: &[f32], d: &[[f32; K]], blocks: usize, block: usize) -> [f32; K] {
+    let mut sums = [[0.0f32; K]; TURNS];
+    if K > 1 || blocks > 1 {
+        // One sum after the other, so that it stays in a register.
+        let d = &d[..x.len() * blocks];
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let mut kept = *sum;
+            for row in (i..x.len()).step_by(TURNS) {
+                for k in 0..K {
+                    kept[k] += x[row] * d[row * blocks + block][k];
+                }
+            }
+            *sum = kept;
+        }
+        return total(sums);
+    }
+    let ((runs, rest), (d_runs, d_rest)) = (x.as_chunks::<TURNS>(), d.as_chunks::<TURNS>());
+    for (x, d) in runs.iter().zip(d_runs) {
+        for i in 0..TURNS {
+            sums[i][0] += x[i] * d[i][0];
+        }
+    }
+    for ((sum, x), d) in sums.iter_mut().zip(rest).zip(d_rest) {
+        sum[0] += x * d[0];
+    }
+    total(sums)
+}
+
+/// The sum of the derivatives of block `block` over the rows, in the same order.
+#[inline(always)]
+pub(super) fn sum<const K: usize>(d: &[[f32; K]], blocks: usize, block: usize) -> [f32; K] {
+    let mut sums = [[0.0f32; K]; TURNS];
+    for (row, d) in d.chunks_exact(blocks).enumerate() {
+        for k in 0..K {
+            sums[row % TURNS][k] += d[block][k];
+        }
+    }
+    total(sums)
+}
+
+/// The total of sums that took turns.
+#[inline(always)]
+fn total<const K: usize>(mut sums: [[f32; K]; TURNS]) -> [f32; K] {
+    for half in [4, 2, 1] {
+        for i in 0..half {
+            for k in 0..K {
+                sums[i][k] += sums[i + half][k];
+            }
+        }
+    }
+    sums[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// `models` of eight lanes, as the lanes of a learner of `K`.
+    fn lanes<const K: usize>(all: &[[f32; 8]], first: usize) -> Vec<[f32; K]> {
+        all.iter().map(|lanes| std::array::from_fn(|k| lanes[first + k])).collect()
+    }
+
+    fn bits<const K: usize>(numbers: &[[f32; K]]) -> Vec<u32> {
+        numbers.as_flattened().iter().map(|x| x.to_bits()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_lane_has_the_same_sums_whatever_stands_beside_it(
+            rows in prop::collection::vec((-3.0f32..3.0, prop::array::uniform8(-1.0f32..1.0)), 0..70)
+        ) {
+            let (x, d): (Vec<f32>, Vec<[f32; 8]>) = rows.into_iter().unzip();
+            let (dots, sums) = (dot(&x, &d, 1, 0), sum(&d, 1, 0));
+            for k in 0..8 {
+                prop_assert_eq!(bits(&[dot(&x, &lanes::<1>(&d, k), 1, 0)]), vec![dots[k].to_bits()]);
+                prop_assert_eq!(bits(&[sum(&lanes::<1>(&d, k), 1, 0)]), vec![sums[k].to_bits()]);
+                // As one of two blocks of four lanes.
+                let blocks: Vec<[f32; 4]> =
+                    d.iter().flat_map(|d| [0, 4].map(|first| std::array::from_fn(|k| d[first + k]))).collect();
+                prop_assert_eq!(dot(&x, &blocks, 2, k / 4)[k % 4].to_bits(), dots[k].to_bits());
+                let exact: f64 = x.iter().zip(&d).map(|(&x, d)| f64::from(x) * f64::from(d[k])).sum();
+                prop_assert!((f64::from(dots[k]) - exact).abs() < 1e-4);
+            }
+        }
+
+        #[test]
+        fn columns_are_added_in_their_order(
+            rows in prop::collection::vec(prop::array::uniform4(-3.0f32..3.0), 0..40),
+            weights in prop::array::uniform4(prop::array::uniform8(-1.0f32..1.0)),
+        ) {
+            let columns: [Vec<f32>; 4] = std::array::from_fn(|n| rows.iter().map(|x| x[n]).collect());
+            let columns = columns.each_ref().map(Vec::as_slice);
+            let mut together = vec![[0.0; 8]; rows.len()];
+            add_products(&mut together, columns, weights);
+            let mut one_by_one = vec![[0.0; 8]; rows.len()];
+            for (column, weights) in columns.iter().zip(weights) {
+                add_products(&mut one_by_one, [*column], [weights]);
+            }
+            prop_assert_eq!(bits(&together), bits(&one_by_one));
+            for k in 0..8 {
+                let mut alone = vec![[0.0; 1]; rows.len()];
+                add_products(&mut alone, columns, weights.map(|w| [w[k]]));
+                prop_assert_eq!(bits(&alone), bits(&lanes::<1>(&together, k)));
+            }
+        }
+    }
+}
