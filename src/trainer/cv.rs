@@ -22,6 +22,7 @@ use super::pass::{Book, Pass, Passes};
 use super::plan::make_plan;
 use super::race::{Entrant, Race};
 use super::run::{Begun, IMPROVEMENT, Lesson, PATIENCE, unchosen};
+use super::scoring::Scoring;
 use super::summary::{CrossValidation, Estimate, FoldScore, Summary};
 use super::task::{Fit, Task};
 use super::team::{Team, form_teams};
@@ -185,7 +186,7 @@ impl<'a> Epochs<'a> {
             let models: Vec<_> = (entrants.len()..).zip(contenders.iter().map(of)).collect();
             let races = models.iter().enumerate();
             entrants.extend(races.map(|(race, (id, variant))| (*id, Entrant::new(race, variant.rate))));
-            teams.extend(form_teams(&task.settings, models, task.scoring())?);
+            teams.extend(form_teams(&task.settings, models, while_learning(task))?);
         }
         notes.say(format!(
             "{} models learn side by side; their tables start with {} MB",
@@ -271,7 +272,7 @@ impl<'a> Epochs<'a> {
         race.end(teams)?;
         self.stages.add(&spent);
         (self.account.rows, self.account.skipped) = (race.rows(), skipped);
-        let runners = race.finish(teams, self.task.scoring());
+        let runners = race.finish(teams, while_learning(self.task));
         teams.iter_mut().for_each(|team| team.learner.end_epoch());
         if first {
             let all = self.contenders.iter().position(Option::is_none);
@@ -335,6 +336,11 @@ impl<'a> Epochs<'a> {
             all_are_kept: self.held.rows().1 == rows,
         })
     }
+}
+
+/// What models are scored by while they learn: all figures are wanted of one of all rows alone.
+fn while_learning<'a>(task: &'a Task<'_>) -> Scoring<'a> {
+    Scoring { losses_alone: task.config.model.is_none(), ..task.scoring() }
 }
 
 /// The error of a fold, from 0, that has no rows.

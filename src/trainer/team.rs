@@ -32,9 +32,10 @@ pub(crate) struct Runner {
     pub(crate) diverged: Option<u64>,
 }
 
-/// Buffers: one model's margins, and the rows that it learns from.
+/// Buffers: one model's margins, and the rows that it learns from, where these are not all.
 #[derive(Default)]
 struct Own {
+    rows: Vec<usize>,
     margins: Vec<f32>,
     labels: Vec<f32>,
     weights: Vec<f32>,
@@ -146,16 +147,18 @@ impl Team {
         let accounts = self.runners.iter_mut().zip(&mut self.own).zip(variants).enumerate();
         share_out(crew, accounts.collect(), |(k, ((runner, own), variant))| {
             own.margins.clear();
-            for row in margins.chunks_exact(width) {
-                own.margins.extend_from_slice(&row[k * outputs..][..outputs]);
-            }
-            if variant.left_out.is_some() {
-                own.select(variant, chunk, rows.clone(), outputs);
-            }
-            let Own { margins, labels, weights } = own;
-            let (labels, weights) =
-                if variant.left_out.is_some() { (&labels[..], &weights[..]) } else { all };
-            let bad = runner.metrics.add(margins, labels, weights);
+            let (labels, weights) = if variant.left_out.is_some() {
+                own.select(variant, chunk, rows.clone());
+                let chosen = own.rows.iter().map(|&row| &margins[row * width + k * outputs..][..outputs]);
+                extend(&mut own.margins, chosen, outputs);
+                (&own.labels[..], &own.weights[..])
+            } else {
+                let of_model = margins.chunks_exact(width).map(|row| &row[k * outputs..][..outputs]);
+                extend(&mut own.margins, of_model, outputs);
+                all
+            };
+            let bad = runner.metrics.add(&own.margins, labels, weights);
+            let bad = bad.map(|place| own.rows.get(place).copied().unwrap_or(place));
             runner.diverged = runner.diverged.or(bad.map(|row| number + row as u64));
         });
     }
@@ -180,18 +183,32 @@ impl Team {
     }
 }
 
+/// Appends rows' margins, of each `outputs`.
+fn extend<'a>(margins: &mut Vec<f32>, rows: impl Iterator<Item = &'a [f32]>, outputs: usize) {
+    // A single one is no matter for a copy of any length.
+    match outputs {
+        1 => margins.extend(rows.map(|row| row[0])),
+        _ => rows.for_each(|row| margins.extend_from_slice(row)),
+    }
+}
+
 impl Own {
-    /// Leaves margins, labels and weights of the rows that a model learns from.
-    fn select(&mut self, variant: &Variant, chunk: &Chunk, rows: Range<usize>, outputs: usize) {
-        self.labels.clear();
-        self.weights.clear();
+    /// Finds the rows that a model learns from, with their labels and weights.
+    fn select(&mut self, variant: &Variant, chunk: &Chunk, rows: Range<usize>) {
         let first = rows.start;
-        for row in rows.filter(|&row| variant.learns_from(chunk.parts_of(row))) {
-            let from = (row - first) * outputs;
-            self.margins.copy_within(from..from + outputs, self.labels.len() * outputs);
-            self.labels.push(chunk.labels[row]);
-            self.weights.extend(chunk.weights.get(row));
+        // Without a branch: which rows are left out is a matter of chance.
+        self.rows.resize(rows.len(), 0);
+        let mut count = 0;
+        for row in rows {
+            self.rows[count] = row - first;
+            count += usize::from(variant.learns_from(chunk.parts_of(row)));
         }
-        self.margins.truncate(self.labels.len() * outputs);
+        self.rows.truncate(count);
+        self.labels.clear();
+        self.labels.extend(self.rows.iter().map(|row| chunk.labels[first + row]));
+        self.weights.clear();
+        if !chunk.weights.is_empty() {
+            self.weights.extend(self.rows.iter().map(|row| chunk.weights[first + row]));
+        }
     }
 }

@@ -15,6 +15,7 @@ use super::importance::{ablated, importances};
 use super::outcome::{SearchOutcome, Trial};
 use super::propose::Proposer;
 use super::rounds::{Progress, Rounds};
+use super::rungs::Rungs;
 use super::setup::{SOME_ROWS, Setup};
 use super::tournament::{Memory, Tournament, Trained};
 use crate::error::Result;
@@ -28,8 +29,6 @@ const WINDOW_BYTES: usize = 64 << 20;
 /// Fewest rows that are kept, if they don't take more than so many bytes.
 const FEWEST_ROWS: u64 = 1 << 10;
 const MOST_WINDOW_BYTES: usize = 256 << 20;
-/// Rows before the first halving, at the least, where there are eight times as many.
-const FEW_ROWS: u64 = 1 << 12;
 
 /// What a search found.
 pub(super) struct Found<'a> {
@@ -57,8 +56,8 @@ struct Start<'a> {
     tournament: Tournament<'a>,
     /// How many configurations are tried.
     count: usize,
-    /// Rows before the first halving, if there are any.
-    first_halving: Option<u64>,
+    /// When worse ones are dropped, if they are.
+    rungs: Option<Rungs>,
 }
 
 /// Runs a search, and writes checkpoints meanwhile, if that is wanted; goes on from one, if there is one.
@@ -72,8 +71,8 @@ pub(super) fn run<'a>(
     checkpoints: &mut Checkpoints,
     notes: &mut Notes<'_>,
 ) -> Result<Found<'a>> {
-    let Start { mut tournament, count, first_halving } = start(setup)?;
-    tell(setup, count, first_halving, notes)?;
+    let Start { mut tournament, count, rungs } = start(setup)?;
+    tell(setup, count, rungs, notes)?;
     let (mut rounds, mut ablation) = (Rounds::new(setup, passes), None);
     if let Some(pages) = pages {
         ablation = rounds.go_on(&mut tournament, pages, notes)?;
@@ -100,7 +99,7 @@ pub(super) fn run<'a>(
         ablation = Some(others);
     }
     let Rounds { progress, stages, .. } = rounds;
-    found(setup, first_halving, tournament, ablation, progress, stages)
+    found(setup, rungs, tournament, ablation, progress, stages)
 }
 
 /// What an earlier run has found, but for the model.
@@ -109,7 +108,7 @@ pub(super) fn run<'a>(
 /// If it can't be made again.
 pub(super) fn recall<'a>(setup: &'a Setup<'a>, from: Record) -> Result<Found<'a>> {
     let Record { progress, tournament: memory, ablation } = from;
-    let Start { mut tournament, first_halving, .. } = start(setup)?;
+    let Start { mut tournament, rungs, .. } = start(setup)?;
     tournament.go_on(memory)?;
     let others = |memory: Memory| {
         let mut others = Tournament::of_none(setup);
@@ -117,7 +116,7 @@ pub(super) fn recall<'a>(setup: &'a Setup<'a>, from: Record) -> Result<Found<'a>
         Ok(others)
     };
     let ablation = ablation.map(others).transpose()?;
-    found(setup, first_halving, tournament, ablation, progress, Stages::default())
+    found(setup, rungs, tournament, ablation, progress, Stages::default())
 }
 
 /// Brings together what a search starts with.
@@ -127,7 +126,7 @@ fn start<'a>(setup: &'a Setup<'a>) -> Result<Start<'a>> {
     let count = proposer.left();
     let halves = !config.full && count > 1;
     let window = if halves { window_rows(setup) } else { 0 };
-    let first_halving = halves.then(|| first_halving(count, setup.rows, window, config.train.batch_size));
+    let rungs = if halves { Rungs::of(count, setup.rows, window, config.train.batch_size) } else { None };
     let mut first_ones = Vec::new();
     if let Some(ablation) = &config.ablate {
         let base = setup.candidate(setup.first_point())?;
@@ -140,15 +139,15 @@ fn start<'a>(setup: &'a Setup<'a>) -> Result<Start<'a>> {
         }
     }
     let count = count.max(first_ones.len());
-    let mut tournament = Tournament::new(setup, proposer, first_halving, window);
+    let mut tournament = Tournament::new(setup, proposer, rungs, window);
     tournament.add(first_ones);
-    Ok(Start { tournament, count, first_halving })
+    Ok(Start { tournament, count, rungs })
 }
 
 /// Sums up what all passes have left.
 fn found<'a>(
     setup: &Setup<'_>,
-    first_halving: Option<u64>,
+    rungs: Option<Rungs>,
     tournament: Tournament<'a>,
     ablation: Option<Tournament<'a>>,
     progress: Progress,
@@ -175,7 +174,7 @@ fn found<'a>(
     });
     let outcome = SearchOutcome {
         compared_by: setup.compared_by(),
-        first_halving,
+        first_halving: rungs.map(|rungs| rungs.first),
         row_visits: halving.visits(|_| true),
         row_visits_of_dropped: halving.visits(|standing| standing.dropped),
         row_visits_without_halving: progress.rows * (candidates.len() * setup.contenders.len()) as u64,
@@ -243,7 +242,7 @@ fn trial(
 }
 
 /// Says what is tried, and what it takes.
-fn tell(setup: &Setup<'_>, count: usize, first: Option<u64>, notes: &mut Notes<'_>) -> Result<()> {
+fn tell(setup: &Setup<'_>, count: usize, rungs: Option<Rungs>, notes: &mut Notes<'_>) -> Result<()> {
     let config = setup.config;
     if setup.rows.is_none() {
         notes.say(format!("the data does not tell how many rows it has: the search is made for {SOME_ROWS}"));
@@ -258,9 +257,10 @@ fn tell(setup: &Setup<'_>, count: usize, first: Option<u64>, notes: &mut Notes<'
     if setup.contenders.len() > 1 {
         text.push_str(&format!(" with {} models each", setup.contenders.len()));
     }
-    if let Some(first) = first {
+    if let Some(Rungs { first, .. }) = rungs {
+        let until = if setup.rows.is_some() { ", up to half of all" } else { "" };
         text.push_str(&format!(
-            "; the worse half is dropped after {first} rows, and after twice as many each"
+            "; the worse half is dropped after {first} rows, and after twice as many each{until}"
         ));
     }
     let (start, most) = ((each * models) as f64 / 1e6, config.train.max_model as f64 / 1e6);
@@ -276,40 +276,4 @@ fn window_rows(setup: &Setup<'_>) -> u64 {
     let window = 1 << rows_in(WINDOW_BYTES).clamp(fewest, WINDOW_ROWS).ilog2();
     let batches = (4 * setup.config.train.batch_size as u64).next_power_of_two();
     window.max(batches).min(setup.rows.map_or(u64::MAX, u64::next_power_of_two))
-}
-
-/// Rows before the first halving: such that the configurations that are dropped, if half of them are each time, learn
-/// together from about as many rows as there are, but not so few that chance decides. Fewer are too few, too, where
-/// penalties are searched: what keeps a model of few rows from overfitting is too much for one of many.
-fn first_halving(count: usize, rows: Option<u64>, window: u64, batch: usize) -> u64 {
-    let (count, rows) = (count as f64, rows.unwrap_or(SOME_ROWS));
-    let alike = rows as f64 / (count * (1.0 + count.log2() / 2.0));
-    let nearest = 2.0f64.powf(alike.log2().round()) as u64;
-    let first = nearest.max(FEW_ROWS.min(rows / 8)).max(FEWEST_ROWS).min(window).max(1);
-    // Of whole mini-batches at least a few; the window has as many.
-    (1 << first.ilog2()).max((4 * batch as u64).next_power_of_two())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn losers_learn_from_as_many_rows_as_there_are() {
-        let window = WINDOW_ROWS;
-        for (count, rows) in [(64, 1 << 24), (16, 1 << 23), (256, 1 << 27)] {
-            let first = first_halving(count, Some(rows), window, 32);
-            let halvings = count.ilog2();
-            // Each configuration but the last learns until the halving that it does not survive.
-            let losers: u64 =
-                (0..halvings).map(|halving| (count as u64 >> (halving + 1)) * (first << halving)).sum();
-            assert!(losers <= 2 * rows && 2 * losers >= rows, "{count} of {rows}: {first}, {losers}");
-        }
-        assert_eq!(first_halving(64, Some(45_312), window, 32), 4096);
-        assert_eq!(first_halving(64, Some(3000), window, 32), 1024);
-        assert_eq!(first_halving(64, None, window, 32), 4096);
-        assert_eq!(first_halving(64, Some(1 << 20), window, 1000), 4096);
-        assert_eq!(first_halving(2, Some(100), 128, 32), 128);
-        assert_eq!(first_halving(4, Some(1 << 40), window, 32), window);
-    }
 }

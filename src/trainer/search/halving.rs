@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::super::feed::Referee;
 use super::super::team::{Runner, Team, keep};
 use super::curve::Curve;
+use super::rungs::Rungs;
 use crate::error::Result;
 
 /// Rows between two marks of a curve, at first, and after so many rows.
@@ -21,8 +22,8 @@ const MANY: u64 = 1 << 14;
 pub(super) struct Halving {
     /// Models of each configuration, which have consecutive numbers in the run.
     models: usize,
-    /// Rows before the first halving; the others follow at twice the rows each. `None` for none at all.
-    first: Option<u64>,
+    /// When worse ones are dropped; `None` for never.
+    at: Option<Rungs>,
     /// Rows of this heat so far.
     rows: u64,
     next: u64,
@@ -111,10 +112,10 @@ fn mean((loss, weight): (f64, f64)) -> f64 {
 }
 
 impl Halving {
-    /// An account of configurations that have so many models each, halved first after `first` rows.
-    pub(super) fn new(models: usize, first: Option<u64>) -> Self {
+    /// An account of configurations that have so many models each, halved at some rungs.
+    pub(super) fn new(models: usize, at: Option<Rungs>) -> Self {
         let (standings, rungs) = (Vec::new(), Vec::new());
-        Halving { models, first, rows: 0, next: FINE, standings, rungs, news: false }
+        Halving { models, at, rows: 0, next: FINE, standings, rungs, news: false }
     }
 
     /// Begins a heat of `count` more configurations: they learn from the first row on.
@@ -138,6 +139,17 @@ impl Halving {
     pub(super) fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.standings.len()).collect();
         order.sort_by(|&a, &b| self.standings[a].compare(&self.standings[b]));
+        order
+    }
+
+    /// The numbers of the configurations that came as far as at least `enough` of them did, the best first: what one does
+    /// among many rows those that were dropped after few say little about.
+    pub(super) fn farthest(&self, enough: usize) -> Vec<usize> {
+        let mut order = self.order();
+        let came_to = |number: usize| (!self.standings[number].dropped, self.standings[number].halvings);
+        if let Some(&last) = enough.checked_sub(1).and_then(|last| order.get(last)) {
+            order.retain(|&number| came_to(number) >= came_to(last));
+        }
         order
     }
 
@@ -236,9 +248,8 @@ impl Referee for Halving {
                     standing.curve.mark(self.next, self.rows, standing.sums);
                 }
             }
-            let rung = self.first.filter(|first| self.next.is_multiple_of(*first));
-            if let Some(times) = rung.map(|first| self.next / first).filter(|times| times.is_power_of_two()) {
-                self.halve(times.ilog2() as usize, teams);
+            if let Some(rung) = self.at.and_then(|rungs| rungs.number(self.next)) {
+                self.halve(rung, teams);
             }
             self.news |= self.next.is_power_of_two();
             self.next = following;

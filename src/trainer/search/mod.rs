@@ -9,6 +9,7 @@ mod outcome;
 mod parameter;
 mod propose;
 mod rounds;
+mod rungs;
 mod setup;
 mod space;
 mod table;

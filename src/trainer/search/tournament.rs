@@ -15,7 +15,8 @@ use super::super::team::{Runner, Team, form_teams};
 use super::super::watch::{Leader, Watch};
 use super::candidate::{Candidate, Idea};
 use super::halving::Halving;
-use super::propose::{Proposed, Proposer};
+use super::propose::{Proposed, Proposer, TELLING};
+use super::rungs::Rungs;
 use super::setup::Setup;
 use crate::error::{Error, Result};
 use crate::learn::metrics::Report;
@@ -61,15 +62,15 @@ pub(super) struct Trained {
 }
 
 impl<'a> Tournament<'a> {
-    /// A tournament of a proposer's candidates, halved first after `first` rows; the first `most` rows are kept for
+    /// A tournament of a proposer's candidates, halved at some rungs; the first `most` rows are kept for
     /// those that don't find a place at once.
-    pub(super) fn new(setup: &'a Setup<'a>, proposer: Proposer, first: Option<u64>, most: u64) -> Self {
+    pub(super) fn new(setup: &'a Setup<'a>, proposer: Proposer, rungs: Option<Rungs>, most: u64) -> Self {
         Tournament {
             setup,
             proposer,
             queue: VecDeque::new(),
             candidates: Vec::new(),
-            halving: Halving::new(setup.contenders.len(), first),
+            halving: Halving::new(setup.contenders.len(), rungs),
             window: Vec::new(),
             kept: 0,
             most,
@@ -266,7 +267,7 @@ impl<'a> Tournament<'a> {
     fn next(&mut self) -> Result<Vec<Candidate>> {
         let places = self.setup.config.places;
         if self.queue.is_empty() {
-            let order = self.halving.order();
+            let order = self.halving.farthest(TELLING);
             for point in self.proposer.next(places, &order) {
                 self.queue.push_back(self.setup.candidate(point)?);
             }
