@@ -44,17 +44,17 @@ impl Dictionaries {
         if let Some((_, codes)) = known {
             return Ok(codes.clone());
         }
-        let codes = Arc::new(codes_of(values, vocabulary)?);
+        let mut codes = vec![MISSING; values.len()];
+        encode_texts(values, vocabulary, &mut codes)?;
+        let codes = Arc::new(codes);
         met.push((Arc::downgrade(values), codes.clone()));
         Ok(codes)
     }
 }
 
-/// The code of each of some values.
-pub(super) fn codes_of(values: &ArrayRef, vocabulary: &impl Codes) -> Result<Vec<u32>> {
-    let mut codes = Vec::with_capacity(values.len());
-    for_each_text(values, |_, text| codes.push(text.map_or(MISSING, |text| vocabulary.code(text))))?;
-    Ok(codes)
+/// Writes the code of each text, as many as `codes` has.
+pub(super) fn encode_texts(texts: &ArrayRef, vocabulary: &impl Codes, codes: &mut [u32]) -> Result<()> {
+    for_each_text(texts, |row, text| codes[row] = text.map_or(MISSING, |text| vocabulary.code(text)))
 }
 
 /// Writes the code of each row, as many as `codes` has. `last` is the dictionary of the batch before, if it had one.
@@ -66,9 +66,7 @@ pub(super) fn encode_categories(
     codes: &mut [u32],
 ) -> Result<()> {
     let DataType::Dictionary(key, _) = array.data_type() else {
-        return for_each_text(array, |row, text| {
-            codes[row] = text.map_or(MISSING, |text| vocabulary.code(text));
-        });
+        return encode_texts(array, vocabulary, codes);
     };
     let values = array.as_any_dictionary().values();
     let by_key = match last {

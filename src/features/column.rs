@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef};
 use chrono::{DateTime, Datelike, Timelike};
 
 use super::bins;
-use super::codes::{Dictionaries, codes_of, encode_categories};
+use super::codes::{Dictionaries, encode_categories, encode_texts};
 use super::encode::SplitCache;
 use super::maps::MapEncoder;
 use super::numbers::{encode_numbers, expect_numbers, flag_missing};
@@ -72,14 +72,10 @@ impl Work {
 
 /// Categories and numbers can be told from the values of a dictionary: the bits of a number are those of its feature.
 impl Translate for Work {
-    fn translate(&self, values: &ArrayRef) -> Result<Vec<u32>> {
+    fn translate(&self, values: &ArrayRef, out: &mut [u32]) -> Result<()> {
         match self {
-            Work::Category(vocabulary) => codes_of(values, vocabulary),
-            Work::Number { scale, .. } => {
-                let mut features = vec![0.0; values.len()];
-                encode_numbers(values, scale, &mut features)?;
-                Ok(features.into_iter().map(f32::to_bits).collect())
-            }
+            Work::Category(vocabulary) => encode_texts(values, vocabulary, out),
+            Work::Number { scale, .. } => encode_numbers(values, scale, bytemuck::cast_slice_mut(out)),
             _ => Err(Error::data("these values have no translation")),
         }
     }
@@ -189,7 +185,7 @@ impl ColumnEncoder {
             Work::Category(_) => chunk.slots_mut(self.slot)[..rows].copy_from_slice(translated),
             Work::Number { scale, flag_missing } => {
                 let features = &mut chunk.dense_mut(self.dense)[..rows];
-                features.iter_mut().zip(translated).for_each(|(x, &bits)| *x = f32::from_bits(bits));
+                features.copy_from_slice(bytemuck::cast_slice(translated));
                 self.fill_missing(scale, *flag_missing, rows, chunk);
             }
             _ => unreachable!("nothing else is translated"),

@@ -12,11 +12,11 @@ use crate::error::Result;
 
 /// What a reader makes of a column's values.
 pub trait Translate: Debug + Send + Sync {
-    /// What each value of a dictionary becomes.
+    /// Writes what each value becomes into `out`, which has as many places.
     ///
     /// # Errors
     /// If they are of a type that has no translation.
-    fn translate(&self, values: &ArrayRef) -> Result<Vec<u32>>;
+    fn translate(&self, values: &ArrayRef, out: &mut [u32]) -> Result<()>;
 
     /// What null becomes.
     fn missing(&self) -> u32;

@@ -150,8 +150,9 @@ fn check(batch: &RecordBatch, request: &Request) {
 struct Positions;
 
 impl Translate for Positions {
-    fn translate(&self, values: &ArrayRef) -> Result<Vec<u32>> {
-        Ok((0..values.len() as u32).collect())
+    fn translate(&self, _: &ArrayRef, out: &mut [u32]) -> Result<()> {
+        out.iter_mut().zip(0..).for_each(|(out, place)| *out = place);
+        Ok(())
     }
 
     fn missing(&self) -> u32 {

@@ -21,6 +21,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::hybrid::Hybrid;
 use super::pages::{Header, Kind, Pages, Unpacker, damaged};
+use super::spare::SPARE;
 use crate::features::Translate;
 
 /// Encodings by the format's numbers.
@@ -116,6 +117,12 @@ struct OpenPage {
     rest: Rest,
 }
 
+impl Drop for OpenPage {
+    fn drop(&mut self) {
+        SPARE.give_back(std::mem::take(&mut self.bytes));
+    }
+}
+
 /// What is left of a page's values.
 enum Rest {
     /// Themselves, from this byte of the page to that.
@@ -167,7 +174,7 @@ impl FlatColumn {
                 nullable: column.max_def_level() == 1,
                 dictionary: None,
                 page: OpenPage {
-                    bytes: Vec::new(),
+                    bytes: SPARE.take(),
                     left: 0,
                     levels: Hybrid::new(0, 0, 0)?,
                     rest: Rest::Plain { at: 0, end: 0 },
@@ -246,9 +253,7 @@ impl FlatColumn {
                 Rest::Plain { at, end } => {
                     let (values, bytes) = values.decode(&page.bytes[*at..*end], out.len())?;
                     *at += bytes;
-                    let found = translation.translate(&values).map_err(|e| damaged(&e.to_string()))?;
-                    out.copy_from_slice(&found);
-                    Ok(())
+                    translation.translate(&values, out).map_err(|e| damaged(&e.to_string()))
                 }
             }
         })?;
@@ -333,8 +338,11 @@ impl FlatColumn {
                     let (values, _) = self.values.decode(&self.page.bytes[..end], header.values)?;
                     self.dictionary = Some(match &self.given {
                         Given::Translated(translation) => {
-                            let translated = translation.translate(&values);
-                            Dictionary::Translated(translated.map_err(|e| damaged(&e.to_string()))?)
+                            let mut table = vec![0; values.len()];
+                            translation
+                                .translate(&values, &mut table)
+                                .map_err(|e| damaged(&e.to_string()))?;
+                            Dictionary::Translated(table)
                         }
                         Given::Plain | Given::Keyed => Dictionary::Values(values),
                     });

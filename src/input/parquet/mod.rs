@@ -5,6 +5,7 @@ mod file;
 mod flat;
 mod hybrid;
 mod pages;
+mod spare;
 mod stream;
 mod thrift;
 

@@ -10,6 +10,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::hybrid::SLACK;
+use super::spare::SPARE;
 use super::thrift::Reader;
 use crate::input::meter::measured;
 
@@ -183,7 +184,7 @@ impl Pages {
         Ok(Pages {
             file,
             compression: chunk.compression(),
-            window: Vec::new(),
+            window: SPARE.take(),
             at: 0,
             there: 0,
             window_bytes: FIRST_WINDOW,
@@ -284,6 +285,12 @@ impl Pages {
         measured(|_| more, || file.read_exact_at(window, self.next))?;
         self.next += more as u64;
         Ok(self.there)
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        SPARE.give_back(std::mem::take(&mut self.window));
     }
 }
 

@@ -35,8 +35,9 @@ fn fingerprint(values: &dyn Array, row: usize) -> u32 {
 }
 
 impl Translate for Fingerprint {
-    fn translate(&self, values: &arrow::array::ArrayRef) -> Result<Vec<u32>> {
-        Ok((0..values.len()).map(|row| fingerprint(values, row)).collect())
+    fn translate(&self, values: &arrow::array::ArrayRef, out: &mut [u32]) -> Result<()> {
+        out.iter_mut().enumerate().for_each(|(row, out)| *out = fingerprint(values, row));
+        Ok(())
     }
 
     fn missing(&self) -> u32 {
