@@ -17,6 +17,26 @@ const FINE: u64 = 1 << 8;
 const COARSE: u64 = 1 << 12;
 const MANY: u64 = 1 << 14;
 
+/// Results that are enough to go by: those over the most rows that so many configurations have learned from, as Falkner,
+/// Klein and Hutter (ICML 2018) go by the largest budget that tells enough.
+const TELLING: usize = 8;
+/// Shares of the results that count as good.
+const FEW_GOOD: f64 = 0.1;
+const MANY_GOOD: f64 = 0.2;
+
+/// What proposals go by.
+pub(super) struct Told {
+    /// The numbers of configurations, the best first.
+    pub(super) order: Vec<usize>,
+    /// The share of them that is good.
+    pub(super) good: f64,
+}
+
+impl Told {
+    /// Before anything was tried.
+    pub(super) const NOTHING: Told = Told { order: Vec::new(), good: MANY_GOOD };
+}
+
 /// How the configurations of a search do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Halving {
@@ -142,12 +162,21 @@ impl Halving {
         order
     }
 
-    /// The numbers of the configurations that came as far as at least `enough` of them did, the best first: what one does
-    /// among many rows those that were dropped after few say little about.
-    pub(super) fn farthest(&self, enough: usize) -> Vec<usize> {
-        let mut order = self.order();
+    /// What the next proposals may go by, made while the first `window` rows are all that configurations learn from.
+    pub(super) fn told(&self, window: u64) -> Told {
+        let order = self.order();
+        match self.at {
+            // Nobody comes far enough to tell what is best of all rows: many directions stay open.
+            Some(Rungs { last, .. }) if last > window => Told { order, good: MANY_GOOD },
+            _ => Told { order: self.farthest(order), good: FEW_GOOD },
+        }
+    }
+
+    /// Of an order the configurations that came as far as a few of them did: what one does among many rows those that
+    /// were dropped after few say little about.
+    fn farthest(&self, mut order: Vec<usize>) -> Vec<usize> {
         let came_to = |number: usize| (!self.standings[number].dropped, self.standings[number].halvings);
-        if let Some(&last) = enough.checked_sub(1).and_then(|last| order.get(last)) {
+        if let Some(&last) = order.get(TELLING - 1) {
             order.retain(|&number| came_to(number) >= came_to(last));
         }
         order

@@ -11,6 +11,7 @@ use tpe::{
 };
 
 use super::super::config::SearchConfig;
+use super::halving::Told;
 use super::setup::Setup;
 use super::space::{Axis, Point, Values, grid, size};
 use crate::error::Result;
@@ -72,11 +73,6 @@ pub(super) enum Proposed {
 const FIRST_GUESSES: usize = 16;
 /// Proposals between two looks at the results.
 const GUESSES: usize = 8;
-/// Results that are enough to go by: those over the most rows that so many configurations have learned from, as Falkner,
-/// Klein and Hutter (ICML 2018) go by the largest budget that tells enough.
-pub(super) const TELLING: usize = 8;
-/// Share of the results that count as good.
-const GOOD: f64 = 0.1;
 /// Times that a proposal is made anew where one like it was made before.
 const RETRIES: usize = 20;
 /// A purpose of the seed.
@@ -148,27 +144,27 @@ impl Proposer {
         }
     }
 
-    /// The next proposals, at most `most`, none when all have been made. `order` holds the numbers of earlier ones, those
-    /// that tell most, the best first.
-    pub(super) fn next(&mut self, most: usize, order: &[usize]) -> Vec<Point> {
+    /// The next proposals, at most `most`, none when all have been made, given how earlier ones did.
+    pub(super) fn next(&mut self, most: usize, told: &Told) -> Vec<Point> {
         match self {
             Proposer::Listed(points) => points.drain(..points.len().min(most)).collect(),
-            Proposer::Guided(guided) => guided.next(most, order),
+            Proposer::Guided(guided) => guided.next(most, told),
         }
     }
 }
 
 impl Guided {
-    fn next(&mut self, most: usize, order: &[usize]) -> Vec<Point> {
-        let size = if order.is_empty() { FIRST_GUESSES } else { GUESSES };
-        let mut estimators: Vec<_> = (0..self.axes.len()).map(|axis| self.estimator(axis, order)).collect();
+    fn next(&mut self, most: usize, told: &Told) -> Vec<Point> {
+        let by_chance = told.order.is_empty();
+        let size = if by_chance { FIRST_GUESSES } else { GUESSES };
+        let mut estimators: Vec<_> = (0..self.axes.len()).map(|axis| self.estimator(axis, told)).collect();
         let count = size.min(most).min(self.left);
         self.left -= count;
-        (0..count).map(|_| self.propose(&mut estimators, order.is_empty())).collect()
+        (0..count).map(|_| self.propose(&mut estimators, by_chance)).collect()
     }
 
     /// What the results so far say of an axis.
-    fn estimator(&self, axis: usize, order: &[usize]) -> TpeOptimizer {
+    fn estimator(&self, axis: usize, told: &Told) -> TpeOptimizer {
         let built = match &self.axes[axis].values {
             Values::List(values) => categorical_range(values.len()).map(|all| (histogram_estimator(), all)),
             Values::Range { .. } => range(0.0, 1.0).map(|all| (parzen_estimator(), all)),
@@ -176,8 +172,8 @@ impl Guided {
         let (estimator, all) = built.expect("an axis has values");
         let scale = scale(&self.axes[axis]);
         let mut builder = TpeOptimizerBuilder::new();
-        let mut optimizer = builder.gamma(GOOD).build(estimator, all).expect("the share is one");
-        for (rank, &number) in order.iter().enumerate() {
+        let mut optimizer = builder.gamma(told.good).build(estimator, all).expect("the share is one");
+        for (rank, &number) in told.order.iter().enumerate() {
             let place = (self.places[number][axis] * scale).min(scale.next_down());
             optimizer.tell(place, rank as f64).expect("places lie in the range");
         }

@@ -15,7 +15,7 @@ use super::super::team::{Runner, Team, form_teams};
 use super::super::watch::{Leader, Watch};
 use super::candidate::{Candidate, Idea};
 use super::halving::Halving;
-use super::propose::{Proposed, Proposer, TELLING};
+use super::propose::{Proposed, Proposer};
 use super::rungs::Rungs;
 use super::setup::Setup;
 use crate::error::{Error, Result};
@@ -267,8 +267,8 @@ impl<'a> Tournament<'a> {
     fn next(&mut self) -> Result<Vec<Candidate>> {
         let places = self.setup.config.places;
         if self.queue.is_empty() {
-            let order = self.halving.farthest(TELLING);
-            for point in self.proposer.next(places, &order) {
+            let told = self.halving.told(self.most);
+            for point in self.proposer.next(places, &told) {
                 self.queue.push_back(self.setup.candidate(point)?);
             }
         }
