@@ -274,6 +274,26 @@ mod tests {
         assert!(margins[2..].iter().all(|p| p.is_finite()) && losses[1].is_finite());
     }
 
+    proptest! {
+        #[test]
+        fn every_level_clamps_alike(
+            values in prop::collection::vec(prop_oneof![margin(), Just(f32::NAN), Just(f32::INFINITY)], 0..40),
+            low in -5.0f32..0.0,
+            high in 0.0f32..5.0,
+        ) {
+            for level in Level::available() {
+                let mut clamped = values.clone();
+                level.clamp(&mut clamped, low, high);
+                for (x, clamped) in values.iter().zip(&clamped) {
+                    let is_right = if x.is_finite() { *clamped == x.clamp(low, high) } else { clamped.is_nan() };
+                    prop_assert!(is_right, "{x} in {low}..{high}: {clamped}");
+                }
+                level.replace_nan(&mut clamped, 9.0);
+                prop_assert!(values.iter().zip(&clamped).all(|(x, filled)| x.is_finite() != (*filled == 9.0)));
+            }
+        }
+    }
+
     #[test]
     fn what_is_not_finite_has_no_log() {
         let mut values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0];
