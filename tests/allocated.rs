@@ -24,8 +24,8 @@ const MAX_MODEL: usize = 32 << 20;
 const MODELS: usize = 5;
 /// What the budget leaves for code, stacks and all else that this allocator does not see.
 const UNSEEN: usize = 64 << 20;
-/// What is not reckoned with: schemas, footers, the survey, a batch while it becomes a chunk, spare buffers (8 MB at most).
-const BESIDE: usize = 12 << 20;
+/// What is not reckoned with: schemas, footers, the survey, a batch while it becomes a chunk.
+const BESIDE: usize = 6 << 20;
 /// How much more all files may take than one of four: which batches are read ahead is a matter of chance.
 const MORE: usize = 8 << 20;
 

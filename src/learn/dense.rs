@@ -8,9 +8,9 @@ use std::ops::Range;
 use super::chunk::Chunk;
 use super::form::Form;
 use super::kernels::prefetch_all;
+use super::mask::{Mask, masked};
 use super::optimizer::Rule;
 use super::record::Record;
-use super::shard::{Mask, masked};
 use super::step::Step;
 
 /// Columns that are gone through at a time.

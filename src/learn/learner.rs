@@ -13,10 +13,11 @@ use super::dump::{Dumping, Outlet, Pace};
 use super::form::{Form, ModelForm};
 use super::linear::{Iterate, Linear, State, Weights};
 use super::loss::Loss;
+use super::mask::mask;
 use super::optimizer::{Lane, Rule};
 use super::record::Record;
 use super::settings::Settings;
-use super::shard::{Codes, Mask, Shard};
+use super::shard::{Codes, Shard};
 use super::span::Span;
 use super::step::{Lanes, MODELS, Step};
 use super::table::Table;
@@ -140,14 +141,6 @@ fn by_lane<T: Copy + Default, const K: usize>(form: &impl Form<K>, of: impl Fn(u
 fn penalties<const K: usize>(form: &impl Form<K>, variants: &[Variant]) -> (Lanes<f32, K>, Lanes<f32, K>) {
     let l1 = by_lane(form, |model| variants[model].penalty.l1);
     (l1, by_lane(form, |model| variants[model].penalty.l2))
-}
-
-/// Which models have a column.
-fn mask<const K: usize>(form: &impl Form<K>, variants: &[Variant], column: Column) -> Mask<K> {
-    let has = |model: usize| !variants[model].without.contains(&column);
-    let lane = |block, lane| if has(form.model_at(block, lane)) { 1.0 } else { 0.0 };
-    let blocks = (0..form.blocks()).map(|block| std::array::from_fn(|k| lane(block, k)));
-    (0..variants.len()).any(|model| !has(model)).then(|| blocks.collect())
 }
 
 impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {

@@ -18,6 +18,7 @@ mod lbfgs;
 mod learner;
 mod linear;
 mod loss;
+mod mask;
 pub mod metrics;
 mod objective;
 mod octets;

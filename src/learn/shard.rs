@@ -11,6 +11,7 @@ use super::dense::Dense;
 use super::form::Form;
 use super::kernels::{prefetch, prefetch_all};
 use super::learner::Column;
+use super::mask::{Mask, masked};
 use super::octets::Octets;
 use super::optimizer::Rule;
 use super::record::Record;
@@ -44,9 +45,6 @@ impl Codes {
         }
     }
 }
-
-/// For each lane of each block 1, or 0 where its model does without the column; nothing where all have it.
-pub(crate) type Mask<const K: usize> = Option<Vec<[f32; K]>>;
 
 /// Tables smaller than this stay in the caches by themselves.
 const PREFETCH_BYTES: usize = 256 << 10;
@@ -143,8 +141,7 @@ impl<const K: usize> Shard<K> {
         }
     }
 
-    /// Steps this shard's records, given the derivatives of the mini-batch's mean loss with respect to
-    /// each row's sums. `octets` take the same step.
+    /// Steps this shard's records: see [`Dense::update`]. `octets` take the same step.
     #[inline(always)]
     pub(crate) fn update<R: Rule, F: Form<K>>(
         &mut self,
@@ -266,23 +263,6 @@ impl<const K: usize> Shard<K> {
             part: Vec::new(),
         }
     }
-}
-
-/// The derivatives of the models that have a column, and zero for the others; `buffer` has room for them.
-#[inline(always)]
-pub(super) fn masked<'a, const K: usize>(
-    derivatives: &'a [[f32; K]],
-    mask: &'a Mask<K>,
-    buffer: &'a mut Vec<[f32; K]>,
-) -> &'a [[f32; K]] {
-    let Some(mask) = mask else { return derivatives };
-    buffer.clear();
-    for blocks in derivatives.chunks_exact(mask.len()) {
-        for (d, has) in blocks.iter().zip(mask) {
-            buffer.push(std::array::from_fn(|k| d[k] * has[k]));
-        }
-    }
-    buffer
 }
 
 /// The blocks of a record, of which there are `blocks`.

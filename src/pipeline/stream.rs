@@ -16,7 +16,7 @@ use super::stages::Stages;
 use super::tasks::no_thread;
 use super::worker::{Done, Job, Worker, work};
 use crate::error::{Error, Result};
-use crate::input::{BatchStream, Dataset, Request, Skipped};
+use crate::input::{BatchStream, Dataset, Request, Skipped, spare_bytes};
 
 /// Something that takes memory while it is in flight.
 pub trait Weigh {
@@ -389,7 +389,7 @@ where
         let needs = &self.flow.needs;
         let open = self.slots.values().filter(|s| !s.ended).count() + more - 1;
         let items = self.item_bytes + (self.outstanding + more) * needs.item_bytes;
-        open * needs.open_bytes + items <= self.flow.in_flight
+        open * needs.open_bytes + items + spare_bytes() <= self.flow.in_flight
     }
 
     /// Takes a result, or does a job that no worker has claimed yet, or waits for a result.

@@ -158,7 +158,7 @@ impl Team {
                 all
             };
             let bad = runner.metrics.add(&own.margins, labels, weights);
-            let bad = bad.map(|place| own.rows.get(place).copied().unwrap_or(place));
+            let bad = bad.map(|place| if variant.left_out.is_some() { own.rows[place] } else { place });
             runner.diverged = runner.diverged.or(bad.map(|row| number + row as u64));
         });
     }

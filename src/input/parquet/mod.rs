@@ -29,6 +29,7 @@ use self::checked::CheckedGroup;
 use self::file::PositionedFile;
 use self::flat::{FlatColumn, Given, is_all_dictionary};
 use self::pages::{Unpacker, damaged, first_pages};
+pub(crate) use self::spare::spare_bytes;
 use self::stream::{From, ParquetStream};
 use self::thrift::{has_encrypted_columns, has_impossible_groups};
 use super::guard::guarded;

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes of all that are kept, and of one that is: the budget counts those in use alone.
+/// Bytes of all that are kept at the most, and of one.
 const MOST_KEPT: usize = 8 << 20;
 const MOST_BYTES: usize = 512 << 10;
 
@@ -31,6 +31,11 @@ impl Spare {
         buffer
     }
 
+    /// Bytes of all buffers.
+    fn bytes(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    }
+
     pub(super) fn give_back(&self, buffer: Vec<u8>) {
         let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if buffer.capacity() <= MOST_BYTES && shelf.bytes + buffer.capacity() <= MOST_KEPT {
@@ -38,6 +43,11 @@ impl Spare {
             shelf.buffers.push(buffer);
         }
     }
+}
+
+/// Bytes that are held, though nothing is open that needs them: the budget counts them, too.
+pub(crate) fn spare_bytes() -> usize {
+    SPARE.bytes()
 }
 
 #[cfg(test)]
@@ -50,7 +60,9 @@ mod tests {
         spare.give_back(vec![1; MOST_BYTES + 1]);
         assert!(spare.take().is_empty());
         (0..100).for_each(|_| spare.give_back(vec![1; MOST_BYTES]));
+        assert_eq!(spare.bytes(), MOST_KEPT);
         let kept = std::iter::repeat_with(|| spare.take()).take_while(|buffer| !buffer.is_empty());
         assert_eq!(kept.count(), MOST_KEPT / MOST_BYTES);
+        assert_eq!(spare.bytes(), 0);
     }
 }

@@ -10,10 +10,10 @@ use super::super::pass::Passes;
 use super::super::summary::Estimate;
 use super::super::task::Fit;
 use super::candidate::Candidate;
-use super::halving::{Standing, Told};
+use super::halving::Standing;
 use super::importance::{ablated, importances};
 use super::outcome::{SearchOutcome, Trial};
-use super::propose::Proposer;
+use super::propose::{Proposer, Told};
 use super::rounds::{Progress, Rounds};
 use super::rungs::Rungs;
 use super::setup::{SOME_ROWS, Setup};
@@ -134,7 +134,7 @@ fn start<'a>(setup: &'a Setup<'a>) -> Result<Start<'a>> {
         let others = ablated(&base, ablation, &setup.plan)?;
         if count == 1 {
             // A configuration by itself learns in the same pass as those that do without columns of it.
-            proposer.next(1, &Told::NOTHING);
+            proposer.next(1, &Told::default());
             first_ones = [vec![base], others].concat();
         }
     }

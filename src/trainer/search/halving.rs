@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::super::feed::Referee;
 use super::super::team::{Runner, Team, keep};
 use super::curve::Curve;
+use super::propose::Told;
 use super::rungs::Rungs;
 use crate::error::Result;
 
@@ -20,23 +21,6 @@ const MANY: u64 = 1 << 14;
 /// Results that are enough to go by: those over the most rows that so many configurations have learned from, as Falkner,
 /// Klein and Hutter (ICML 2018) go by the largest budget that tells enough.
 const TELLING: usize = 8;
-/// Shares of the results that count as good.
-const FEW_GOOD: f64 = 0.1;
-const MANY_GOOD: f64 = 0.2;
-
-/// What proposals go by.
-pub(super) struct Told {
-    /// The numbers of configurations, the best first.
-    pub(super) order: Vec<usize>,
-    /// The share of them that is good.
-    pub(super) good: f64,
-}
-
-impl Told {
-    /// Before anything was tried.
-    pub(super) const NOTHING: Told = Told { order: Vec::new(), good: MANY_GOOD };
-}
-
 /// How the configurations of a search do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Halving {
@@ -165,10 +149,10 @@ impl Halving {
     /// What the next proposals may go by, made while the first `window` rows are all that configurations learn from.
     pub(super) fn told(&self, window: u64) -> Told {
         let order = self.order();
-        match self.at {
-            // Nobody comes far enough to tell what is best of all rows: many directions stay open.
-            Some(Rungs { last, .. }) if last > window => Told { order, good: MANY_GOOD },
-            _ => Told { order: self.farthest(order), good: FEW_GOOD },
+        // Among fewer rows nobody comes far enough to tell what is best of all.
+        match self.at.is_none_or(|rungs| rungs.last <= window) {
+            true => Told { order: self.farthest(order), is_sure: true },
+            false => Told { order, is_sure: false },
         }
     }
 

@@ -11,7 +11,6 @@ use tpe::{
 };
 
 use super::super::config::SearchConfig;
-use super::halving::Told;
 use super::setup::Setup;
 use super::space::{Axis, Point, Values, grid, size};
 use crate::error::Result;
@@ -60,6 +59,15 @@ pub(super) struct Guided {
     seed: Random,
 }
 
+/// What proposals go by.
+#[derive(Default)]
+pub(super) struct Told {
+    /// The numbers of earlier ones, the best first.
+    pub(super) order: Vec<usize>,
+    /// Whether they learned from enough rows to tell what is best of all.
+    pub(super) is_sure: bool,
+}
+
 /// How far a proposer has come.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Proposed {
@@ -73,6 +81,9 @@ pub(super) enum Proposed {
 const FIRST_GUESSES: usize = 16;
 /// Proposals between two looks at the results.
 const GUESSES: usize = 8;
+/// Share of the results that count as good, and where these are not sure: many directions stay open then.
+const GOOD: f64 = 0.1;
+const MAYBE_GOOD: f64 = 0.2;
 /// Times that a proposal is made anew where one like it was made before.
 const RETRIES: usize = 20;
 /// A purpose of the seed.
@@ -172,7 +183,10 @@ impl Guided {
         let (estimator, all) = built.expect("an axis has values");
         let scale = scale(&self.axes[axis]);
         let mut builder = TpeOptimizerBuilder::new();
-        let mut optimizer = builder.gamma(told.good).build(estimator, all).expect("the share is one");
+        let mut optimizer = builder
+            .gamma(if told.is_sure { GOOD } else { MAYBE_GOOD })
+            .build(estimator, all)
+            .expect("the share is one");
         for (rank, &number) in told.order.iter().enumerate() {
             let place = (self.places[number][axis] * scale).min(scale.next_down());
             optimizer.tell(place, rank as f64).expect("places lie in the range");
