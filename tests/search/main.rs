@@ -106,6 +106,7 @@ fn halving_drops_the_worse_half_of_those_that_saw_the_same_rows() {
     let first = halved["first_halving"].as_u64().unwrap();
     let rows: Vec<u64> = trials(&halved).iter().map(|trial| trial["rows"].as_u64().unwrap()).collect();
     let count = |rows_seen: u64| rows.iter().filter(|&&rows| rows == rows_seen).count();
+    assert_eq!(rows[0], ROWS as u64);
     // They would have been halved a third time, had that come before half of the rows.
     assert_eq!([count(first), count(2 * first), count(ROWS as u64)], [8, 4, 4], "{rows:?}");
     assert!(2 * first <= ROWS as u64 / 2 && 4 * first > ROWS as u64 / 2);
