@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::before::part_of;
 use super::form::Form;
+use super::kernels::Store;
 use super::learner::Learner;
 use super::optimizer::Rule;
 use super::record::Record;
@@ -54,7 +55,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         let start = Instant::now();
         self.give_up_dump();
         let head = self.head();
-        self.shards.iter_mut().flat_map(|s| &mut s.tables).for_each(|(_, table)| table.begin_dump());
+        self.shards.iter_mut().flat_map(|s| &mut s.sparse).for_each(|column| column.table.begin_dump());
         let wanted = outlet.put(head, start.elapsed());
         self.dumping = Some(Dumping { outlet, shard: 0, table: 0 });
         if !wanted {
@@ -78,8 +79,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         let Some(Dumping { outlet, shard, table }) = &mut self.dumping else { return false };
         let (start, mut piece) = (Instant::now(), Vec::with_capacity(2 * PIECE));
         while *shard < self.shards.len() && piece.len() < PIECE {
-            match self.shards[*shard].tables.get_mut(*table) {
-                Some((_, next)) => *table += usize::from(next.dump_part(&mut piece)),
+            match self.shards[*shard].sparse.get_mut(*table) {
+                Some(next) => *table += usize::from(next.table.dump_part(&mut piece)),
                 None => (*shard, *table) = (*shard + 1, 0),
             }
         }
@@ -95,7 +96,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
 
     fn give_up_dump(&mut self) {
         if self.dumping.take().is_some() {
-            self.shards.iter_mut().flat_map(|s| &mut s.tables).for_each(|(_, table)| table.give_up_dump());
+            self.shards.iter_mut().flat_map(|s| &mut s.sparse).for_each(|column| column.table.give_up_dump());
         }
     }
 
@@ -110,7 +111,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
             head.resize(start + size_of_val(records), 0);
             put_records(&mut head[start..], records);
         }
-        for (_, table) in self.shards.iter().flat_map(|s| &s.tables) {
+        for table in self.shards.iter().flat_map(|s| &s.sparse).map(|column| &column.table) {
             raw::put(&mut head, &[table.growth() as u64, table.until_check() as u64]);
         }
         head
@@ -126,22 +127,22 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         for (_, record) in self.shards.iter_mut().flat_map(|s| s.dense.records_mut()) {
             record.copy_from_slice(&read_records(from, record.len())?);
         }
-        let tables = self.shards.iter().map(|s| s.tables.len()).sum();
+        let tables = self.shards.iter().map(|s| s.sparse.len()).sum();
         let heads = (0..tables).map(|_| read_array(from)).collect::<io::Result<Vec<[u64; 2]>>>()?;
-        let tables = self.shards.iter_mut().flat_map(|s| &mut s.tables);
-        for ((_, table), [hashed, until_check]) in tables.zip(heads) {
+        let tables = self.shards.iter_mut().flat_map(|s| &mut s.sparse).map(|column| &mut column.table);
+        for (table, [hashed, until_check]) in tables.zip(heads) {
             let hashed = usize::try_from(hashed).ok().filter(|n| n.is_power_of_two() && *n <= 1 << 31);
             let other = || io::Error::new(io::ErrorKind::InvalidData, "a table of another learner");
             let hashed = hashed.ok_or_else(other)?;
             let (all, blocks) = (table.known() + hashed, self.form.blocks());
-            let (mut current, mut records) = (Vec::new(), Vec::new());
+            let (mut current, mut records) = (Store::new(), Store::new());
             let mut left = all;
             while left > 0 {
                 let part = part_of::<K>(blocks).min(left);
                 if !table.current().is_empty() {
-                    current.extend(read::<u64>(from, part)?);
+                    current.extend_from_slice(&read::<u64>(from, part)?);
                 }
-                records.extend(read_records::<K>(from, part * blocks)?);
+                records.extend_from_slice(&read_records::<K>(from, part * blocks)?);
                 left -= part;
             }
             table.replace(hashed, until_check as usize, current, records);

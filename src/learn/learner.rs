@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::chunk::{Chunk, Shape};
 use super::crew::{Alone, Board, Crew, Job, share_out};
-use super::dense::Dense;
 use super::dump::{Dumping, Outlet, Pace};
 use super::form::{Form, ModelForm};
 use super::linear::{Iterate, Linear, State, Weights};
@@ -17,8 +16,9 @@ use super::mask::mask;
 use super::optimizer::{Lane, Rule};
 use super::record::Record;
 use super::settings::Settings;
-use super::shard::{Codes, Shard};
+use super::shard::Shard;
 use super::span::Span;
+use super::sparse::{Codes, Sparse};
 use super::step::{Lanes, MODELS, Step};
 use super::table::Table;
 use super::variant::Variant;
@@ -149,8 +149,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         let rates = by_lane(&form, |model| variants[model].rate);
         let step = Step::new(rule, rates, settings.schedule, penalties(&form, variants), defer, 0);
         let count = SHARDS.min(shape.dense + shape.slots + shape.lists).max(1);
-        let none = Shard { dense: Dense::default(), tables: Vec::new(), masks: Vec::new(), part: Vec::new() };
-        let mut shards = vec![none; count];
+        let mut shards = vec![Shard::default(); count];
         // Each column's records start from random numbers of their own, where they do.
         let fresh = |column: usize, record: usize, block: usize| {
             let mut fresh = form.fresh(block, keyed(settings.seed ^ ((column as u64) << 32), record as u64));
@@ -177,9 +176,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
             let table = Table::new(known, bits, form.blocks(), lazy, |record, block| {
                 fresh(shape.dense + i, record, block)
             });
-            let shard = &mut shards[count - 1 - i % count];
-            shard.tables.push((codes, table));
-            shard.masks.push(mask(&form, variants, codes.column()));
+            let mask = mask(&form, variants, codes.column());
+            shards[count - 1 - i % count].sparse.push(Sparse::new(codes, table, mask));
         }
         let mut bias = vec![Record::ZERO; form.blocks()];
         for model in 0..variants.len() {
@@ -238,21 +236,15 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
 
     /// The tables in the order of the columns, categories before lists.
     fn tables(&self) -> Vec<&Table<K>> {
-        let mut tables: Vec<_> = self.shards.iter().flat_map(|s| &s.tables).collect();
-        tables.sort_by_key(|(codes, _)| match codes {
-            Codes::Slots(column) => (0, *column),
-            Codes::List(column) => (1, *column),
-        });
-        tables.into_iter().map(|(_, table)| table).collect()
+        let mut columns: Vec<_> = self.shards.iter().flat_map(|s| &s.sparse).collect();
+        columns.sort_by_key(|column| column.codes);
+        columns.into_iter().map(|column| &column.table).collect()
     }
 
     fn tables_mut(&mut self) -> Vec<&mut Table<K>> {
-        let mut tables: Vec<_> = self.shards.iter_mut().flat_map(|s| &mut s.tables).collect();
-        tables.sort_by_key(|(codes, _)| match codes {
-            Codes::Slots(column) => (0, *column),
-            Codes::List(column) => (1, *column),
-        });
-        tables.into_iter().map(|(_, table)| table).collect()
+        let mut columns: Vec<_> = self.shards.iter_mut().flat_map(|s| &mut s.sparse).collect();
+        columns.sort_by_key(|column| column.codes);
+        columns.into_iter().map(|column| &mut column.table).collect()
     }
 
     /// Collects the numbers of a model from all records, in the order of the columns: `number` gives that of
@@ -284,8 +276,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
 
     fn settle(&mut self) {
         if self.step.lazy {
-            for shard in &mut self.shards {
-                shard.settle(&self.step, &self.form);
+            for column in self.shards.iter_mut().flat_map(|s| &mut s.sparse) {
+                column.settle(&self.step, &self.form);
             }
         }
     }
@@ -352,7 +344,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         }
         let mut room = self.max_bytes.saturating_sub(self.bytes_each()) / self.record_each();
         let mut due = Vec::new();
-        for (_, table) in self.shards.iter_mut().flat_map(|shard| &mut shard.tables) {
+        for table in self.shards.iter_mut().flat_map(|s| &mut s.sparse).map(|column| &mut column.table) {
             if !table.wants_to_grow() {
                 continue;
             }
@@ -463,7 +455,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         };
         let dense = self.shards.iter().flat_map(|s| s.dense.records());
         let dense = dense.map(|(column, record)| (size(record), Column::Dense(column)));
-        let tables = self.shards.iter().flat_map(|s| &s.tables).map(|(codes, table)| {
+        let tables = self.shards.iter().flat_map(|s| &s.sparse).map(|Sparse { codes, table, .. }| {
             let records = table.blocks().chunks_exact(self.form.blocks());
             let heaviest = records.map(size).fold(0.0, f32::max);
             (heaviest, codes.column())

@@ -29,6 +29,7 @@ mod schedule;
 mod settings;
 mod shard;
 mod span;
+mod sparse;
 mod step;
 mod table;
 mod variant;

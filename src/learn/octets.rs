@@ -4,7 +4,6 @@
 use super::optimizer::Rule;
 use super::record::Record;
 use super::step::{Lanes, MODELS, Step};
-use super::table::Places;
 
 /// Records that take their steps together: as many as AVX2 has lanes.
 const LANES: usize = 8;
@@ -20,26 +19,26 @@ impl<R: Rule> Octets<R> {
         Octets(step.with_lanes(all(&step.rates), (all(&step.l1), all(&step.l2))))
     }
 
-    /// Takes the steps of the records of `codes` along the gradients that they have gathered. A record may occur
+    /// Takes the steps of the records at `places` along the gradients that they have gathered. A record may occur
     /// several times, within an octet, too, whose lanes then do the same.
     #[inline(always)]
-    pub(crate) fn take<const K: usize>(&self, records: &mut [Record<K>], places: Places, codes: &[u32]) {
-        let (octets, rest) = codes.as_chunks::<LANES>();
+    pub(crate) fn take<const K: usize>(&self, records: &mut [Record<K>], places: &[u32]) {
+        let (octets, rest) = places.as_chunks::<LANES>();
         for octet in octets {
-            self.take_one(records, octet.map(|code| places.of(code)));
+            self.take_one(records, octet);
         }
         if let Some(&first) = rest.first() {
             let mut octet = [first; LANES];
             octet[..rest.len()].copy_from_slice(rest);
-            self.take_one(records, octet.map(|code| places.of(code)));
+            self.take_one(records, &octet);
         }
     }
 
     #[inline(always)]
-    fn take_one<const K: usize>(&self, records: &mut [Record<K>], places: [usize; LANES]) {
+    fn take_one<const K: usize>(&self, records: &mut [Record<K>], places: &[u32; LANES]) {
         let mut octet = Record::<LANES>::ZERO;
         for (lane, &place) in places.iter().enumerate() {
-            let record = &records[place];
+            let record = &records[place as usize];
             octet.weight[lane] = record.weight[0];
             octet.accumulator[lane] = record.accumulator[0];
             octet.gradient[lane] = record.gradient[0];
@@ -48,7 +47,7 @@ impl<R: Rule> Octets<R> {
         let gradient = octet.gradient;
         self.0.take(&mut octet, 0, gradient);
         for (lane, &place) in places.iter().enumerate() {
-            records[place] = Record {
+            records[place as usize] = Record {
                 weight: [octet.weight[lane]; K],
                 accumulator: [octet.accumulator[lane]; K],
                 gradient: [0.0; K],

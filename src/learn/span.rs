@@ -208,9 +208,9 @@ struct Ahead {
 
 impl Ahead {
     fn new<const K: usize>(shards: &[Shard<K>]) -> Self {
-        let tables = shards.iter().enumerate();
-        let tables: Vec<_> =
-            tables.flat_map(|(s, shard)| shard.far_tables().map(move |table| (s, table))).collect();
+        let columns = shards.iter().map(|shard| shard.sparse.iter().enumerate()).enumerate();
+        let columns = columns.flat_map(|(s, columns)| columns.map(move |(c, column)| (s, c, column)));
+        let tables: Vec<_> = columns.filter(|(.., column)| column.is_far()).map(|(s, c, _)| (s, c)).collect();
         Ahead { tables, rows: 0..0, table: 0, row: 0, share: 0, visits: 2 * shards.len() }
     }
 
@@ -226,7 +226,7 @@ impl Ahead {
         let mut left = self.share;
         while let Some(&(shard, table)) = self.tables.get(self.table).filter(|_| left > 0) {
             let end = self.rows.end.min(self.row + left);
-            shards[shard].bring_near(table, chunk, self.row..end, blocks);
+            shards[shard].sparse[table].bring_near(chunk, self.row..end, blocks);
             left -= end - self.row;
             self.row = end;
             if end == self.rows.end {

@@ -2,6 +2,7 @@
 
 use super::before::Before;
 use super::chunk::HASHED;
+use super::kernels::Store;
 use super::record::Record;
 
 /// Records of one column, each of a number of blocks. The first `known` belong to the categories that the
@@ -13,10 +14,10 @@ pub(crate) struct Table<const K: usize> {
     mask: u32,
     /// Blocks of a record. Hot loops are told by their form, which may know it when they are compiled.
     blocks: usize,
-    records: Vec<Record<K>>,
+    records: Store<Record<K>>,
     /// For each record the step up to which it is current; empty unless records change while
     /// absent (see `Rule::idle`).
-    current: Vec<u64>,
+    current: Store<u64>,
     /// Records to be touched before the fill is looked at again.
     until_check: usize,
     /// Of a dump that is on its way.
@@ -33,9 +34,9 @@ pub(crate) struct Places {
 impl Places {
     /// The record's index for a code.
     #[inline(always)]
-    pub(crate) fn of(self, code: u32) -> usize {
+    pub(crate) fn of(self, code: u32) -> u32 {
         let hashed = self.known + (code & self.mask);
-        (if code & HASHED == 0 { code } else { hashed }) as usize
+        if code & HASHED == 0 { code } else { hashed }
     }
 }
 
@@ -44,8 +45,6 @@ const MOST_BITS: u32 = 30;
 /// A table doubles when more than this share of its hashed records is in use: with n categories
 /// in m records that share is 1 - exp(-n/m), so about one in four categories then shares its record.
 const FULL: f64 = 0.4;
-/// Bytes of room that a table is given for its next doubling.
-const MOST_ROOM: usize = 64 << 20;
 /// Bytes of what is copied at a time.
 const PIECE_BYTES: usize = 16 << 10;
 /// Records from which the fill is told.
@@ -62,16 +61,23 @@ impl<const K: usize> Table<K> {
         fresh: impl Fn(usize, usize) -> Record<K>,
     ) -> Self {
         let size = known + (1usize << bits);
-        let all = (0..size).flat_map(|record| (0..blocks).map(move |block| (record, block)));
-        let mut records = Vec::new();
-        make_room(&mut records, size * blocks);
-        records.extend(all.map(|(record, block)| fresh(record, block)));
+        let (mut records, mut current) = (Store::new(), Store::new());
+        records.make_room(size * blocks);
+        let mut record = Vec::with_capacity(blocks);
+        for number in 0..size {
+            record.clear();
+            record.extend((0..blocks).map(|block| fresh(number, block)));
+            records.extend_from_slice(&record);
+        }
+        if let Some(step) = lazy {
+            current.extend_from_slice(&vec![step; size]);
+        }
         Table {
             known,
             mask: (1u32 << bits) - 1,
             blocks,
             records,
-            current: lazy.map_or_else(Vec::new, |number| vec![number; size]),
+            current,
             until_check: 1 << bits,
             before: None,
         }
@@ -112,8 +118,8 @@ impl<const K: usize> Table<K> {
         &mut self,
         hashed: usize,
         until_check: usize,
-        current: Vec<u64>,
-        records: Vec<Record<K>>,
+        current: Store<u64>,
+        records: Store<Record<K>>,
     ) {
         debug_assert_eq!(records.len(), (self.known + hashed) * self.blocks);
         let mask = (hashed - 1) as u32;
@@ -140,12 +146,11 @@ impl<const K: usize> Table<K> {
         self.before = None;
     }
 
-    /// Keeps for a dump, if there is one, what the records of some codes are. To be called before they change.
+    /// Keeps for a dump, if there is one, what the records at some places are. To be called before they change.
     #[inline(always)]
-    pub(crate) fn keep(&mut self, codes: &[u32]) {
-        let places = self.places();
+    pub(crate) fn keep(&mut self, places: &[u32]) {
         if let Some(before) = &mut self.before {
-            before.keep(codes.iter().map(|&code| places.of(code)), &self.records, &self.current);
+            before.keep(places.iter().map(|&place| place as usize), &self.records, &self.current);
         }
     }
 
@@ -196,7 +201,7 @@ impl<const K: usize> Table<K> {
         self.keep_all();
         let first = self.known * self.blocks;
         let more = self.records.len() - first;
-        make_room(&mut self.records, more);
+        self.records.make_room(more);
         // Piece by piece, so that what is marked is still near when it is copied.
         let (end, piece) = (self.records.len(), PIECE_BYTES / size_of::<Record<K>>());
         for start in (first..end).step_by(piece) {
@@ -205,8 +210,7 @@ impl<const K: usize> Table<K> {
             self.records.extend_from_within(piece);
         }
         if !self.current.is_empty() {
-            make_room(&mut self.current, self.mask as usize + 1);
-            self.current.extend_from_within(self.known..);
+            self.current.extend_from_within(self.known..self.current.len());
         }
         self.mask = self.mask * 2 + 1;
     }
@@ -218,8 +222,14 @@ impl<const K: usize> Table<K> {
         blocks: usize,
         f: impl Fn(&[Record<K>], &mut Vec<Record<L>>),
     ) -> Table<L> {
-        let mut records = Vec::with_capacity(self.records.len() / self.blocks * blocks);
-        self.records.chunks_exact(self.blocks).for_each(|record| f(record, &mut records));
+        let mut records = Store::new();
+        records.make_room(self.records.len() / self.blocks * blocks);
+        let mut mapped = Vec::with_capacity(blocks);
+        for record in self.records.chunks_exact(self.blocks) {
+            mapped.clear();
+            f(record, &mut mapped);
+            records.extend_from_slice(&mapped);
+        }
         Table {
             known: self.known,
             mask: self.mask,
@@ -232,16 +242,6 @@ impl<const K: usize> Table<K> {
     }
 }
 
-/// Makes room for `more` elements, and, as long as that is not much, for as many again: room that is not used costs nothing
-/// but addresses, while moving tables took a fifth of the time of learning many models.
-fn make_room<T>(elements: &mut Vec<T>, more: usize) {
-    let full = elements.len() + more;
-    let again = full.min(MOST_ROOM / size_of::<T>());
-    if elements.capacity() < full && elements.try_reserve_exact(more + again).is_err() {
-        elements.reserve_exact(more);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,7 +250,7 @@ mod tests {
     fn doubling_loses_no_weight_and_marks_the_copies_untouched() {
         let mut table = Table::<2>::new(3, 4, 2, None, |_, _| Record::ZERO);
         for code in 0..200u32 {
-            let index = table.places().of(HASHED | code.wrapping_mul(2_654_435_761));
+            let index = table.places().of(HASHED | code.wrapping_mul(2_654_435_761)) as usize;
             let records = table.blocks_mut().0;
             records[2 * index + 1].weight[0] = index as f32;
             records[2 * index].gradient = [0.0; 2];
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(table.blocks().len(), 2 * (3 + 32));
         for code in 0..5000u32 {
             let code = HASHED | code.wrapping_mul(2_654_435_761);
-            let weight = |table: &Table<2>| table.blocks()[2 * table.places().of(code) + 1].weight;
+            let weight = |table: &Table<2>| table.blocks()[2 * table.places().of(code) as usize + 1].weight;
             assert_eq!(weight(&table), weight(&before));
         }
         assert_eq!(table.blocks()[2].weight[0], 0.5);

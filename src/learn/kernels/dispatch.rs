@@ -105,17 +105,18 @@ pub fn prefetch_all<T>(values: &[T]) {
     first.chain(last).for_each(prefetch);
 }
 
-/// Asks the processor to bring the cache lines of `value` near. A hint: no effect on results.
+/// Asks the processor to bring the cache lines of `value` near: into its second cache, since the first would not hold
+/// what the next mini-batch needs as well, and has few places for lines on their way. A hint: no effect on results.
 #[inline(always)]
 pub fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         for offset in (0..size_of::<T>()).step_by(LINE) {
             let line = std::ptr::from_ref(value).cast::<i8>().wrapping_add(offset);
             // SAFETY: SSE is part of the x86-64 baseline, and a prefetch reads nothing that the program
             // could see; the address lies in the value anyway.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(line) };
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

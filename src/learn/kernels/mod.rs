@@ -8,10 +8,12 @@ mod dispatch;
 mod math;
 mod poisson;
 mod softmax;
+mod store;
 
 pub(crate) use dispatch::{Kernel, run};
 pub use dispatch::{Level, prefetch, prefetch_all};
 pub(crate) use math::within;
+pub(crate) use store::Store;
 
 /// The largest margin that counts as what it is in exponentials: see [`Loss::Poisson`](super::Loss::Poisson).
 pub const LARGEST_LOGARITHM: f32 = poisson::LARGEST;

@@ -1,0 +1,244 @@
+//! A category or list column with its table: of its records each row needs those of its codes.
+
+use std::ops::Range;
+
+use super::chunk::{Chunk, ListColumn};
+use super::form::Form;
+use super::kernels::{prefetch, prefetch_all};
+use super::learner::Column;
+use super::mask::{Mask, masked};
+use super::octets::Octets;
+use super::optimizer::Rule;
+use super::record::Record;
+use super::step::Step;
+use super::table::Table;
+
+/// Where a table's codes come from: in the order of the columns, categories before lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Codes {
+    Slots(usize),
+    List(usize),
+}
+
+impl Codes {
+    /// The column that they stand in.
+    pub(crate) fn column(self) -> Column {
+        match self {
+            Codes::Slots(column) => Column::Slots(column),
+            Codes::List(column) => Column::List(column),
+        }
+    }
+
+    #[inline(always)]
+    fn of(self, chunk: &Chunk, rows: Range<usize>) -> &[u32] {
+        match self {
+            Codes::Slots(column) => &chunk.slots(column)[rows],
+            Codes::List(column) => {
+                let list = &chunk.lists[column];
+                &list.codes[list.span(rows)]
+            }
+        }
+    }
+}
+
+/// Tables smaller than this stay in the caches by themselves.
+const PREFETCH_BYTES: usize = 256 << 10;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Sparse<const K: usize> {
+    pub(crate) codes: Codes,
+    pub(crate) table: Table<K>,
+    /// Which models have the column.
+    mask: Mask<K>,
+    /// Where the records of the mini-batch's codes stand in the table, one place for each code.
+    places: Vec<u32>,
+}
+
+impl<const K: usize> Sparse<K> {
+    pub(crate) fn new(codes: Codes, table: Table<K>, mask: Mask<K>) -> Self {
+        Sparse { codes, table, mask, places: Vec::new() }
+    }
+
+    /// Whether the table does not stay in the caches by itself.
+    pub(crate) fn is_far(&self) -> bool {
+        self.table.bytes() > PREFETCH_BYTES
+    }
+
+    /// Has the records that rows need brought near.
+    #[inline(always)]
+    pub(crate) fn bring_near(&self, chunk: &Chunk, rows: Range<usize>, blocks: usize) {
+        let (places, records) = (self.table.places(), self.table.blocks());
+        let current = self.table.current();
+        for &code in self.codes.of(chunk, rows) {
+            let place = places.of(code);
+            record(records, place, blocks).iter().for_each(prefetch);
+            if let Some(current) = current.get(place as usize) {
+                prefetch(current);
+            }
+        }
+    }
+
+    /// Adds the column's part of the margins of `rows`, the next mini-batch, to `part`. The codes of `after` are
+    /// brought near.
+    #[inline(always)]
+    pub(crate) fn forward<R: Rule, F: Form<K>>(
+        &mut self,
+        step: &Step<R, K>,
+        form: &F,
+        chunk: &Chunk,
+        (rows, after): (Range<usize>, Range<usize>),
+        part: &mut [[f32; K]],
+    ) {
+        let blocks = form.blocks();
+        let Sparse { codes, table, places, .. } = self;
+        let place = table.places();
+        places.clear();
+        places.extend(codes.of(chunk, rows.clone()).iter().map(|&code| place.of(code)));
+        table.keep(places);
+        if step.lazy {
+            let (records, current) = table.blocks_mut();
+            for &place in &*places {
+                let record = record_mut(records, place, blocks);
+                step.catch_up(record, &mut current[place as usize], |block| form.model_of(block));
+            }
+        }
+        let records = table.blocks();
+        match codes {
+            Codes::Slots(column) => {
+                prefetch_all(&chunk.slots(*column)[after]);
+                if F::IS_LINEAR && blocks == 1 {
+                    let weights = places.iter().map(|&place| &records[place as usize].weight);
+                    part.iter_mut().zip(weights).for_each(|(sum, weight)| add(sum, weight));
+                } else {
+                    for (sums, &place) in part.chunks_exact_mut(blocks).zip(&*places) {
+                        form.forward(sums, 1.0, record(records, place, blocks));
+                    }
+                }
+            }
+            Codes::List(column) => for_each(&chunk.lists[*column], rows, places, |row, place, x| {
+                form.forward(&mut part[row * blocks..][..blocks], x, record(records, place, blocks));
+            }),
+        }
+    }
+
+    /// Sums the gradients of the mini-batch `rows`, given its derivatives, so that a category which occurs several times
+    /// in it takes one step with their sum, as the textbook has it. `buffer` has room for derivatives.
+    #[inline(always)]
+    pub(crate) fn gather<R: Rule, F: Form<K>>(
+        &mut self,
+        step: &Step<R, K>,
+        form: &F,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        derivatives: &[[f32; K]],
+        buffer: &mut Vec<[f32; K]>,
+    ) {
+        let blocks = form.blocks();
+        let derivatives = masked(derivatives, &self.mask, buffer);
+        let records = self.table.blocks_mut().0;
+        match self.codes {
+            Codes::Slots(_) => {
+                for (d, &place) in derivatives.chunks_exact(blocks).zip(&self.places) {
+                    gather(step, form, record_mut(records, place, blocks), 1.0, d);
+                }
+            }
+            Codes::List(column) => for_each(&chunk.lists[column], rows, &self.places, |row, place, x| {
+                let d = &derivatives[row * blocks..][..blocks];
+                gather(step, form, record_mut(records, place, blocks), x, d);
+            }),
+        }
+    }
+
+    /// Lets the records of the mini-batch take their steps along the gradients that they have gathered. `octets` take
+    /// the same step.
+    #[inline(always)]
+    pub(crate) fn take<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F, octets: &Octets<R>) {
+        let blocks = form.blocks();
+        let Sparse { table, places, .. } = self;
+        let (records, current) = table.blocks_mut();
+        if step.lazy {
+            for &place in &*places {
+                let current = &mut current[place as usize];
+                if *current == step.number {
+                    *current += 1;
+                    take(step, form, record_mut(records, place, blocks));
+                }
+            }
+        } else if !step.defer {
+            // A second visit finds the gradient zero and changes nothing: cheaper than a branch.
+            if K == 1 && blocks == 1 {
+                octets.take(records, places);
+            } else {
+                places.iter().for_each(|&place| take(step, form, record_mut(records, place, blocks)));
+            }
+        }
+        table.count(places.len());
+    }
+
+    /// Brings every record up to date.
+    pub(crate) fn settle<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F) {
+        self.table.keep_all();
+        let (blocks, current) = self.table.blocks_mut();
+        for (record, current) in blocks.chunks_exact_mut(form.blocks()).zip(current) {
+            step.catch_up(record, current, |block| form.model_of(block));
+        }
+    }
+}
+
+/// Calls `f` for each code of a mini-batch of a list column, with its row, counted from the first one of the
+/// mini-batch, its record's place and its value.
+#[inline(always)]
+fn for_each(list: &ListColumn, rows: Range<usize>, places: &[u32], mut f: impl FnMut(usize, u32, f32)) {
+    let first = list.span(rows.clone()).start;
+    for (i, row) in rows.enumerate() {
+        let span = list.span(row..row + 1);
+        let places = &places[span.start - first..span.end - first];
+        if list.values.is_empty() {
+            places.iter().for_each(|&place| f(i, place, 1.0));
+        } else {
+            places.iter().zip(&list.values[span]).for_each(|(&place, &x)| f(i, place, x));
+        }
+    }
+}
+
+/// The blocks of a record, of which there are `blocks`.
+#[inline(always)]
+fn record<const K: usize>(records: &[Record<K>], place: u32, blocks: usize) -> &[Record<K>] {
+    &records[place as usize * blocks..][..blocks]
+}
+
+#[inline(always)]
+fn record_mut<const K: usize>(records: &mut [Record<K>], place: u32, blocks: usize) -> &mut [Record<K>] {
+    &mut records[place as usize * blocks..][..blocks]
+}
+
+/// Adds what a row's derivatives make of a feature of value `x` to its record's gradient.
+#[inline(always)]
+fn gather<R: Rule, F: Form<K>, const K: usize>(
+    step: &Step<R, K>,
+    form: &F,
+    record: &mut [Record<K>],
+    x: f32,
+    derivatives: &[[f32; K]],
+) {
+    for (b, block) in record.iter_mut().enumerate() {
+        let g = form.gradient(b, x, derivatives, block);
+        step.gather(block, &g);
+    }
+}
+
+/// Takes a record's step along the gradient that it has gathered.
+#[inline(always)]
+fn take<R: Rule, F: Form<K>, const K: usize>(step: &Step<R, K>, form: &F, record: &mut [Record<K>]) {
+    for (b, block) in record.iter_mut().enumerate() {
+        let g = std::mem::replace(&mut block.gradient, [0.0; K]);
+        step.take(block, form.model_of(b), g);
+    }
+}
+
+#[inline(always)]
+fn add<const K: usize>(sum: &mut [f32; K], terms: &[f32; K]) {
+    for k in 0..K {
+        sum[k] += terms[k];
+    }
+}
