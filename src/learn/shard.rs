@@ -62,8 +62,6 @@ impl<const K: usize> Shard<K> {
         self.dense.update(step, form, chunk, rows.clone(), derivatives, part);
         for column in &mut self.sparse {
             column.gather(step, form, chunk, rows.clone(), derivatives, part);
-        }
-        for column in &mut self.sparse {
             column.take(step, form, octets);
         }
     }

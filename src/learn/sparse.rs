@@ -115,9 +115,22 @@ impl<const K: usize> Sparse<K> {
                     }
                 }
             }
-            Codes::List(column) => for_each(&chunk.lists[*column], rows, places, |row, place, x| {
-                form.forward(&mut part[row * blocks..][..blocks], x, record(records, place, blocks));
-            }),
+            Codes::List(column) => {
+                let list = &chunk.lists[*column];
+                let first = list.span(rows.clone()).start;
+                for (sums, row) in part.chunks_exact_mut(blocks).zip(rows) {
+                    let (places, values) = of_row(list, row, places, first);
+                    if values.is_empty() {
+                        for &place in places {
+                            form.forward(sums, 1.0, record(records, place, blocks));
+                        }
+                    } else {
+                        for (&place, &x) in places.iter().zip(values) {
+                            form.forward(sums, x, record(records, place, blocks));
+                        }
+                    }
+                }
+            }
         }
     }
 
@@ -142,10 +155,22 @@ impl<const K: usize> Sparse<K> {
                     gather(step, form, record_mut(records, place, blocks), 1.0, d);
                 }
             }
-            Codes::List(column) => for_each(&chunk.lists[column], rows, &self.places, |row, place, x| {
-                let d = &derivatives[row * blocks..][..blocks];
-                gather(step, form, record_mut(records, place, blocks), x, d);
-            }),
+            Codes::List(column) => {
+                let list = &chunk.lists[column];
+                let first = list.span(rows.clone()).start;
+                for (d, row) in derivatives.chunks_exact(blocks).zip(rows) {
+                    let (places, values) = of_row(list, row, &self.places, first);
+                    if values.is_empty() {
+                        for &place in places {
+                            gather(step, form, record_mut(records, place, blocks), 1.0, d);
+                        }
+                    } else {
+                        for (&place, &x) in places.iter().zip(values) {
+                            gather(step, form, record_mut(records, place, blocks), x, d);
+                        }
+                    }
+                }
+            }
         }
     }
 
@@ -169,7 +194,10 @@ impl<const K: usize> Sparse<K> {
             if K == 1 && blocks == 1 {
                 octets.take(records, places);
             } else {
-                places.iter().for_each(|&place| take(step, form, record_mut(records, place, blocks)));
+                // (No closures here: they are not always compiled for AVX2.)
+                for &place in &*places {
+                    take(step, form, record_mut(records, place, blocks));
+                }
             }
         }
         table.count(places.len());
@@ -185,20 +213,13 @@ impl<const K: usize> Sparse<K> {
     }
 }
 
-/// Calls `f` for each code of a mini-batch of a list column, with its row, counted from the first one of the
-/// mini-batch, its record's place and its value.
+/// The places of a row's codes, of those of a mini-batch whose first code is number `first` of a list column, and the
+/// codes' values, if they have some.
 #[inline(always)]
-fn for_each(list: &ListColumn, rows: Range<usize>, places: &[u32], mut f: impl FnMut(usize, u32, f32)) {
-    let first = list.span(rows.clone()).start;
-    for (i, row) in rows.enumerate() {
-        let span = list.span(row..row + 1);
-        let places = &places[span.start - first..span.end - first];
-        if list.values.is_empty() {
-            places.iter().for_each(|&place| f(i, place, 1.0));
-        } else {
-            places.iter().zip(&list.values[span]).for_each(|(&place, &x)| f(i, place, x));
-        }
-    }
+fn of_row<'a>(list: &'a ListColumn, row: usize, places: &'a [u32], first: usize) -> (&'a [u32], &'a [f32]) {
+    let span = list.span(row..row + 1);
+    let places = &places[span.start - first..span.end - first];
+    (places, list.values.get(span).unwrap_or_default())
 }
 
 /// The blocks of a record, of which there are `blocks`.

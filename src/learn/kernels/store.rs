@@ -1,6 +1,6 @@
-//! Vectors for tables: in large pages once they are large. What rows need of a table may lie anywhere in it, and with
-//! pages of 4 KB nearly every visit of a table of many megabytes waits for its page's address first. Prefetches do so,
-//! too, and then take as long as what they were to spare.
+//! Vectors for tables: in pages of their own once they are large, and in large ones. What rows need of a table may lie
+//! anywhere in it, and with pages of 4 KB nearly every visit of a table of many megabytes waits for its page's address
+//! first. Prefetches do so, too, and then take as long as what they were to spare.
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
@@ -17,12 +17,9 @@ const PAGE: usize = 2 << 20;
 /// be so for long before that pays for the pages: systems that give free large pages back to their host take a
 /// millisecond to get one again.
 const MOST_BYTES: usize = size_of::<Record<1>>();
-/// How many times what it must hold a vector has room for, in pages of its own: they cost nothing but addresses before
-/// they are used, while each move to other pages means that those are cleared.
+/// How many times what it must hold a vector has room for in pages of its own: they cost nothing but addresses before
+/// they are used, while each move to others means to clear those, and took a fifth of the time of learning many models.
 const ROOM: usize = 16;
-/// Bytes of room beside what a vector must hold, in the allocator's memory: to move tables took a fifth of the time of
-/// learning many models.
-const MOST_ROOM: usize = 64 << 20;
 
 // SAFETY: four arrays of numbers, one after the other (`repr(C)`) and with nothing between them; all bits are numbers.
 unsafe impl<const K: usize> Zeroable for Record<K> {}
@@ -38,7 +35,7 @@ pub(crate) enum Store<T> {
     Large(Pages<T>),
 }
 
-/// Values in pages of their own: in large ones, where the system has them.
+/// Values in pages of their own.
 #[derive(Debug)]
 pub(crate) struct Pages<T> {
     map: MmapMut,
@@ -53,9 +50,11 @@ impl<T: Pod> Pages<T> {
     fn with_capacity(capacity: usize) -> Option<Self> {
         let bytes = capacity * size_of::<T>() + PAGE;
         let map = MmapOptions::new().len(bytes).no_reserve_swap().map_anon().ok()?;
-        // A system without large pages refuses, and gives small ones.
         #[cfg(target_os = "linux")]
-        let _ = map.advise(memmap2::Advice::HugePage);
+        if size_of::<T>() <= MOST_BYTES {
+            // A system that has no large pages refuses, and gives small ones.
+            let _ = map.advise(memmap2::Advice::HugePage);
+        }
         let start = map.as_ptr().align_offset(PAGE);
         Some(Pages { map, start, capacity, len: 0, values: PhantomData })
     }
@@ -77,20 +76,15 @@ impl<T: Pod> Store<T> {
         if capacity >= full {
             return;
         }
-        let is_for_pages = full * size_of::<T>() >= PAGE && size_of::<T>() <= MOST_BYTES;
-        let pages = || Pages::with_capacity(ROOM * full).or_else(|| Pages::with_capacity(full));
-        match (is_for_pages.then(pages).flatten(), &mut *self) {
+        let pages = (full * size_of::<T>() >= PAGE)
+            .then(|| Pages::with_capacity(ROOM * full).or_else(|| Pages::with_capacity(full)));
+        match (pages.flatten(), &mut *self) {
             (Some(mut pages), values) => {
                 pages.room()[..values.len()].copy_from_slice(values);
                 pages.len = values.len();
                 *self = Store::Large(pages);
             }
-            (None, Store::Small(values)) => {
-                let again = full.min(MOST_ROOM / size_of::<T>());
-                if values.try_reserve_exact(more + again).is_err() {
-                    values.reserve_exact(more);
-                }
-            }
+            (None, Store::Small(values)) => values.reserve(more),
             (None, Store::Large(pages)) => {
                 let len = pages.len;
                 let mut values = Vec::with_capacity(full);
@@ -188,12 +182,5 @@ mod tests {
         vector[7] = 1;
         assert!(store[..] == vector && store.clone()[..] == vector);
         assert!(store.as_ptr().align_offset(PAGE) == 0, "values begin with a page");
-    }
-
-    #[test]
-    fn records_of_many_lanes_stay_in_small_pages() {
-        let mut store = Store::new();
-        store.extend_from_slice(&vec![Record::<4>::ZERO; PAGE / 32]);
-        assert!(matches!(store, Store::Small(_)));
     }
 }
