@@ -167,6 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri can't ask for large pages")]
     fn it_holds_what_a_vector_does_however_large_it_grows() {
         let (mut store, mut vector) = (Store::new(), Vec::new());
         let some: Vec<u64> = (0..1000).map(|i| i * 0x9e37_79b9).collect();
