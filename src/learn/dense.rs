@@ -54,17 +54,21 @@ impl<const K: usize> Dense<K> {
         self.columns.iter().copied().zip(self.blocks.chunks_exact_mut(width))
     }
 
-    /// Adds the columns' part of the margins of `rows` to `part`. Those of `after` are brought near.
+    /// Has the numbers of rows brought near.
+    #[inline(always)]
+    pub(crate) fn bring_near(&self, chunk: &Chunk, rows: Range<usize>) {
+        self.columns.iter().for_each(|&column| prefetch_all(&chunk.dense(column)[rows.clone()]));
+    }
+
+    /// Adds the columns' part of the margins of `rows` to `part`.
     #[inline(always)]
     pub(crate) fn forward<F: Form<K>>(
         &self,
         form: &F,
         chunk: &Chunk,
         rows: Range<usize>,
-        after: Range<usize>,
         part: &mut [[f32; K]],
     ) {
-        self.columns.iter().for_each(|&column| prefetch_all(&chunk.dense(column)[after.clone()]));
         let width = form.blocks();
         if F::IS_LINEAR && width == 1 {
             let x = |column: usize| &chunk.dense(column)[rows.clone()];

@@ -38,12 +38,14 @@ impl<const K: usize> Shard<K> {
     ) {
         // The rows of the mini-batch after the next, which tell the records that will be brought near.
         let after = (rows.end + rows.len()).min(chunk.rows())..(rows.end + 2 * rows.len()).min(chunk.rows());
+        self.dense.bring_near(chunk, after.clone());
+        self.sparse.iter().for_each(|column| column.bring_codes_near(chunk, after.clone()));
         let part = &mut self.part;
         part.clear();
         part.resize(rows.len() * form.blocks(), [0.0; K]);
-        self.dense.forward(form, chunk, rows.clone(), after.clone(), part);
+        self.dense.forward(form, chunk, rows.clone(), part);
         for column in &mut self.sparse {
-            column.forward(step, form, chunk, (rows.clone(), after.clone()), part);
+            column.forward(step, form, chunk, rows.clone(), part);
         }
     }
 

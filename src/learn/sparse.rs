@@ -78,15 +78,20 @@ impl<const K: usize> Sparse<K> {
         }
     }
 
-    /// Adds the column's part of the margins of `rows`, the next mini-batch, to `part`. The codes of `after` are
-    /// brought near.
+    /// Has the codes of rows brought near, which tell the records.
+    #[inline(always)]
+    pub(crate) fn bring_codes_near(&self, chunk: &Chunk, rows: Range<usize>) {
+        prefetch_all(self.codes.of(chunk, rows));
+    }
+
+    /// Adds the column's part of the margins of `rows`, the next mini-batch, to `part`.
     #[inline(always)]
     pub(crate) fn forward<R: Rule, F: Form<K>>(
         &mut self,
         step: &Step<R, K>,
         form: &F,
         chunk: &Chunk,
-        (rows, after): (Range<usize>, Range<usize>),
+        rows: Range<usize>,
         part: &mut [[f32; K]],
     ) {
         let blocks = form.blocks();
@@ -104,30 +109,21 @@ impl<const K: usize> Sparse<K> {
         }
         let records = table.blocks();
         match codes {
-            Codes::Slots(column) => {
-                prefetch_all(&chunk.slots(*column)[after]);
-                if F::IS_LINEAR && blocks == 1 {
-                    let weights = places.iter().map(|&place| &records[place as usize].weight);
-                    part.iter_mut().zip(weights).for_each(|(sum, weight)| add(sum, weight));
-                } else {
-                    for (sums, &place) in part.chunks_exact_mut(blocks).zip(&*places) {
-                        form.forward(sums, 1.0, record(records, place, blocks));
-                    }
+            Codes::Slots(_) if F::IS_LINEAR && blocks == 1 => {
+                let weights = places.iter().map(|&place| &records[place as usize].weight);
+                part.iter_mut().zip(weights).for_each(|(sum, weight)| add(sum, weight));
+            }
+            Codes::Slots(_) => {
+                for (sums, &place) in part.chunks_exact_mut(blocks).zip(&*places) {
+                    form.forward(sums, 1.0, record(records, place, blocks));
                 }
             }
             Codes::List(column) => {
                 let list = &chunk.lists[*column];
                 let first = list.span(rows.clone()).start;
                 for (sums, row) in part.chunks_exact_mut(blocks).zip(rows) {
-                    let (places, values) = of_row(list, row, places, first);
-                    if values.is_empty() {
-                        for &place in places {
-                            form.forward(sums, 1.0, record(records, place, blocks));
-                        }
-                    } else {
-                        for (&place, &x) in places.iter().zip(values) {
-                            form.forward(sums, x, record(records, place, blocks));
-                        }
+                    for (place, x) in of_row(list, row, places, first) {
+                        form.forward(sums, x, record(records, place, blocks));
                     }
                 }
             }
@@ -159,15 +155,8 @@ impl<const K: usize> Sparse<K> {
                 let list = &chunk.lists[column];
                 let first = list.span(rows.clone()).start;
                 for (d, row) in derivatives.chunks_exact(blocks).zip(rows) {
-                    let (places, values) = of_row(list, row, &self.places, first);
-                    if values.is_empty() {
-                        for &place in places {
-                            gather(step, form, record_mut(records, place, blocks), 1.0, d);
-                        }
-                    } else {
-                        for (&place, &x) in places.iter().zip(values) {
-                            gather(step, form, record_mut(records, place, blocks), x, d);
-                        }
+                    for (place, x) in of_row(list, row, &self.places, first) {
+                        gather(step, form, record_mut(records, place, blocks), x, d);
                     }
                 }
             }
@@ -213,13 +202,14 @@ impl<const K: usize> Sparse<K> {
     }
 }
 
-/// The places of a row's codes, of those of a mini-batch whose first code is number `first` of a list column, and the
-/// codes' values, if they have some.
+/// The places of a row's codes, of those of a mini-batch whose first code is number `first` of a list column, each with
+/// its value.
 #[inline(always)]
-fn of_row<'a>(list: &'a ListColumn, row: usize, places: &'a [u32], first: usize) -> (&'a [u32], &'a [f32]) {
+fn of_row(list: &ListColumn, row: usize, places: &[u32], first: usize) -> impl Iterator<Item = (u32, f32)> {
     let span = list.span(row..row + 1);
     let places = &places[span.start - first..span.end - first];
-    (places, list.values.get(span).unwrap_or_default())
+    let values = list.values.get(span).unwrap_or_default();
+    places.iter().enumerate().map(|(i, &place)| (place, values.get(i).copied().unwrap_or(1.0)))
 }
 
 /// The blocks of a record, of which there are `blocks`.

@@ -63,6 +63,13 @@ impl<T: Pod> Pages<T> {
     fn room(&mut self) -> &mut [T] {
         bytemuck::cast_slice_mut(&mut self.map[self.start..][..self.capacity * size_of::<T>()])
     }
+
+    /// Appends values that there is room for.
+    fn extend_from_slice(&mut self, more: &[T]) {
+        let len = self.len;
+        self.room()[len..][..more.len()].copy_from_slice(more);
+        self.len += more.len();
+    }
 }
 
 impl<T: Pod> Store<T> {
@@ -72,26 +79,23 @@ impl<T: Pod> Store<T> {
 
     /// Makes room for `more` values, and for some beyond that.
     pub(crate) fn make_room(&mut self, more: usize) {
-        let (full, capacity) = (self.len() + more, self.capacity());
-        if capacity >= full {
+        let full = self.len() + more;
+        if self.capacity() >= full {
             return;
         }
         let pages = (full * size_of::<T>() >= PAGE)
             .then(|| Pages::with_capacity(ROOM * full).or_else(|| Pages::with_capacity(full)));
-        match (pages.flatten(), &mut *self) {
-            (Some(mut pages), values) => {
-                pages.room()[..values.len()].copy_from_slice(values);
-                pages.len = values.len();
-                *self = Store::Large(pages);
+        *self = match pages.flatten() {
+            Some(mut pages) => {
+                pages.extend_from_slice(self);
+                Store::Large(pages)
             }
-            (None, Store::Small(values)) => values.reserve(more),
-            (None, Store::Large(pages)) => {
-                let len = pages.len;
-                let mut values = Vec::with_capacity(full);
-                values.extend_from_slice(&pages.room()[..len]);
-                *self = Store::Small(values);
+            None => {
+                let mut values = Vec::with_capacity(2 * full);
+                values.extend_from_slice(self);
+                Store::Small(values)
             }
-        }
+        };
     }
 
     fn capacity(&self) -> usize {
@@ -118,11 +122,7 @@ impl<T: Pod> Store<T> {
         self.make_room(more.len());
         match self {
             Store::Small(values) => values.extend_from_slice(more),
-            Store::Large(pages) => {
-                let len = pages.len;
-                pages.room()[len..][..more.len()].copy_from_slice(more);
-                pages.len += more.len();
-            }
+            Store::Large(pages) => pages.extend_from_slice(more),
         }
     }
 }

@@ -21,6 +21,7 @@ const MANY: u64 = 1 << 14;
 /// Results that are enough to go by: those over the most rows that so many configurations have learned from, as Falkner,
 /// Klein and Hutter (ICML 2018) go by the largest budget that tells enough.
 const TELLING: usize = 8;
+
 /// How the configurations of a search do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Halving {
@@ -150,10 +151,8 @@ impl Halving {
     pub(super) fn told(&self, window: u64) -> Told {
         let order = self.order();
         // Among fewer rows nobody comes far enough to tell what is best of all.
-        match self.at.is_none_or(|rungs| rungs.last <= window) {
-            true => Told { order: self.farthest(order), is_sure: true },
-            false => Told { order, is_sure: false },
-        }
+        let is_sure = self.at.is_none_or(|rungs| rungs.last <= window);
+        Told { order: if is_sure { self.farthest(order) } else { order }, is_sure }
     }
 
     /// Of an order the configurations that came as far as a few of them did: what one does among many rows those that
