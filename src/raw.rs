@@ -1,6 +1,7 @@
 //! Raw numbers: how serde writes vectors of numbers as their bytes, which is what `#[serde(with = "crate::raw")]`
 //! asks for. Element by element they would take longer, and more room.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -44,6 +45,16 @@ pub(crate) fn put<T: Raw>(out: &mut Vec<u8>, numbers: &[T]) {
     for (place, number) in out[start..].chunks_exact_mut(size_of::<T>()).zip(numbers) {
         place.copy_from_slice(number.to_bytes().as_ref());
     }
+}
+
+/// The bytes of some numbers.
+pub(crate) fn bytes(numbers: &[f32]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        return Cow::Borrowed(bytemuck::cast_slice(numbers));
+    }
+    let mut bytes = Vec::new();
+    put(&mut bytes, numbers);
+    Cow::Owned(bytes)
 }
 
 /// The numbers that some bytes are, but for what is left over at their end.

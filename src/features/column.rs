@@ -9,7 +9,7 @@ use super::bins;
 use super::codes::{Dictionaries, encode_categories, encode_texts};
 use super::encode::SplitCache;
 use super::maps::MapEncoder;
-use super::numbers::{encode_numbers, expect_numbers, flag_missing};
+use super::numbers::{encode_numbers, expect_numbers, flag_missing, not_numbers};
 use super::plan::{TimePart, Use};
 use super::scale::Scale;
 use super::text::TextEncoder;
@@ -78,6 +78,12 @@ impl Translate for Work {
             Work::Number { scale, .. } => encode_numbers(values, scale, bytemuck::cast_slice_mut(out)),
             _ => Err(Error::data("these values have no translation")),
         }
+    }
+
+    fn translate_texts(&self, texts: &[&[u8]], out: &mut [u32]) -> Result<()> {
+        let Work::Category(vocabulary) = self else { return Err(not_numbers()) };
+        out.iter_mut().zip(texts).for_each(|(code, text)| *code = vocabulary.code(text));
+        Ok(())
     }
 
     fn missing(&self) -> u32 {

@@ -34,7 +34,12 @@ pub(super) fn flag_missing(features: &[f32], flags: &mut [f32]) {
 
 pub(super) fn expect_numbers(array: &ArrayRef) -> Result<()> {
     if is_text(plain(&array.slice(0, 0))?.data_type()) {
-        return Err(Error::data("found text, expected numbers, as in the data of the plan"));
+        return Err(not_numbers());
     }
     Ok(())
+}
+
+/// The error of texts where numbers should be.
+pub(super) fn not_numbers() -> Error {
+    Error::data("found text, expected numbers, as in the data of the plan")
 }

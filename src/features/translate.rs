@@ -18,6 +18,12 @@ pub trait Translate: Debug + Send + Sync {
     /// If they are of a type that has no translation.
     fn translate(&self, values: &ArrayRef, out: &mut [u32]) -> Result<()>;
 
+    /// The same for texts.
+    ///
+    /// # Errors
+    /// If texts have no translation.
+    fn translate_texts(&self, texts: &[&[u8]], out: &mut [u32]) -> Result<()>;
+
     /// What null becomes.
     fn missing(&self) -> u32;
 }

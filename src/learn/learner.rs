@@ -262,7 +262,12 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         for table in self.tables() {
             let blocks = table.blocks();
             let mut numbers = Vec::with_capacity(blocks.len() / self.form.blocks() * places.len());
-            blocks.chunks_exact(self.form.blocks()).for_each(|record| of(record, &mut numbers));
+            match places[..] {
+                [(0, k)] if self.form.blocks() == 1 => {
+                    numbers.extend(blocks.iter().map(|record| number(record, k)));
+                }
+                _ => blocks.chunks_exact(self.form.blocks()).for_each(|record| of(record, &mut numbers)),
+            }
             weights.tables.push(numbers);
         }
         weights

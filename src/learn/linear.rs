@@ -56,7 +56,11 @@ pub enum Part {
 impl Weights {
     /// The first part with a number that is not finite.
     pub fn not_finite(&self) -> Option<Part> {
-        let bad = |numbers: &[f32]| numbers.iter().position(|number| !number.is_finite());
+        let bad = |numbers: &[f32]| {
+            // Hardly ever is there one: to look at all at once is faster than to stop at the first.
+            let any = numbers.iter().fold(false, |any, number| any | !number.is_finite());
+            any.then(|| numbers.iter().position(|number| !number.is_finite())).flatten()
+        };
         bad(&self.bias)
             .map(|_| Part::Bias)
             .or_else(|| bad(&self.dense).map(Part::Dense))
@@ -208,8 +212,9 @@ impl Linear {
 
     /// How many weights are not zero.
     pub fn non_zero(&self) -> usize {
-        let tables = self.weights.tables.iter().flatten();
-        self.weights.bias.iter().chain(&self.weights.dense).chain(tables).filter(|&&w| w != 0.0).count()
+        let Weights { bias, dense, tables } = &self.weights;
+        let count = |weights: &Vec<f32>| weights.iter().filter(|&&w| w != 0.0).count();
+        count(bias) + count(dense) + tables.iter().map(count).sum::<usize>()
     }
 
     /// Whether every weight is finite.

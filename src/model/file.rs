@@ -6,10 +6,12 @@
 //! each class, or a weight and factors. A table begins with the categories that the plan knows by name (first the missing one); a power of
 //! two of slots shared by hash follows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
 use std::io::{Read, Write};
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::{fs, thread};
 
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
@@ -21,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::features::Target;
 use crate::learn::{Linear, MOST_FACTORS, ModelForm, State, Task, Weights};
 use crate::output::AtomicFile;
+use crate::raw;
 
 /// The metadata's key; one only, because several would be written in random order.
 const KEY: &str = "millstream";
@@ -68,19 +71,11 @@ fn preamble(tensors: &[(String, &[f32])], json: String) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes to a file and hashes what it writes.
-struct Hashing {
-    file: AtomicFile,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl Hashing {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.hash.update(bytes);
-        self.bytes += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(|e| self.file.fault(&e))
+fn write(parts: &[Cow<'_, [u8]>], mut file: AtomicFile) -> Result<()> {
+    for part in parts {
+        file.write_all(part).map_err(|e| file.fault(&e))?;
     }
+    file.commit()
 }
 
 impl Model {
@@ -97,17 +92,17 @@ impl Model {
         if !self.state.z.bias.is_empty() {
             all.extend(tensors(&self.state.z, "z"));
         }
-        let mut out = Hashing { file, hash: Sha256::new(), bytes: 0 };
-        out.write(&preamble(&all, json)?)?;
-        let mut buffer = Vec::new();
-        for numbers in all.iter().flat_map(|(_, numbers)| numbers.chunks(1 << 14)) {
-            buffer.clear();
-            buffer.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
-            out.write(&buffer)?;
-        }
-        out.file.commit()?;
-        let digest = out.hash.finalize();
-        Ok((out.bytes, digest.iter().map(|b| format!("{b:02x}")).collect()))
+        let preamble = preamble(&all, json)?;
+        let numbers = all.iter().map(|(_, numbers)| raw::bytes(numbers));
+        let parts: Vec<Cow<'_, [u8]>> = std::iter::once(preamble.into()).chain(numbers).collect();
+        // The disk takes about as long as the hash.
+        let (written, digest) = thread::scope(|scope| {
+            let hashing = scope.spawn(|| parts.iter().fold(Sha256::new(), Sha256::chain_update).finalize());
+            (write(&parts, file), hashing.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        written?;
+        let bytes = parts.iter().map(|part| part.len() as u64).sum();
+        Ok((bytes, digest.iter().map(|b| format!("{b:02x}")).collect()))
     }
 
     /// Reads a model.

@@ -155,6 +155,12 @@ impl Translate for Positions {
         Ok(())
     }
 
+    fn translate_texts(&self, texts: &[&[u8]], out: &mut [u32]) -> Result<()> {
+        assert!(texts.iter().all(|text| std::str::from_utf8(text).is_ok()));
+        out.iter_mut().zip(0..).for_each(|(out, place)| *out = place);
+        Ok(())
+    }
+
     fn missing(&self) -> u32 {
         u32::MAX
     }

@@ -10,60 +10,26 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, ArrowPrimitiveType, AsArray, BooleanBufferBuilder, DictionaryArray, Int32Array, PrimitiveArray,
-    StringArray, UInt32Array,
+    UInt32Array,
 };
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, Int64Type};
-use arrow::util::bit_chunk_iterator::BitChunks;
-use parquet::basic::{Encoding, Type as PhysicalType};
+use parquet::basic::Encoding;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 
+use super::bits::{Bits, There};
 use super::hybrid::Hybrid;
 use super::pages::{Header, Kind, Pages, Unpacker, damaged};
+use super::plain::{Values, early};
 use super::spare::SPARE;
 use crate::features::Translate;
+use crate::learn::kernels::{BEHIND, are_below, look_up};
 
 /// Encodings by the format's numbers.
 const PLAIN: i64 = 0;
 const PLAIN_DICTIONARY: i64 = 2;
 const RLE_DICTIONARY: i64 = 8;
-
-/// What a column's values are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Values {
-    Int32,
-    Int64,
-    Float32,
-    Float64,
-    Text,
-}
-
-impl Values {
-    fn of(physical: PhysicalType, data_type: &DataType) -> Option<Values> {
-        Some(match (physical, data_type) {
-            (PhysicalType::INT32, DataType::Int32) => Values::Int32,
-            (PhysicalType::INT64, DataType::Int64) => Values::Int64,
-            (PhysicalType::FLOAT, DataType::Float32) => Values::Float32,
-            (PhysicalType::DOUBLE, DataType::Float64) => Values::Float64,
-            (PhysicalType::BYTE_ARRAY, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
-                Values::Text
-            }
-            _ => return None,
-        })
-    }
-
-    /// The first `count` values of plain ones, and their bytes.
-    fn decode(self, bytes: &[u8], count: usize) -> Result<(ArrayRef, usize)> {
-        match self {
-            Values::Int32 => numbers::<Int32Type, 4>(bytes, count, i32::from_le_bytes),
-            Values::Int64 => numbers::<Int64Type, 8>(bytes, count, i64::from_le_bytes),
-            Values::Float32 => numbers::<Float32Type, 4>(bytes, count, f32::from_le_bytes),
-            Values::Float64 => numbers::<Float64Type, 8>(bytes, count, f64::from_le_bytes),
-            Values::Text => texts(bytes, count),
-        }
-    }
-}
 
 /// A column chunk on the way to arrays.
 pub(super) struct FlatColumn {
@@ -73,23 +39,41 @@ pub(super) struct FlatColumn {
     nullable: bool,
     dictionary: Option<Dictionary>,
     page: OpenPage,
-    indices: Indices,
-    /// Bits of the rows that are there, on their way.
-    words: Vec<u64>,
+    bits: Bits,
+    scratch: Scratch,
 }
 
-/// Room for indices on their way.
+/// Room for what is on its way.
 #[derive(Default)]
-struct Indices(Vec<i32>);
+struct Scratch {
+    values: Vec<u32>,
+    rows: Vec<u32>,
+}
 
-impl Indices {
-    /// The next `count` ones.
-    fn read(&mut self, hybrid: &mut Hybrid, bytes: &[u8], count: usize) -> Result<&[i32]> {
-        if self.0.len() < count {
-            self.0.resize(count, 0);
+impl Scratch {
+    /// Room for so many values, and what must follow them.
+    fn values(&mut self, count: usize) -> &mut [u32] {
+        if self.values.len() < count + BEHIND {
+            self.values.resize(count + BEHIND, 0);
         }
-        hybrid.read(bytes, &mut self.0[..count])?;
-        Ok(&self.0[..count])
+        &mut self.values[..count]
+    }
+
+    /// For each row its index in a dictionary of so many values, or `gap`.
+    fn indices(
+        &mut self,
+        hybrid: &mut Hybrid,
+        bytes: &[u8],
+        there: There<'_>,
+        length: usize,
+        gap: u32,
+    ) -> Result<&[u32]> {
+        let indices = self.values(there.count());
+        hybrid.read(bytes, indices)?;
+        if !are_below(indices, length) {
+            return Err(beyond());
+        }
+        Ok(there.expand(&self.values, gap, &mut self.rows))
     }
 }
 
@@ -105,6 +89,7 @@ pub(super) enum Given {
 
 enum Dictionary {
     Values(ArrayRef),
+    /// What each value becomes; what null becomes is the last one.
     Translated(Vec<u32>),
 }
 
@@ -179,8 +164,8 @@ impl FlatColumn {
                     levels: Hybrid::new(0, 0, 0)?,
                     rest: Rest::Plain { at: 0, end: 0 },
                 },
-                indices: Indices::default(),
-                words: Vec::new(),
+                bits: Bits::default(),
+                scratch: Scratch::default(),
             })
         })
     }
@@ -226,11 +211,16 @@ impl FlatColumn {
     }
 
     fn read_keys(&mut self, rows: usize, unpacker: &mut Unpacker) -> Result<ArrayRef> {
-        let mut keys = vec![0; rows];
-        let nulls = self.fill(&mut keys, 0, unpacker, |_, page, _, out| match &mut page.rest {
-            Rest::Indices(indices) => indices.read(&page.bytes, out),
-            Rest::Plain { .. } => Err(damaged("the footer says that all values are in the dictionary")),
-        })?;
+        let (keys, nulls) =
+            self.fill(rows, unpacker, |scratch, page, dictionary, there, out| match &mut page.rest {
+                Rest::Indices(hybrid) => {
+                    let Some(Dictionary::Values(values)) = dictionary else { return Err(no_dictionary()) };
+                    let indices = scratch.indices(hybrid, &page.bytes, there, values.len(), 0)?;
+                    out.extend(indices.iter().map(|&index| index.cast_signed()));
+                    Ok(())
+                }
+                Rest::Plain { .. } => Err(damaged("the footer says that all values are in the dictionary")),
+            })?;
         let Some(Dictionary::Values(values)) = &self.dictionary else { return Err(no_dictionary()) };
         let values = values.clone();
         Ok(Arc::new(DictionaryArray::try_new(Int32Array::new(keys.into(), nulls), values)?))
@@ -242,21 +232,22 @@ impl FlatColumn {
         translation: &dyn Translate,
         unpacker: &mut Unpacker,
     ) -> Result<ArrayRef> {
-        let values = self.values;
-        let mut translated = vec![0; rows];
-        self.fill(&mut translated, translation.missing(), unpacker, |indices, page, dictionary, out| {
-            match &mut page.rest {
+        let (values, gap) = (self.values, translation.missing());
+        let (translated, _) =
+            self.fill(rows, unpacker, |scratch, page, dictionary, there, out| match &mut page.rest {
                 Rest::Indices(hybrid) => {
                     let Some(Dictionary::Translated(table)) = dictionary else { return Err(no_dictionary()) };
-                    look_up(table, indices.read(hybrid, &page.bytes, out.len())?, out)
+                    let length = table.len() - 1;
+                    let indices = scratch.indices(hybrid, &page.bytes, there, length, length as u32)?;
+                    if look_up(table, indices, out) { Ok(()) } else { Err(beyond()) }
                 }
                 Rest::Plain { at, end } => {
-                    let (values, bytes) = values.decode(&page.bytes[*at..*end], out.len())?;
-                    *at += bytes;
-                    translation.translate(&values, out).map_err(|e| damaged(&e.to_string()))
+                    let translated = scratch.values(there.count());
+                    *at += values.translate(&page.bytes[*at..*end], translation, translated)?;
+                    out.extend_from_slice(there.expand(&scratch.values, gap, &mut scratch.rows));
+                    Ok(())
                 }
-            }
-        })?;
+            })?;
         Ok(Arc::new(UInt32Array::new(translated.into(), None)))
     }
 
@@ -267,60 +258,60 @@ impl FlatColumn {
         number: impl Fn([u8; BYTES]) -> T::Native,
     ) -> Result<ArrayRef> {
         let zero = T::Native::default();
-        let mut numbers = vec![zero; rows];
-        let nulls =
-            self.fill(&mut numbers, zero, unpacker, |indices, page, dictionary, out| match &mut page.rest {
+        let (numbers, nulls) =
+            self.fill(rows, unpacker, |scratch, page, dictionary, there, out| match &mut page.rest {
                 Rest::Indices(hybrid) => {
                     let Some(Dictionary::Values(values)) = dictionary else { return Err(no_dictionary()) };
                     let table = values.as_primitive::<T>().values();
-                    look_up(table, indices.read(hybrid, &page.bytes, out.len())?, out)
+                    // What stands where there is nothing is hidden.
+                    let table = if there.count() > 0 { &table[..] } else { &[zero] };
+                    let indices = scratch.indices(hybrid, &page.bytes, there, table.len(), 0)?;
+                    if look_up(table, indices, out) { Ok(()) } else { Err(beyond()) }
                 }
                 Rest::Plain { at, end } => {
-                    let bytes = page.bytes[..*end].get(*at..*at + out.len() * BYTES).ok_or_else(early)?;
-                    let (bytes, _) = bytes.as_chunks::<BYTES>();
-                    out.iter_mut().zip(bytes).for_each(|(out, bytes)| *out = number(*bytes));
-                    *at += out.len() * BYTES;
+                    let bytes = page.bytes[..*end].get(*at..*at + there.count() * BYTES).ok_or_else(early)?;
+                    *at += bytes.len();
+                    there.place(zero, bytes.as_chunks::<BYTES>().0.iter().map(|bytes| number(*bytes)), out);
                     Ok(())
                 }
             })?;
         Ok(Arc::new(PrimitiveArray::<T>::new(numbers.into(), nulls)))
     }
 
-    /// Fills `out`, one for each row, page by page: `decode` the values that are there, which then find their rows; the
-    /// others become `gap`.
-    fn fill<T: Copy>(
+    /// What `decode` appends for each page's rows, and which of them are null, where that is not translated as well.
+    fn fill<T>(
         &mut self,
-        out: &mut [T],
-        gap: T,
+        rows: usize,
         unpacker: &mut Unpacker,
-        mut decode: impl FnMut(&mut Indices, &mut OpenPage, Option<&Dictionary>, &mut [T]) -> Result<()>,
-    ) -> Result<Option<NullBuffer>> {
-        let mut valid = BooleanBufferBuilder::new(if self.nullable { out.len() } else { 0 });
-        let mut done = 0;
-        while done < out.len() {
+        mut decode: impl FnMut(
+            &mut Scratch,
+            &mut OpenPage,
+            Option<&Dictionary>,
+            There<'_>,
+            &mut Vec<T>,
+        ) -> Result<()>,
+    ) -> Result<(Vec<T>, Option<NullBuffer>)> {
+        let mut out = Vec::with_capacity(rows);
+        let mut valid = (self.nullable && !self.is_translated()).then(|| BooleanBufferBuilder::new(rows));
+        while out.len() < rows {
             if self.page.left == 0 {
                 let header = self.next_data_page(unpacker)?;
                 self.open_page(&header, unpacker)?;
                 continue;
             }
-            let n = self.page.left.min(out.len() - done);
-            let out = &mut out[done..done + n];
-            let mut present = n;
+            let n = self.page.left.min(rows - out.len());
+            let mut there = There::All(n);
             if self.nullable {
-                self.page.levels.read_bits(&self.page.bytes, n, &mut valid)?;
-                self.words.clear();
-                self.words.extend(BitChunks::new(valid.as_slice(), done, n).iter_padded());
-                present = self.words.iter().map(|word| word.count_ones() as usize).sum();
+                self.bits.clear();
+                self.page.levels.read_bits(&self.page.bytes, n, &mut self.bits)?;
+                there = There::of(&self.bits);
+                valid.iter_mut().for_each(|valid| self.bits.append_to(valid));
             }
-            decode(&mut self.indices, &mut self.page, self.dictionary.as_ref(), &mut out[..present])?;
-            if present < n {
-                spread(out, present, &self.words, gap);
-            }
+            decode(&mut self.scratch, &mut self.page, self.dictionary.as_ref(), there, &mut out)?;
             self.page.left -= n;
-            done += n;
         }
-        let nulls = self.nullable.then(|| NullBuffer::new(valid.finish()));
-        Ok(nulls.filter(|nulls| nulls.null_count() > 0))
+        let nulls = valid.map(|mut valid| NullBuffer::new(valid.finish()));
+        Ok((out, nulls.filter(|nulls| nulls.null_count() > 0)))
     }
 
     /// The header of the next data page; a dictionary before it is read.
@@ -335,16 +326,17 @@ impl FlatColumn {
                         return Err(damaged("a second dictionary, or one of an unknown encoding"));
                     }
                     let end = self.pages.body(&header, unpacker, &mut self.page.bytes)?;
-                    let (values, _) = self.values.decode(&self.page.bytes[..end], header.values)?;
+                    let bytes = &self.page.bytes[..end];
                     self.dictionary = Some(match &self.given {
                         Given::Translated(translation) => {
-                            let mut table = vec![0; values.len()];
-                            translation
-                                .translate(&values, &mut table)
-                                .map_err(|e| damaged(&e.to_string()))?;
+                            let count = self.values.room_for(bytes, header.values)?;
+                            let mut table = vec![translation.missing(); count + 1];
+                            self.values.translate(bytes, translation.as_ref(), &mut table[..count])?;
                             Dictionary::Translated(table)
                         }
-                        Given::Plain | Given::Keyed => Dictionary::Values(values),
+                        Given::Plain | Given::Keyed => {
+                            Dictionary::Values(self.values.decode(bytes, header.values)?)
+                        }
                     });
                 }
             }
@@ -378,76 +370,10 @@ impl FlatColumn {
     }
 }
 
+fn beyond() -> ParquetError {
+    damaged("an index beyond the dictionary")
+}
+
 fn no_dictionary() -> ParquetError {
     damaged("there is no dictionary")
-}
-
-/// Puts the entry of the table at each index into `out`.
-fn look_up<T: Copy>(table: &[T], indices: &[i32], out: &mut [T]) -> Result<()> {
-    let mut are_known = true;
-    for (out, &index) in out.iter_mut().zip(indices) {
-        match table.get(index as usize) {
-            Some(&entry) => *out = entry,
-            None => are_known = false,
-        }
-    }
-    if are_known { Ok(()) } else { Err(damaged("an index beyond the dictionary")) }
-}
-
-/// Moves the first `present` of `out`, one after the other, to the places whose bits are set in `words`; the others
-/// become `gap`.
-fn spread<T: Copy>(out: &mut [T], present: usize, words: &[u64], gap: T) {
-    // From the end, so that no value is overwritten that has yet to be moved.
-    let mut left = present;
-    for (i, &word) in words.iter().enumerate().rev() {
-        let count = word.count_ones() as usize;
-        left -= count;
-        let mut values = [gap; 64];
-        values[..count].copy_from_slice(&out[left..left + count]);
-        let end = out.len().min(64 * (i + 1));
-        let rows = &mut out[64 * i..end];
-        rows.fill(gap);
-        let mut word = word;
-        // From one set bit to the next: gaps come at random, and a branch for each row would be guessed wrong.
-        for &value in &values[..count] {
-            rows[word.trailing_zeros() as usize] = value;
-            word &= word - 1;
-        }
-    }
-}
-
-fn numbers<T: ArrowPrimitiveType, const BYTES: usize>(
-    bytes: &[u8],
-    count: usize,
-    number: impl Fn([u8; BYTES]) -> T::Native,
-) -> Result<(ArrayRef, usize)> {
-    let (numbers, _) = bytes.as_chunks::<BYTES>();
-    let numbers = numbers.get(..count).ok_or_else(early)?;
-    let numbers: ScalarBuffer<T::Native> = numbers.iter().map(|bytes| number(*bytes)).collect();
-    Ok((Arc::new(PrimitiveArray::<T>::new(numbers, None)), count * BYTES))
-}
-
-/// Texts, each with its length before it.
-fn texts(bytes: &[u8], count: usize) -> Result<(ArrayRef, usize)> {
-    if count > bytes.len() / 4 {
-        return Err(early());
-    }
-    let mut offsets = Vec::with_capacity(count + 1);
-    let mut values = Vec::new();
-    let mut rest = bytes;
-    offsets.push(0);
-    for _ in 0..count {
-        let (length, after) = rest.split_first_chunk().ok_or_else(early)?;
-        let (text, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(early)?;
-        values.extend_from_slice(text);
-        offsets.push(values.len() as i32);
-        rest = after;
-    }
-    let offsets = OffsetBuffer::new(offsets.into());
-    let texts = StringArray::try_new(offsets, Buffer::from_vec(values), None)?;
-    Ok((Arc::new(texts), bytes.len() - rest.len()))
-}
-
-fn early() -> ParquetError {
-    damaged("values end early")
 }

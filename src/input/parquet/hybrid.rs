@@ -1,8 +1,9 @@
 //! Parquet's hybrid of runs of equal numbers and runs of bit-packed ones, in which definition levels and the
 //! indices of dictionaries are written.
 
-use arrow::array::BooleanBufferBuilder;
 use parquet::errors::{ParquetError, Result};
+
+use super::bits::Bits;
 
 /// Bytes that must follow the numbers in their buffer, whatever they are: numbers are read eight bytes at a time.
 pub(super) const SLACK: usize = 8;
@@ -19,7 +20,7 @@ pub(super) struct Hybrid {
 #[derive(Debug, Clone, Copy)]
 enum Run {
     /// So many more of the same number.
-    Same { value: i32, left: usize },
+    Same { value: u32, left: usize },
     /// So many more numbers, packed from byte `start` on, of which `taken` were read.
     Packed { start: usize, taken: usize, left: usize },
 }
@@ -34,7 +35,7 @@ impl Hybrid {
     }
 
     /// The next numbers.
-    pub(super) fn read(&mut self, bytes: &[u8], mut out: &mut [i32]) -> Result<()> {
+    pub(super) fn read(&mut self, bytes: &[u8], mut out: &mut [u32]) -> Result<()> {
         while !out.is_empty() {
             let run = self.run(bytes)?;
             let n = run.left().min(out.len());
@@ -50,20 +51,13 @@ impl Hybrid {
     }
 
     /// Appends the next numbers, of one bit each.
-    pub(super) fn read_bits(
-        &mut self,
-        bytes: &[u8],
-        mut count: usize,
-        out: &mut BooleanBufferBuilder,
-    ) -> Result<()> {
+    pub(super) fn read_bits(&mut self, bytes: &[u8], mut count: usize, out: &mut Bits) -> Result<()> {
         while count > 0 {
             let run = self.run(bytes)?;
             let n = run.left().min(count);
             match run {
-                Run::Same { value, .. } => out.append_n(n, value == 1),
-                Run::Packed { start, taken, .. } => {
-                    out.append_packed_range(taken..taken + n, &bytes[start..self.end])
-                }
+                Run::Same { value, .. } => out.push_same(value == 1, n),
+                Run::Packed { start, taken, .. } => out.push_packed(&bytes[start..], taken, n),
             }
             self.run = run.after(n);
             count -= n;
@@ -96,7 +90,7 @@ impl Hybrid {
             let mut value = [0; 4];
             value[..length].copy_from_slice(bytes.get(self.at..self.at + length)?);
             self.at += length;
-            return Some(Run::Same { value: i32::from_le_bytes(value), left: count });
+            return Some(Run::Same { value: u32::from_le_bytes(value), left: count });
         }
         if self.width == 0 {
             return Some(Run::Same { value: 0, left: count * 8 });
@@ -131,16 +125,16 @@ fn damaged() -> ParquetError {
 }
 
 /// Numbers of `width` bits, from number `first` on, which [`SLACK`] bytes must follow.
-fn unpack(bytes: &[u8], first: usize, width: usize, out: &mut [i32]) {
+fn unpack(bytes: &[u8], first: usize, width: usize, out: &mut [u32]) {
     // Eight numbers fill whole bytes.
     let (head, rest) = out.split_at_mut(out.len().min(first.next_multiple_of(8) - first));
     let first_group = first.div_ceil(8);
     let (groups, tail) = rest.as_chunks_mut::<8>();
     let after = first_group + groups.len();
-    let one = |i: usize, out: &mut i32| {
+    let one = |i: usize, out: &mut u32| {
         let bit = i * width;
         let word = u64::from_le_bytes(bytes[bit / 8..].first_chunk().copied().unwrap_or_default());
-        *out = (word >> (bit % 8)) as u32 as i32 & mask(width);
+        *out = (word >> (bit % 8)) as u32 & mask(width);
     };
     head.iter_mut().enumerate().for_each(|(i, out)| one(first + i, out));
     tail.iter_mut().enumerate().for_each(|(i, out)| one(8 * after + i, out));
@@ -156,28 +150,29 @@ fn unpack(bytes: &[u8], first: usize, width: usize, out: &mut [i32]) {
 }
 
 /// Compiled for each width, so that places and shifts are constants.
-fn unpack_groups<const WIDTH: usize>(bytes: &[u8], groups: &mut [[i32; 8]]) {
+fn unpack_groups<const WIDTH: usize>(bytes: &[u8], groups: &mut [[u32; 8]]) {
     for (i, group) in groups.iter_mut().enumerate() {
         let bytes = &bytes[i * WIDTH..][..WIDTH + SLACK - 1];
         for (j, out) in group.iter_mut().enumerate() {
             let bit = j * WIDTH;
             let word = u64::from_le_bytes(bytes[bit / 8..].first_chunk().copied().unwrap_or_default());
-            *out = (word >> (bit % 8)) as u32 as i32 & mask(WIDTH);
+            *out = (word >> (bit % 8)) as u32 & mask(WIDTH);
         }
     }
 }
 
-fn mask(width: usize) -> i32 {
-    ((1u64 << width) - 1) as u32 as i32
+fn mask(width: usize) -> u32 {
+    ((1u64 << width) - 1) as u32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::array::BooleanBufferBuilder;
     use proptest::prelude::*;
 
     /// Numbers as runs of both sorts, as `kinds` says.
-    fn write(width: usize, runs: &[(bool, Vec<u32>)]) -> (Vec<u8>, Vec<i32>) {
+    fn write(width: usize, runs: &[(bool, Vec<u32>)]) -> (Vec<u8>, Vec<u32>) {
         let (mut bytes, mut numbers) = (Vec::new(), Vec::new());
         let cut = |n: u32| if width == 0 { 0 } else { n >> (32 - width) };
         let varint = |mut n: usize, bytes: &mut Vec<u8>| {
@@ -202,11 +197,11 @@ mod tests {
                 bytes.extend(
                     bits.chunks(8).map(|b| b.iter().rev().fold(0, |sum, &bit| sum << 1 | u8::from(bit))),
                 );
-                numbers.extend(padded.iter().map(|&n| n as i32));
+                numbers.extend(&padded);
             } else {
                 varint(run.len() * 2, &mut bytes);
                 bytes.extend(&run[0].to_le_bytes()[..width.div_ceil(8)]);
-                numbers.extend(run.iter().map(|_| run[0] as i32));
+                numbers.extend(run.iter().map(|_| run[0]));
             }
         }
         (bytes, numbers)
@@ -223,22 +218,24 @@ mod tests {
             let end = bytes.len();
             bytes.extend([0xff; SLACK]);
             let mut hybrid = Hybrid::new(width, 0, end).unwrap();
-            let mut bits = (width == 1).then(|| (Hybrid::new(1, 0, end).unwrap(), BooleanBufferBuilder::new(0)));
+            let mut bits = (width == 1).then(|| (Hybrid::new(1, 0, end).unwrap(), Bits::default()));
             let mut read = Vec::new();
             for size in sizes.iter().cycle().take(1000) {
                 let n = (*size).min(numbers.len() - read.len());
-                let mut part = vec![-1; n];
+                let mut part = vec![77; n];
                 hybrid.read(&bytes, &mut part).unwrap();
-                if let Some((hybrid, builder)) = &mut bits {
-                    hybrid.read_bits(&bytes, n, builder).unwrap();
+                if let Some((hybrid, bits)) = &mut bits {
+                    hybrid.read_bits(&bytes, n, bits).unwrap();
                 }
                 read.extend(part);
             }
             if sizes.iter().any(|&size| size > 0) {
                 prop_assert_eq!(&read, &numbers);
             }
-            if let Some((_, mut builder)) = bits {
-                let found: Vec<i32> = builder.finish().iter().map(i32::from).collect();
+            if let Some((_, bits)) = bits {
+                let mut builder = BooleanBufferBuilder::new(0);
+                bits.append_to(&mut builder);
+                let found: Vec<u32> = builder.finish().iter().map(u32::from).collect();
                 prop_assert_eq!(found, read.clone());
             }
             // There are no more.

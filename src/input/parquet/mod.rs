@@ -1,10 +1,12 @@
 //! Parquet: row groups, or parts of large ones, as splits; positioned reads; only the needed columns.
 
+mod bits;
 mod checked;
 mod file;
 mod flat;
 mod hybrid;
 mod pages;
+mod plain;
 mod spare;
 mod stream;
 mod thrift;

@@ -30,13 +30,21 @@ struct Fingerprint;
 const MISSING: u32 = 7;
 
 fn fingerprint(values: &dyn Array, row: usize) -> u32 {
-    let text = array_value_to_string(values, row).unwrap();
-    text.bytes().fold(11, |hash: u32, byte| hash.wrapping_mul(31).wrapping_add(byte.into()))
+    of_text(array_value_to_string(values, row).unwrap().as_bytes())
+}
+
+fn of_text(text: &[u8]) -> u32 {
+    text.iter().fold(11, |hash: u32, &byte| hash.wrapping_mul(31).wrapping_add(byte.into()))
 }
 
 impl Translate for Fingerprint {
     fn translate(&self, values: &arrow::array::ArrayRef, out: &mut [u32]) -> Result<()> {
         out.iter_mut().enumerate().for_each(|(row, out)| *out = fingerprint(values, row));
+        Ok(())
+    }
+
+    fn translate_texts(&self, texts: &[&[u8]], out: &mut [u32]) -> Result<()> {
+        out.iter_mut().zip(texts).for_each(|(out, text)| *out = of_text(text));
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use super::{math, poisson, softmax};
+use super::{expand, math, poisson, softmax};
 
 /// An instruction set that this processor has: a value other than `Baseline` can only be had from
 /// [`Level::best`] and [`Level::available`], which ask the processor.
@@ -30,7 +30,7 @@ impl Level {
         #[allow(unused_mut)] // on other processors there is only the baseline
         let mut levels = vec![Level(Set::Baseline)];
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt") {
             levels.push(Level(Set::Avx2));
         }
         levels
@@ -72,6 +72,18 @@ kernel!(poisson::poisson_loss(margins: &[f32], labels: &[f32], out: &mut [f32]))
 kernel!(poisson::poisson_deviance(margins: &[f32], labels: &[f32], out: &mut [f32]));
 kernel!(softmax::softmax(margins: &mut [f32], classes: usize));
 kernel!(softmax::softmax_loss(margins: &mut [f32], labels: &[f32], losses: &mut [f32]));
+
+impl Level {
+    /// [`expand`](super::expand()) on this instruction set.
+    pub fn expand(self, values: &[u32], bits: &[u64], gap: u32, out: &mut [u32]) {
+        match self.0 {
+            Set::Baseline => expand::one_by_one(values, bits, gap, out),
+            // SAFETY: a `Level` of AVX2 exists only where the processor was found to have it, and `popcnt`.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { expand::by_eight(values, bits, gap, out) },
+        }
+    }
+}
 
 /// Work that is compiled for each instruction set: what is inlined into [`Kernel::run`], which must be inlined
 /// itself.

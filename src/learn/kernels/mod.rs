@@ -1,10 +1,12 @@
-//! Kernels: the elementwise mathematics of the losses, and prefetching.
+//! Kernels: the elementwise mathematics of the losses, expansion, looking up, and prefetching.
 //!
 //! Each algorithm is written once, over runs of eight lanes without branches, multiplications and
 //! additions kept apart (never fused), so that every build and every processor gives the same bits.
 //! It is compiled twice, for the baseline and for AVX2; `dispatch.rs` chooses at run time.
 
 mod dispatch;
+mod expand;
+mod lookup;
 mod math;
 mod poisson;
 mod softmax;
@@ -12,6 +14,8 @@ mod store;
 
 pub(crate) use dispatch::{Kernel, run};
 pub use dispatch::{Level, prefetch, prefetch_all};
+pub use expand::BEHIND;
+pub use lookup::{are_below, look_up};
 pub(crate) use math::within;
 pub(crate) use store::Store;
 
@@ -91,6 +95,15 @@ pub fn clamp(values: &mut [f32], low: f32, high: f32) {
     Level::best().clamp(values, low, high);
 }
 
+/// Fills `out`: a row whose bit is set gets the next of `values`, another one `gap`. The first row's bit is the lowest of the
+/// first of `bits`; [`BEHIND`] more values must follow those that have a row.
+///
+/// # Panics
+/// If they are fewer.
+pub fn expand(values: &[u32], bits: &[u64], gap: u32, out: &mut [u32]) {
+    Level::best().expand(values, bits, gap, out);
+}
+
 /// Overwrites each NaN by `by`.
 pub fn replace_nan(values: &mut [f32], by: f32) {
     Level::best().replace_nan(values, by);
@@ -150,6 +163,33 @@ mod tests {
                 results.push(logs.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
             }
             prop_assert!(results.windows(2).all(|w| w[0] == w[1]));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_level_expands_alike(
+            rows in prop::collection::vec(prop_oneof![3 => Just(true), 1 => Just(false)], 0..300)
+        ) {
+            let bits: Vec<u64> = rows
+                .chunks(64)
+                .map(|rows| rows.iter().rev().fold(0, |word, &is_there| word << 1 | u64::from(is_there)))
+                .collect();
+            let count = rows.iter().filter(|&&is_there| is_there).count() as u32;
+            let values: Vec<u32> = (1..=count).chain([77; BEHIND]).collect();
+            let mut next = 0;
+            let expected: Vec<u32> = rows
+                .iter()
+                .map(|&is_there| {
+                    next += u32::from(is_there);
+                    if is_there { next } else { 99 }
+                })
+                .collect();
+            for level in Level::available() {
+                let mut out = vec![0; rows.len()];
+                level.expand(&values, &bits, 99, &mut out);
+                prop_assert_eq!(&out, &expected);
+            }
         }
     }
 
