@@ -1,6 +1,7 @@
 //! Fading: what becomes of the weights of features that are absent while their penalty shrinks them, all lanes of a
 //! block at once, where the steps hardly differ: nearly always. The others are taken lane by lane.
 
+use super::kernels::{choose, mask};
 use super::optimizer::Rule;
 use super::record::Record;
 use super::schedule::Schedule;
@@ -11,20 +12,27 @@ const MOST_IN_A_STEP: f32 = 1.0 / 256.0;
 const MOST: f32 = 0.25;
 
 impl<R: Rule, const K: usize> Step<R, K> {
-    /// Takes the `steps` steps from step `at` on that a block of model `model` missed, in the lanes where that can be
-    /// done at once: says which could not, and are as they were.
+    /// Takes the steps that the lanes of a block of model `model` missed since some other steps, in the lanes where that can
+    /// be done at once: gives the masks of those that missed any for which it
+    /// could not, and which are as they were.
     ///
     /// Of `n` steps `w = (1 - x) w - p` with `w > 0` what is left of `w` is `(1 - x)^n w - p (1 - (1 - x)^n) / x`.
     #[inline(always)]
-    pub(crate) fn fade(&self, record: &mut Record<K>, model: usize, at: u64, steps: u64) -> [bool; K] {
-        let (mut left, n) = ([true; K], steps as f32);
+    pub(crate) fn fade(&self, record: &mut Record<K>, model: usize, since: &[u64; K]) -> [u32; K] {
+        let (mut left, mut steps, mut from) = ([0; K], [0.0; K], [0.0; K]);
+        for k in 0..K {
+            left[k] = mask(since[k] < self.number);
+            // (Signed ones become floats in one instruction.)
+            steps[k] = (self.number - since[k]).cast_signed() as f32;
+            from[k] = (since[k] - self.origin).cast_signed() as f32;
+        }
         if self.schedule != Schedule::CONSTANT {
             return left;
         }
         let now = self.now(model);
-        let Some(pace) = self.rule.pace(&now, record, n) else { return left };
-        let from = (at - self.origin) as f32;
+        let Some(pace) = self.rule.pace(&now, record, &steps) else { return left };
         for k in 0..K {
+            let (n, from) = (steps[k], from[k]);
             let (weight, rate) = (record.weight[k], now.rates[k] * pace.factors[k]);
             let (size, x, pull) = (weight.abs(), rate * now.l2[k], rate * now.l1[k]);
             // n ln(1 - x) = -x m, and (exp(y) - 1) / y, both as series.
@@ -33,7 +41,7 @@ impl<R: Rule, const K: usize> Step<R, K> {
             let series = 1.0 / 24.0 + y * (1.0 / 120.0 + y * (1.0 / 720.0));
             let share = m * (1.0 + y * (0.5 + y * (1.0 / 6.0 + y * series)));
             let size_left = size - (size * x + pull) * share;
-            let after = (if size_left > 0.0 { size_left } else { 0.0 }).copysign(weight);
+            let after = choose(mask(size_left > 0.0), size_left, 0.0).copysign(weight);
             let change = after - weight;
             // The mean of the clock over the steps, as in `mean_clock`.
             let middle = 0.5 * (weight + after);
@@ -41,13 +49,13 @@ impl<R: Rule, const K: usize> Step<R, K> {
             let first = 0.5 * (n - 1.0) - tilt;
             let second = (n - 1.0) * ((2.0 * n - 1.0) * (1.0 / 6.0) - tilt);
             let clock = from * from + 2.0 * from * first + second;
-            let drift = record.drift[k] + if change == 0.0 { 0.0 } else { change * clock };
-            let holds = pace.holds[k] & (x <= MOST_IN_A_STEP) & (n * x <= MOST);
-            let holds = holds & (change.abs() <= MILD * middle.abs());
-            record.weight[k] = if holds { after } else { weight };
-            record.drift[k] = if holds { drift } else { record.drift[k] };
-            record.accumulator[k] = if holds { pace.accumulators[k] } else { record.accumulator[k] };
-            left[k] = !holds;
+            let drift = record.drift[k] + choose(mask(change == 0.0), 0.0, change * clock);
+            let holds = left[k] & pace.holds[k] & mask(x <= MOST_IN_A_STEP) & mask(n * x <= MOST);
+            let holds = holds & mask(change.abs() <= MILD * middle.abs());
+            record.weight[k] = choose(holds, after, weight);
+            record.drift[k] = choose(holds, drift, record.drift[k]);
+            record.accumulator[k] = choose(holds, pace.accumulators[k], record.accumulator[k]);
+            left[k] &= !holds;
         }
         left
     }

@@ -6,7 +6,7 @@ use super::record::Record;
 use super::step::{Lanes, MODELS, Step};
 
 /// Records that take their steps together: as many as AVX2 has lanes.
-const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 
 /// A step of records of one lane.
 pub(crate) struct Octets<R>(Step<R, LANES>);
@@ -34,16 +34,29 @@ impl<R: Rule> Octets<R> {
         }
     }
 
+    /// Catches up on the steps that the records at `places`, each of which occurs once, missed since those of `since`.
+    #[inline(always)]
+    pub(crate) fn catch_up<const K: usize>(&self, records: &mut [Record<K>], places: &[u32], since: &[u64]) {
+        for (places, since) in places.chunks(LANES).zip(since.chunks(LANES)) {
+            // Lanes that are left over have nothing to catch up on.
+            let (mut octet, mut at) = ([places[0]; LANES], [self.0.number; LANES]);
+            octet[..places.len()].copy_from_slice(places);
+            at[..places.len()].copy_from_slice(since);
+            let mut record = gathered(records, &octet);
+            self.0.catch_up_lanes(&mut record, 0, &at);
+            // From the end: those lanes have the first one's place.
+            for (lane, &place) in octet.iter().enumerate().rev() {
+                let to = &mut records[place as usize];
+                to.weight[0] = record.weight[lane];
+                to.accumulator[0] = record.accumulator[lane];
+                to.drift[0] = record.drift[lane];
+            }
+        }
+    }
+
     #[inline(always)]
     fn take_one<const K: usize>(&self, records: &mut [Record<K>], places: &[u32; LANES]) {
-        let mut octet = Record::<LANES>::ZERO;
-        for (lane, &place) in places.iter().enumerate() {
-            let record = &records[place as usize];
-            octet.weight[lane] = record.weight[0];
-            octet.accumulator[lane] = record.accumulator[0];
-            octet.gradient[lane] = record.gradient[0];
-            octet.drift[lane] = record.drift[0];
-        }
+        let mut octet = gathered(records, places);
         let gradient = octet.gradient;
         self.0.take(&mut octet, 0, gradient);
         for (lane, &place) in places.iter().enumerate() {
@@ -55,4 +68,18 @@ impl<R: Rule> Octets<R> {
             };
         }
     }
+}
+
+/// The first lanes of the records at some places.
+#[inline(always)]
+fn gathered<const K: usize>(records: &[Record<K>], places: &[u32; LANES]) -> Record<LANES> {
+    let mut octet = Record::ZERO;
+    for (lane, &place) in places.iter().enumerate() {
+        let record = &records[place as usize];
+        octet.weight[lane] = record.weight[0];
+        octet.accumulator[lane] = record.accumulator[0];
+        octet.gradient[lane] = record.gradient[0];
+        octet.drift[lane] = record.drift[0];
+    }
+    octet
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::kernels::{choose, mask};
+
 /// The penalty `l1 * |w| + l2 / 2 * |w|^2` (the elastic net) that is added to the mean loss; the bias is free
 /// of it. The squares add `l2 * w` to the gradient. The absolute values act after the step, by drawing the
 /// weight towards zero by `l1` times the weight's own rate, but not across it (the proximal step of Duchi and
@@ -28,7 +30,7 @@ impl Penalty {
 #[inline(always)]
 pub(crate) fn shrink(weight: f32, by: f32) -> f32 {
     let size = weight.abs() - by;
-    if size <= 0.0 { 0.0 } else { size.copysign(weight) }
+    choose(mask(size <= 0.0), 0.0, size.copysign(weight))
 }
 
 /// What becomes of a weight `w >= 0` by `n` times `w = max(0, (1 - decay) * w - pull)`, `0 <= decay < 1`.

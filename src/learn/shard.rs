@@ -27,7 +27,7 @@ pub(crate) struct Shard<const K: usize> {
 }
 
 impl<const K: usize> Shard<K> {
-    /// Sums this shard's part of the margins of `rows` into `self.part`.
+    /// Sums this shard's part of the margins of `rows` into `self.part`. `octets` take the same step.
     #[inline(always)]
     pub(crate) fn forward<R: Rule, F: Form<K>>(
         &mut self,
@@ -35,6 +35,7 @@ impl<const K: usize> Shard<K> {
         form: &F,
         chunk: &Chunk,
         rows: Range<usize>,
+        octets: &Octets<R>,
     ) {
         // The rows of the mini-batch after the next, which tell the records that will be brought near.
         let after = (rows.end + rows.len()).min(chunk.rows())..(rows.end + 2 * rows.len()).min(chunk.rows());
@@ -45,7 +46,7 @@ impl<const K: usize> Shard<K> {
         part.resize(rows.len() * form.blocks(), [0.0; K]);
         self.dense.forward(form, chunk, rows.clone(), part);
         for column in &mut self.sparse {
-            column.forward(step, form, chunk, rows.clone(), part);
+            column.forward(step, form, chunk, rows.clone(), part, octets);
         }
     }
 

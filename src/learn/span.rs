@@ -78,10 +78,11 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
                 sums.extend(bias.iter().map(|block| block.weight));
             }
             self.add_offsets(&mut sums, rows.clone());
+            let octets = Octets::new(&step);
             ahead.begin(rows.end..(rows.end + self.batch).min(self.chunk.rows()));
             for shard in 0..mine.len() {
                 ahead.go_on(mine, self.chunk, blocks);
-                mine[shard].forward(&step, &self.form, self.chunk, rows.clone());
+                mine[shard].forward(&step, &self.form, self.chunk, rows.clone(), &octets);
             }
             if self.hands == 1 {
                 for shard in mine.iter() {
@@ -105,7 +106,6 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
                 self.weigh(&mut sums, rows.clone());
             }
             self.step_bias(&step, bias, &sums);
-            let octets = Octets::new(&step);
             for shard in 0..mine.len() {
                 ahead.go_on(mine, self.chunk, blocks);
                 mine[shard].update(&step, &self.form, self.chunk, rows.clone(), &sums, &octets);

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::chunk::{Chunk, ListColumn};
 use super::form::Form;
-use super::kernels::{prefetch, prefetch_all};
+use super::kernels::{self, Kernel, prefetch, prefetch_all};
 use super::learner::Column;
 use super::mask::{Mask, masked};
-use super::octets::Octets;
+use super::octets::{LANES, Octets};
 use super::optimizer::Rule;
 use super::record::Record;
 use super::step::Step;
@@ -52,11 +52,15 @@ pub(crate) struct Sparse<const K: usize> {
     mask: Mask<K>,
     /// Where the records of the mini-batch's codes stand in the table, one place for each code.
     places: Vec<u32>,
+    /// The same places, each once, where records change while they are absent.
+    distinct: Vec<u32>,
+    /// The steps up to which these records were current.
+    since: Vec<u64>,
 }
 
 impl<const K: usize> Sparse<K> {
     pub(crate) fn new(codes: Codes, table: Table<K>, mask: Mask<K>) -> Self {
-        Sparse { codes, table, mask, places: Vec::new() }
+        Sparse { codes, table, mask, places: Vec::new(), distinct: Vec::new(), since: Vec::new() }
     }
 
     /// Whether the table does not stay in the caches by itself.
@@ -84,7 +88,7 @@ impl<const K: usize> Sparse<K> {
         prefetch_all(self.codes.of(chunk, rows));
     }
 
-    /// Adds the column's part of the margins of `rows`, the next mini-batch, to `part`.
+    /// Adds the column's part of the margins of `rows`, the next mini-batch, to `part`. `octets` take the same step.
     #[inline(always)]
     pub(crate) fn forward<R: Rule, F: Form<K>>(
         &mut self,
@@ -93,21 +97,18 @@ impl<const K: usize> Sparse<K> {
         chunk: &Chunk,
         rows: Range<usize>,
         part: &mut [[f32; K]],
+        octets: &Octets<R>,
     ) {
-        let blocks = form.blocks();
         let Sparse { codes, table, places, .. } = self;
         let place = table.places();
         places.clear();
         places.extend(codes.of(chunk, rows.clone()).iter().map(|&code| place.of(code)));
         table.keep(places);
         if step.lazy {
-            let (records, current) = table.blocks_mut();
-            for &place in &*places {
-                let record = record_mut(records, place, blocks);
-                step.catch_up(record, &mut current[place as usize], |block| form.model_of(block));
-            }
+            self.catch_up(step, form, octets);
         }
-        let records = table.blocks();
+        let Sparse { codes, table, places, .. } = self;
+        let (blocks, records) = (form.blocks(), table.blocks());
         match codes {
             Codes::Slots(_) if F::IS_LINEAR && blocks == 1 => {
                 let weights = places.iter().map(|&place| &records[place as usize].weight);
@@ -126,6 +127,33 @@ impl<const K: usize> Sparse<K> {
                         form.forward(sums, x, record(records, place, blocks));
                     }
                 }
+            }
+        }
+    }
+
+    /// Brings the records of the mini-batch up to date, and marks them as those that will have taken its step.
+    #[inline(always)]
+    fn catch_up<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F, octets: &Octets<R>) {
+        let blocks = form.blocks();
+        let Sparse { table, places, distinct, since, .. } = self;
+        let (records, current) = table.blocks_mut();
+        distinct.resize(places.len(), 0);
+        since.resize(places.len(), 0);
+        // Repeats come at random: a branch would be guessed wrong.
+        let mut count = 0;
+        for &place in &*places {
+            let current = &mut current[place as usize];
+            (distinct[count], since[count]) = (place, *current);
+            count += usize::from(*current <= step.number);
+            *current = step.number + 1;
+        }
+        distinct.truncate(count);
+        since.truncate(count);
+        if K == 1 && blocks == 1 {
+            octets.catch_up(records, distinct, since);
+        } else {
+            for (&place, &since) in distinct.iter().zip(&*since) {
+                step.catch_up(record_mut(records, place, blocks), since, form);
             }
         }
     }
@@ -168,23 +196,16 @@ impl<const K: usize> Sparse<K> {
     #[inline(always)]
     pub(crate) fn take<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F, octets: &Octets<R>) {
         let blocks = form.blocks();
-        let Sparse { table, places, .. } = self;
-        let (records, current) = table.blocks_mut();
-        if step.lazy {
-            for &place in &*places {
-                let current = &mut current[place as usize];
-                if *current == step.number {
-                    *current += 1;
-                    take(step, form, record_mut(records, place, blocks));
-                }
-            }
-        } else if !step.defer {
-            // A second visit finds the gradient zero and changes nothing: cheaper than a branch.
+        let Sparse { table, places, distinct, .. } = self;
+        let records = table.blocks_mut().0;
+        if !step.defer {
+            // Without a penalty a second step finds the gradient zero and changes nothing: cheaper than to find repeats.
+            let touched = if step.lazy { distinct } else { &*places };
             if K == 1 && blocks == 1 {
-                octets.take(records, places);
+                octets.take(records, touched);
             } else {
                 // (No closures here: they are not always compiled for AVX2.)
-                for &place in &*places {
+                for &place in touched {
                     take(step, form, record_mut(records, place, blocks));
                 }
             }
@@ -195,9 +216,34 @@ impl<const K: usize> Sparse<K> {
     /// Brings every record up to date.
     pub(crate) fn settle<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F) {
         self.table.keep_all();
-        let (blocks, current) = self.table.blocks_mut();
-        for (record, current) in blocks.chunks_exact_mut(form.blocks()).zip(current) {
-            step.catch_up(record, current, |block| form.model_of(block));
+        let (records, current) = self.table.blocks_mut();
+        kernels::run(Settling { step, form, records, current });
+        current.fill(step.number);
+    }
+}
+
+/// Work for the widest instructions: all records are brought up to date.
+struct Settling<'a, R, F, const K: usize> {
+    step: &'a Step<R, K>,
+    form: &'a F,
+    records: &'a mut [Record<K>],
+    current: &'a [u64],
+}
+
+impl<R: Rule, F: Form<K>, const K: usize> Kernel for Settling<'_, R, F, K> {
+    #[inline(always)]
+    fn run(self) {
+        let blocks = self.form.blocks();
+        if K == 1 && blocks == 1 {
+            let octets = Octets::new(self.step);
+            for (first, since) in self.current.chunks(LANES).enumerate() {
+                let places: [u32; LANES] = std::array::from_fn(|lane| (first * LANES + lane) as u32);
+                octets.catch_up(self.records, &places[..since.len()], since);
+            }
+            return;
+        }
+        for (record, &since) in self.records.chunks_exact_mut(blocks).zip(self.current) {
+            self.step.catch_up(record, since, self.form);
         }
     }
 }

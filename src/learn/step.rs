@@ -1,5 +1,7 @@
 //! A step: everything that is the same for all records when a mini-batch's gradients are applied.
 
+use super::form::Form;
+use super::kernels::{choose, mask};
 use super::optimizer::{Absence, Lane, Move, Now, Rule};
 use super::penalty::{Penalty, shrink};
 use super::record::Record;
@@ -198,7 +200,7 @@ impl<R: Rule, const K: usize> Step<R, K> {
             for k in 0..K {
                 let moved = shrink(record.weight[k] + change[k], rates[k] * now.l1[k]);
                 // A lane that has no such penalty moves as it would without the others'.
-                change[k] = if now.l1[k] > 0.0 { moved - record.weight[k] } else { change[k] };
+                change[k] = choose(mask(now.l1[k] > 0.0), moved - record.weight[k], change[k]);
             }
         }
         for k in 0..K {
@@ -243,37 +245,42 @@ impl<R: Rule, const K: usize> Step<R, K> {
         (record.gradient, record.drift) = ([if touched { 0.0 } else { -0.0 }; K], [0.0; K]);
     }
 
-    /// Catches up on the steps that an absent feature's blocks missed.
+    /// Catches up on the steps that a feature's blocks missed since step `since`.
     #[inline(always)]
-    pub(crate) fn catch_up(
-        &self,
-        record: &mut [Record<K>],
-        current: &mut u64,
-        model_of: impl Fn(usize) -> usize,
-    ) {
-        if *current >= self.number {
+    pub(crate) fn catch_up<F: Form<K>>(&self, record: &mut [Record<K>], since: u64, form: &F) {
+        if since == self.number {
             return;
         }
         for (b, block) in record.iter_mut().enumerate() {
-            let left = self.fade(block, model_of(b), *current, self.number - *current);
-            for k in (0..K).filter(|&k| left[k]) {
-                let lane = Lane {
-                    weight: block.weight[k],
-                    accumulator: block.accumulator[k],
-                    drift: block.drift[k],
-                };
-                let model = model_of(b);
-                let terms = Terms { rate: f64::from(self.rates[model][k]), penalty: self.penalty(model, k) };
-                if !R::DECAYS && terms.penalty.is_none() {
-                    continue;
-                }
-                let lane = self.absent(terms, lane, *current);
-                block.weight[k] = lane.weight;
-                block.accumulator[k] = lane.accumulator;
-                block.drift[k] = lane.drift;
+            self.catch_up_lanes(block, form.model_of(b), &[since; K]);
+        }
+    }
+
+    /// Catches up on the steps that each lane of a block of model `model` missed.
+    #[inline(always)]
+    pub(crate) fn catch_up_lanes(&self, block: &mut Record<K>, model: usize, since: &[u64; K]) {
+        let left = self.fade(block, model, since);
+        if left == [0; K] {
+            return;
+        }
+        for k in 0..K {
+            if left[k] != 0 {
+                self.catch_up_lane(block, model, k, since[k]);
             }
         }
-        *current = self.number;
+    }
+
+    #[inline(never)]
+    fn catch_up_lane(&self, block: &mut Record<K>, model: usize, k: usize, since: u64) {
+        let lane = Lane { weight: block.weight[k], accumulator: block.accumulator[k], drift: block.drift[k] };
+        let terms = Terms { rate: f64::from(self.rates[model][k]), penalty: self.penalty(model, k) };
+        if !R::DECAYS && terms.penalty.is_none() {
+            return;
+        }
+        let lane = self.absent(terms, lane, since);
+        block.weight[k] = lane.weight;
+        block.accumulator[k] = lane.accumulator;
+        block.drift[k] = lane.drift;
     }
 
     /// What becomes of a lane in its absence since step `at`: in one part where the rate is constant, in as

@@ -4,6 +4,7 @@
 //! additions kept apart (never fused), so that every build and every processor gives the same bits.
 //! It is compiled twice, for the baseline and for AVX2; `dispatch.rs` chooses at run time.
 
+mod choice;
 mod dispatch;
 mod expand;
 mod lookup;
@@ -12,6 +13,7 @@ mod poisson;
 mod softmax;
 mod store;
 
+pub(crate) use choice::{choose, mask};
 pub(crate) use dispatch::{Kernel, run};
 pub use dispatch::{Level, prefetch, prefetch_all};
 pub use expand::BEHIND;

@@ -1,5 +1,6 @@
 //! AdaGrad: the accumulator is the sum of the squared gradients.
 
+use super::super::kernels::{choose, mask};
 use super::super::penalty::{Penalty, shrunk};
 use super::{Absence, Lane, Move, Now, Pace, Record, Rule};
 
@@ -27,21 +28,22 @@ impl Rule for AdaGradRule {
     }
 
     #[inline(always)]
-    fn pace<const K: usize>(&self, now: &Now<K>, record: &Record<K>, steps: f32) -> Option<Pace<K>> {
-        let mut pace = Pace { factors: [0.0; K], accumulators: [0.0; K], holds: [false; K] };
+    fn pace<const K: usize>(&self, now: &Now<K>, record: &Record<K>, steps: &[f32; K]) -> Option<Pace<K>> {
+        let mut pace = Pace { factors: [0.0; K], accumulators: [0.0; K], holds: [0; K] };
         for k in 0..K {
-            let (sum, size) = (record.accumulator[k], record.weight[k].abs());
+            let (sum, size, steps) = (record.accumulator[k], record.weight[k].abs(), steps[k]);
             let root = sum.sqrt();
             let factor = 1.0 / (root + self.epsilon);
             let square = (now.l2[k] * size) * (now.l2[k] * size);
             // By which share of itself the weight shrinks until the last step: the squares shrink by twice that.
-            let shrinks = now.l2[k] + now.l1[k] / size.max(f32::MIN_POSITIVE);
+            let least = choose(mask(size > f32::MIN_POSITIVE), size, f32::MIN_POSITIVE);
+            let shrinks = now.l2[k] + now.l1[k] / least;
             let y = -(steps - 1.0) * now.rates[k] * factor * shrinks;
             let gain = square * steps * (1.0 + y * (1.0 + y * (2.0 / 3.0 + y * (1.0 / 3.0))));
             // A step finds its own gain in the sum, so that of n gains (n + 1) / 2 are there on average.
             let mean = 0.5 * square * (steps + 1.0) * (1.0 + 5.0 / 6.0 * y);
-            let holds = gain <= STILL * sum;
-            let slower = if holds { 0.5 * (mean / sum) * (root * factor) } else { 0.0 };
+            let holds = mask(gain <= STILL * sum);
+            let slower = choose(holds, 0.5 * (mean / sum) * (root * factor), 0.0);
             pace.factors[k] = factor - factor * slower;
             pace.accumulators[k] = sum + gain;
             pace.holds[k] = holds;

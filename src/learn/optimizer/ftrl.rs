@@ -1,5 +1,6 @@
 //! FTRL-Proximal: the accumulator is `n`, the drift `z`, and the weight follows from both.
 
+use super::super::kernels::{choose, mask};
 use super::super::penalty::{Penalty, shrink};
 use super::{Absence, Lane, Move, Now, Record, Rule};
 
@@ -14,7 +15,7 @@ impl FtrlRule {
     fn weight(self, rate: f32, penalty: Penalty, steps: f32, n: f32, z: f32) -> f32 {
         let free = shrink(z, steps * penalty.l1);
         // Not by the formula, which is 0 / 0 for a feature that was never seen if beta is 0.
-        if free == 0.0 { 0.0 } else { -free / ((self.beta + n.sqrt()) / rate + steps * penalty.l2) }
+        choose(mask(free == 0.0), 0.0, -free / ((self.beta + n.sqrt()) / rate + steps * penalty.l2))
     }
 
     /// The `z` of which a weight follows: for going on with a model of which only weights are kept.

@@ -109,8 +109,8 @@ pub(crate) struct Pace<const K: usize> {
     pub(crate) factors: [f32; K],
     /// The accumulators at the end.
     pub(crate) accumulators: [f32; K],
-    /// Whether this is exact enough.
-    pub(crate) holds: [bool; K],
+    /// The masks of those for which this is exact enough.
+    pub(crate) holds: [u32; K],
 }
 
 /// Steps in which a feature does not occur.
@@ -155,7 +155,7 @@ pub(crate) trait Rule: Copy + Send + Sync + 'static {
 
     /// The paces at which weights shrink in `steps` steps in which there is no gradient but their penalty's, if that is
     /// all that happens and the paces hardly change meanwhile.
-    fn pace<const K: usize>(&self, _now: &Now<K>, _record: &Record<K>, _steps: f32) -> Option<Pace<K>> {
+    fn pace<const K: usize>(&self, _now: &Now<K>, _record: &Record<K>, _steps: &[f32; K]) -> Option<Pace<K>> {
         None
     }
 

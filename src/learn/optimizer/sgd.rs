@@ -17,8 +17,8 @@ impl Rule for SgdRule {
     }
 
     #[inline(always)]
-    fn pace<const K: usize>(&self, _now: &Now<K>, record: &Record<K>, _steps: f32) -> Option<Pace<K>> {
-        Some(Pace { factors: [1.0; K], accumulators: record.accumulator, holds: [true; K] })
+    fn pace<const K: usize>(&self, _now: &Now<K>, record: &Record<K>, _steps: &[f32; K]) -> Option<Pace<K>> {
+        Some(Pace { factors: [1.0; K], accumulators: record.accumulator, holds: [u32::MAX; K] })
     }
 
     fn idle(&self, absence: &Absence, lane: &mut Lane) {
