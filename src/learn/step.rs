@@ -256,22 +256,9 @@ impl<R: Rule, const K: usize> Step<R, K> {
         }
     }
 
-    /// Catches up on the steps that each lane of a block of model `model` missed.
-    #[inline(always)]
-    pub(crate) fn catch_up_lanes(&self, block: &mut Record<K>, model: usize, since: &[u64; K]) {
-        let left = self.fade(block, model, since);
-        if left == [0; K] {
-            return;
-        }
-        for k in 0..K {
-            if left[k] != 0 {
-                self.catch_up_lane(block, model, k, since[k]);
-            }
-        }
-    }
-
+    /// Catches up on the steps that lane `k` of a block of model `model` missed since step `since`.
     #[inline(never)]
-    fn catch_up_lane(&self, block: &mut Record<K>, model: usize, k: usize, since: u64) {
+    pub(super) fn catch_up_lane(&self, block: &mut Record<K>, model: usize, k: usize, since: u64) {
         let lane = Lane { weight: block.weight[k], accumulator: block.accumulator[k], drift: block.drift[k] };
         let terms = Terms { rate: f64::from(self.rates[model][k]), penalty: self.penalty(model, k) };
         if !R::DECAYS && terms.penalty.is_none() {

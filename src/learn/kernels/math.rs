@@ -7,7 +7,7 @@ pub(super) type Lanes = [f32; LANES];
 /// value is finite and a normal number; NaN stays NaN. The method of Cephes' `expf`: x = n ln2 + r, a
 /// polynomial in r, n put into the exponent.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer
     let x = if x < -87.0 { -87.0 } else { x };
     let x = if x > 88.0 { 88.0 } else { x };

@@ -18,7 +18,7 @@ pub(crate) use dispatch::{Kernel, run};
 pub use dispatch::{Level, prefetch, prefetch_all};
 pub use expand::BEHIND;
 pub use lookup::{are_below, look_up};
-pub(crate) use math::within;
+pub(crate) use math::{exp, within};
 pub(crate) use store::Store;
 
 /// The largest margin that counts as what it is in exponentials: see [`Loss::Poisson`](super::Loss::Poisson).

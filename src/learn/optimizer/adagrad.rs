@@ -1,6 +1,7 @@
 //! AdaGrad: the accumulator is the sum of the squared gradients.
 
-use super::super::kernels::{choose, mask};
+use super::super::fade::exponent;
+use super::super::kernels::{choose, exp, mask};
 use super::super::penalty::{Penalty, shrunk};
 use super::{Absence, Lane, Move, Now, Pace, Record, Rule};
 
@@ -15,6 +16,7 @@ pub(crate) struct AdaGradRule {
 impl Rule for AdaGradRule {
     const DECAYS: bool = false;
     const SQUARES: bool = true;
+    const FADES: bool = true;
 
     #[inline(always)]
     fn step<const K: usize>(&self, now: &Now<K>, record: &mut Record<K>, g: [f32; K]) -> Move<K> {
@@ -28,7 +30,7 @@ impl Rule for AdaGradRule {
     }
 
     #[inline(always)]
-    fn pace<const K: usize>(&self, now: &Now<K>, record: &Record<K>, steps: &[f32; K]) -> Option<Pace<K>> {
+    fn pace<const K: usize>(&self, now: &Now<K>, record: &Record<K>, steps: &[f32; K]) -> Pace<K> {
         let mut pace = Pace { factors: [0.0; K], accumulators: [0.0; K], holds: [0; K] };
         for k in 0..K {
             let (sum, size, steps) = (record.accumulator[k], record.weight[k].abs(), steps[k]);
@@ -48,7 +50,30 @@ impl Rule for AdaGradRule {
             pace.accumulators[k] = sum + gain;
             pace.holds[k] = holds;
         }
-        Some(pace)
+        pace
+    }
+
+    /// As [`Run::decay`] has it, in one run.
+    #[inline(always)]
+    fn pace_of_many<const K: usize>(&self, now: &Now<K>, record: &Record<K>, steps: &[f32; K]) -> Pace<K> {
+        let mut pace = Pace { factors: [0.0; K], accumulators: [0.0; K], holds: [0; K] };
+        for k in 0..K {
+            let (sum, n) = (record.accumulator[k], steps[k]);
+            let first = (now.l2[k] * record.weight[k]) * (now.l2[k] * record.weight[k]);
+            // By what the weight shrinks in a step, what is left of it in the end, and by what its square shrinks in a step.
+            let x = now.rates[k] * now.l2[k] / (sum.sqrt() + self.epsilon);
+            let share = exp(-n * exponent(x));
+            let lost = x * (2.0 - x);
+            let series = (1.0 - share * share) / lost;
+            let mean = first * (n - (1.0 - lost) * series) / (n * lost);
+            let factor = 1.0 / ((sum + mean).sqrt() + self.epsilon);
+            let x = now.rates[k] * now.l2[k] * factor;
+            let share = exp(-n * exponent(x));
+            pace.factors[k] = factor;
+            pace.accumulators[k] = sum + first * (1.0 - share * share) / (x * (2.0 - x));
+            pace.holds[k] = mask(first * series <= GROWTH as f32 * sum);
+        }
+        pace
     }
 
     fn idle(&self, absence: &Absence, lane: &mut Lane) {
