@@ -18,13 +18,14 @@ use parquet::basic::Encoding;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 
-use super::bits::{Bits, There};
+use super::bits::There;
 use super::hybrid::Hybrid;
 use super::pages::{Header, Kind, Pages, Unpacker, damaged};
 use super::plain::{Values, early};
 use super::spare::SPARE;
+use super::tools::{Scratch, Tools, beyond};
 use crate::features::Translate;
-use crate::learn::kernels::{BEHIND, are_below, look_up};
+use crate::learn::kernels::look_up;
 
 /// Encodings by the format's numbers.
 const PLAIN: i64 = 0;
@@ -39,42 +40,6 @@ pub(super) struct FlatColumn {
     nullable: bool,
     dictionary: Option<Dictionary>,
     page: OpenPage,
-    bits: Bits,
-    scratch: Scratch,
-}
-
-/// Room for what is on its way.
-#[derive(Default)]
-struct Scratch {
-    values: Vec<u32>,
-    rows: Vec<u32>,
-}
-
-impl Scratch {
-    /// Room for so many values, and what must follow them.
-    fn values(&mut self, count: usize) -> &mut [u32] {
-        if self.values.len() < count + BEHIND {
-            self.values.resize(count + BEHIND, 0);
-        }
-        &mut self.values[..count]
-    }
-
-    /// For each row its index in a dictionary of so many values, or `gap`.
-    fn indices(
-        &mut self,
-        hybrid: &mut Hybrid,
-        bytes: &[u8],
-        there: There<'_>,
-        length: usize,
-        gap: u32,
-    ) -> Result<&[u32]> {
-        let indices = self.values(there.count());
-        hybrid.read(bytes, indices)?;
-        if !are_below(indices, length) {
-            return Err(beyond());
-        }
-        Ok(there.expand(&self.values, gap, &mut self.rows))
-    }
 }
 
 /// As what a column is given.
@@ -164,26 +129,24 @@ impl FlatColumn {
                     levels: Hybrid::new(0, 0, 0)?,
                     rest: Rest::Plain { at: 0, end: 0 },
                 },
-                bits: Bits::default(),
-                scratch: Scratch::default(),
             })
         })
     }
 
     /// Passes over rows.
-    pub(super) fn skip(&mut self, mut rows: usize, unpacker: &mut Unpacker) -> Result<()> {
+    pub(super) fn skip(&mut self, mut rows: usize, tools: &mut Tools) -> Result<()> {
         while rows > 0 {
             if self.page.left == 0 {
-                let header = self.next_data_page(unpacker)?;
+                let header = self.next_data_page(tools)?;
                 if header.values <= rows {
                     rows -= header.values;
                     self.pages.skip(&header)?;
                     continue;
                 }
-                self.open_page(&header, unpacker)?;
+                self.open_page(&header, tools)?;
             }
             let n = rows.min(self.page.left);
-            self.read(n, unpacker)?;
+            self.read(n, tools)?;
             rows -= n;
         }
         Ok(())
@@ -195,24 +158,24 @@ impl FlatColumn {
     }
 
     /// The next `rows` rows.
-    pub(super) fn read(&mut self, rows: usize, unpacker: &mut Unpacker) -> Result<ArrayRef> {
+    pub(super) fn read(&mut self, rows: usize, tools: &mut Tools) -> Result<ArrayRef> {
         match (&self.given, self.values) {
-            (Given::Keyed, _) => self.read_keys(rows, unpacker),
+            (Given::Keyed, _) => self.read_keys(rows, tools),
             (Given::Translated(translation), _) => {
                 let translation = translation.clone();
-                self.read_translated(rows, translation.as_ref(), unpacker)
+                self.read_translated(rows, translation.as_ref(), tools)
             }
-            (_, Values::Int32) => self.read_numbers::<Int32Type, 4>(rows, unpacker, i32::from_le_bytes),
-            (_, Values::Int64) => self.read_numbers::<Int64Type, 8>(rows, unpacker, i64::from_le_bytes),
-            (_, Values::Float32) => self.read_numbers::<Float32Type, 4>(rows, unpacker, f32::from_le_bytes),
-            (_, Values::Float64) => self.read_numbers::<Float64Type, 8>(rows, unpacker, f64::from_le_bytes),
+            (_, Values::Int32) => self.read_numbers::<Int32Type, 4>(rows, tools, i32::from_le_bytes),
+            (_, Values::Int64) => self.read_numbers::<Int64Type, 8>(rows, tools, i64::from_le_bytes),
+            (_, Values::Float32) => self.read_numbers::<Float32Type, 4>(rows, tools, f32::from_le_bytes),
+            (_, Values::Float64) => self.read_numbers::<Float64Type, 8>(rows, tools, f64::from_le_bytes),
             (_, Values::Text) => Err(damaged("texts are not in a dictionary")),
         }
     }
 
-    fn read_keys(&mut self, rows: usize, unpacker: &mut Unpacker) -> Result<ArrayRef> {
+    fn read_keys(&mut self, rows: usize, tools: &mut Tools) -> Result<ArrayRef> {
         let (keys, nulls) =
-            self.fill(rows, unpacker, |scratch, page, dictionary, there, out| match &mut page.rest {
+            self.fill(rows, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
                 Rest::Indices(hybrid) => {
                     let Some(Dictionary::Values(values)) = dictionary else { return Err(no_dictionary()) };
                     let indices = scratch.indices(hybrid, &page.bytes, there, values.len(), 0)?;
@@ -230,11 +193,11 @@ impl FlatColumn {
         &mut self,
         rows: usize,
         translation: &dyn Translate,
-        unpacker: &mut Unpacker,
+        tools: &mut Tools,
     ) -> Result<ArrayRef> {
         let (values, gap) = (self.values, translation.missing());
         let (translated, _) =
-            self.fill(rows, unpacker, |scratch, page, dictionary, there, out| match &mut page.rest {
+            self.fill(rows, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
                 Rest::Indices(hybrid) => {
                     let Some(Dictionary::Translated(table)) = dictionary else { return Err(no_dictionary()) };
                     let length = table.len() - 1;
@@ -254,12 +217,12 @@ impl FlatColumn {
     fn read_numbers<T: ArrowPrimitiveType, const BYTES: usize>(
         &mut self,
         rows: usize,
-        unpacker: &mut Unpacker,
+        tools: &mut Tools,
         number: impl Fn([u8; BYTES]) -> T::Native,
     ) -> Result<ArrayRef> {
         let zero = T::Native::default();
         let (numbers, nulls) =
-            self.fill(rows, unpacker, |scratch, page, dictionary, there, out| match &mut page.rest {
+            self.fill(rows, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
                 Rest::Indices(hybrid) => {
                     let Some(Dictionary::Values(values)) = dictionary else { return Err(no_dictionary()) };
                     let table = values.as_primitive::<T>().values();
@@ -282,7 +245,7 @@ impl FlatColumn {
     fn fill<T>(
         &mut self,
         rows: usize,
-        unpacker: &mut Unpacker,
+        tools: &mut Tools,
         mut decode: impl FnMut(
             &mut Scratch,
             &mut OpenPage,
@@ -295,19 +258,19 @@ impl FlatColumn {
         let mut valid = (self.nullable && !self.is_translated()).then(|| BooleanBufferBuilder::new(rows));
         while out.len() < rows {
             if self.page.left == 0 {
-                let header = self.next_data_page(unpacker)?;
-                self.open_page(&header, unpacker)?;
+                let header = self.next_data_page(tools)?;
+                self.open_page(&header, tools)?;
                 continue;
             }
             let n = self.page.left.min(rows - out.len());
             let mut there = There::All(n);
             if self.nullable {
-                self.bits.clear();
-                self.page.levels.read_bits(&self.page.bytes, n, &mut self.bits)?;
-                there = There::of(&self.bits);
-                valid.iter_mut().for_each(|valid| self.bits.append_to(valid));
+                tools.bits.clear();
+                self.page.levels.read_bits(&self.page.bytes, n, &mut tools.bits)?;
+                there = There::of(&tools.bits);
+                valid.iter_mut().for_each(|valid| tools.bits.append_to(valid));
             }
-            decode(&mut self.scratch, &mut self.page, self.dictionary.as_ref(), there, &mut out)?;
+            decode(&mut tools.scratch, &mut self.page, self.dictionary.as_ref(), there, &mut out)?;
             self.page.left -= n;
         }
         let nulls = valid.map(|mut valid| NullBuffer::new(valid.finish()));
@@ -315,7 +278,7 @@ impl FlatColumn {
     }
 
     /// The header of the next data page; a dictionary before it is read.
-    fn next_data_page(&mut self, unpacker: &mut Unpacker) -> Result<Header> {
+    fn next_data_page(&mut self, tools: &mut Tools) -> Result<Header> {
         loop {
             let header = self.pages.header()?.ok_or_else(|| damaged("its pages end early"))?;
             match header.kind {
@@ -325,7 +288,7 @@ impl FlatColumn {
                     if self.dictionary.is_some() || !matches!(header.encoding, PLAIN | PLAIN_DICTIONARY) {
                         return Err(damaged("a second dictionary, or one of an unknown encoding"));
                     }
-                    let end = self.pages.body(&header, unpacker, &mut self.page.bytes)?;
+                    let end = self.pages.body(&header, &mut tools.unpacker, &mut self.page.bytes)?;
                     let bytes = &self.page.bytes[..end];
                     self.dictionary = Some(match &self.given {
                         Given::Translated(translation) => {
@@ -343,8 +306,8 @@ impl FlatColumn {
         }
     }
 
-    fn open_page(&mut self, header: &Header, unpacker: &mut Unpacker) -> Result<()> {
-        let end = self.pages.body(header, unpacker, &mut self.page.bytes)?;
+    fn open_page(&mut self, header: &Header, tools: &mut Tools) -> Result<()> {
+        let end = self.pages.body(header, &mut tools.unpacker, &mut self.page.bytes)?;
         let bytes = &self.page.bytes;
         // Where the levels are, and where the values begin.
         let (levels, at) = match header.kind {
@@ -368,10 +331,6 @@ impl FlatColumn {
         self.page.left = header.values;
         Ok(())
     }
-}
-
-fn beyond() -> ParquetError {
-    damaged("an index beyond the dictionary")
 }
 
 fn no_dictionary() -> ParquetError {

@@ -10,6 +10,7 @@ mod plain;
 mod spare;
 mod stream;
 mod thrift;
+mod tools;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -30,10 +31,11 @@ use parquet::schema::types::TypePtr;
 use self::checked::CheckedGroup;
 use self::file::PositionedFile;
 use self::flat::{FlatColumn, Given, is_all_dictionary};
-use self::pages::{Unpacker, damaged, first_pages};
+use self::pages::{damaged, first_pages};
 pub(crate) use self::spare::spare_bytes;
 use self::stream::{From, ParquetStream};
 use self::thrift::{has_encrypted_columns, has_impossible_groups};
+use self::tools::Tools;
 use super::guard::guarded;
 use super::places::places;
 use super::source::{BatchStream, Extent, ReadAs, Request, Source, Split};
@@ -290,7 +292,7 @@ impl Source for ParquetSource {
         let arrow = (!others.columns.is_empty()).then(|| self.arrow_reader(file, split, &others));
         let mut stream = ParquetStream {
             columns,
-            unpacker: Unpacker::new().map_err(at_place)?,
+            tools: Tools::new().map_err(at_place)?,
             arrow: arrow.transpose().map_err(at_place)?,
             place: place.clone(),
             request: request.clone(),

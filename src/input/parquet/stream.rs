@@ -8,7 +8,7 @@ use arrow::datatypes::Field;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::flat::FlatColumn;
-use super::pages::Unpacker;
+use super::tools::Tools;
 use super::{or_encrypted, text_of};
 use crate::error::{Error, Place, Result};
 use crate::features::translated_field;
@@ -30,7 +30,7 @@ pub(super) struct ParquetStream {
     pub(super) request: Request,
     /// For each requested column.
     pub(super) columns: Vec<From>,
-    pub(super) unpacker: Unpacker,
+    pub(super) tools: Tools,
     /// Arrow's reader, if there is anything for it.
     pub(super) arrow: Option<ParquetRecordBatchReader>,
     pub(super) next_row: u64,
@@ -64,7 +64,7 @@ impl BatchStream for ParquetStream {
                     let index = *places.get(name.as_str())?;
                     Some((batch.schema_ref().fields()[index].clone(), batch.column(index).clone()))
                 }),
-                From::Flat(column) => match column.read(rows, &mut self.unpacker) {
+                From::Flat(column) => match column.read(rows, &mut self.tools) {
                     Ok(array) => {
                         let field = match column.is_translated() {
                             true => translated_field(name),
@@ -95,7 +95,7 @@ impl ParquetStream {
     pub(super) fn skip(&mut self, rows: usize) -> Result<()> {
         for (column, (name, _)) in self.columns.iter_mut().zip(&self.request.columns) {
             let From::Flat(column) = column else { continue };
-            if let Err(error) = column.skip(rows, &mut self.unpacker) {
+            if let Err(error) = column.skip(rows, &mut self.tools) {
                 let name = name.clone();
                 return Err(self.damaged(&error.to_string()).in_column(&name));
             }
