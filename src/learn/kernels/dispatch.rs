@@ -1,4 +1,4 @@
-//! Which build of a kernel runs, chosen once by what the processor can do. One of the two places
+//! Which build of a kernel runs, chosen once by what the processor can do. One of the places
 //! with `unsafe`.
 #![allow(unsafe_code)]
 
