@@ -3,6 +3,7 @@
 
 use super::kernels::{choose, exp, mask};
 use super::optimizer::Rule;
+use super::penalty::{exponent, exponent_over};
 use super::record::Record;
 use super::schedule::Schedule;
 use super::step::{MILD, Step};
@@ -25,18 +26,6 @@ struct Missed<const K: usize> {
     from: [f32; K],
 }
 
-/// `-ln(1 - x)` for small `x`.
-#[inline(always)]
-pub(super) fn exponent(x: f32) -> f32 {
-    x * exponent_over(x)
-}
-
-/// The same over `x`.
-#[inline(always)]
-fn exponent_over(x: f32) -> f32 {
-    1.0 + x * (0.5 + x * (1.0 / 3.0 + x * 0.25))
-}
-
 impl<R: Rule, const K: usize> Step<R, K> {
     /// Catches up on the steps that each lane of a block of model `model` missed since those of `since`.
     #[inline(always)]
@@ -49,7 +38,7 @@ impl<R: Rule, const K: usize> Step<R, K> {
             missed.steps[k] = (self.number - since[k]).cast_signed() as f32;
             missed.from[k] = (since[k] - self.origin).cast_signed() as f32;
         }
-        if R::FADES && self.schedule == Schedule::CONSTANT {
+        if self.schedule == Schedule::CONSTANT {
             self.fade(block, model, &mut missed);
             if missed.lanes != [0; K] {
                 self.fade_much(block, model, &mut missed);
@@ -70,7 +59,7 @@ impl<R: Rule, const K: usize> Step<R, K> {
     #[inline(always)]
     fn fade(&self, record: &mut Record<K>, model: usize, missed: &mut Missed<K>) {
         let now = self.now(model);
-        let pace = self.rule.pace(&now, record, &missed.steps);
+        let Some(pace) = self.rule.pace(&now, record, &missed.steps) else { return };
         for k in 0..K {
             let (n, from) = (missed.steps[k], missed.from[k]);
             let (weight, rate) = (record.weight[k], now.rates[k] * pace.factors[k]);
@@ -103,7 +92,7 @@ impl<R: Rule, const K: usize> Step<R, K> {
     #[inline(always)]
     fn fade_much(&self, record: &mut Record<K>, model: usize, missed: &mut Missed<K>) {
         let now = self.now(model);
-        let pace = self.rule.pace_of_many(&now, record, &missed.steps);
+        let Some(pace) = self.rule.pace_of_many(&now, record, &missed.steps) else { return };
         for k in 0..K {
             let (n, from, weight) = (missed.steps[k], missed.from[k], record.weight[k]);
             let x = now.rates[k] * pace.factors[k] * now.l2[k];

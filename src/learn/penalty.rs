@@ -33,6 +33,18 @@ pub(crate) fn shrink(weight: f32, by: f32) -> f32 {
     choose(mask(size <= 0.0), 0.0, size.copysign(weight))
 }
 
+/// `-ln(1 - x)` for a small `x`, the share of itself that a weight loses in a step.
+#[inline(always)]
+pub(super) fn exponent(x: f32) -> f32 {
+    x * exponent_over(x)
+}
+
+/// The same over `x`.
+#[inline(always)]
+pub(super) fn exponent_over(x: f32) -> f32 {
+    1.0 + x * (0.5 + x * (1.0 / 3.0 + x * 0.25))
+}
+
 /// What becomes of a weight `w >= 0` by `n` times `w = max(0, (1 - decay) * w - pull)`, `0 <= decay < 1`.
 pub(super) fn shrunk(w: f64, decay: f64, pull: f64, n: f64) -> f64 {
     if decay == 0.0 {

@@ -99,11 +99,7 @@ impl<const K: usize> Sparse<K> {
         part: &mut [[f32; K]],
         octets: &Octets<R>,
     ) {
-        let Sparse { codes, table, places, .. } = self;
-        let place = table.places();
-        places.clear();
-        places.extend(codes.of(chunk, rows.clone()).iter().map(|&code| place.of(code)));
-        table.keep(places);
+        self.find(chunk, rows.clone());
         if step.lazy {
             self.catch_up(step, form, octets);
         }
@@ -131,10 +127,19 @@ impl<const K: usize> Sparse<K> {
         }
     }
 
+    /// Finds the records of the mini-batch `rows`.
+    #[inline(always)]
+    fn find(&mut self, chunk: &Chunk, rows: Range<usize>) {
+        let Sparse { codes, table, places, .. } = self;
+        let place = table.places();
+        places.clear();
+        places.extend(codes.of(chunk, rows).iter().map(|&code| place.of(code)));
+        table.keep(places);
+    }
+
     /// Brings the records of the mini-batch up to date, and marks them as those that will have taken its step.
     #[inline(always)]
     fn catch_up<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F, octets: &Octets<R>) {
-        let blocks = form.blocks();
         let Sparse { table, places, distinct, since, .. } = self;
         let (records, current) = table.blocks_mut();
         distinct.resize(places.len(), 0);
@@ -149,13 +154,7 @@ impl<const K: usize> Sparse<K> {
         }
         distinct.truncate(count);
         since.truncate(count);
-        if K == 1 && blocks == 1 {
-            octets.catch_up(records, distinct, since);
-        } else {
-            for (&place, &since) in distinct.iter().zip(&*since) {
-                step.catch_up(record_mut(records, place, blocks), since, form);
-            }
-        }
+        catch_up(step, form, octets, records, (distinct, since));
     }
 
     /// Sums the gradients of the mini-batch `rows`, given its derivatives, so that a category which occurs several times
@@ -233,17 +232,29 @@ struct Settling<'a, R, F, const K: usize> {
 impl<R: Rule, F: Form<K>, const K: usize> Kernel for Settling<'_, R, F, K> {
     #[inline(always)]
     fn run(self) {
-        let blocks = self.form.blocks();
-        if K == 1 && blocks == 1 {
-            let octets = Octets::new(self.step);
-            for (first, since) in self.current.chunks(LANES).enumerate() {
-                let places: [u32; LANES] = std::array::from_fn(|lane| (first * LANES + lane) as u32);
-                octets.catch_up(self.records, &places[..since.len()], since);
-            }
-            return;
+        let octets = Octets::new(self.step);
+        for (octet, since) in self.current.chunks(LANES).enumerate() {
+            let places: [u32; LANES] = std::array::from_fn(|lane| (octet * LANES + lane) as u32);
+            catch_up(self.step, self.form, &octets, self.records, (&places[..since.len()], since));
         }
-        for (record, &since) in self.records.chunks_exact_mut(blocks).zip(self.current) {
-            self.step.catch_up(record, since, self.form);
+    }
+}
+
+/// Brings records up to date, each at one of the places and current up to the step beside it.
+#[inline(always)]
+fn catch_up<R: Rule, F: Form<K>, const K: usize>(
+    step: &Step<R, K>,
+    form: &F,
+    octets: &Octets<R>,
+    records: &mut [Record<K>],
+    (places, since): (&[u32], &[u64]),
+) {
+    let blocks = form.blocks();
+    if K == 1 && blocks == 1 {
+        octets.catch_up(records, places, since);
+    } else {
+        for (&place, &since) in places.iter().zip(since) {
+            step.catch_up(record_mut(records, place, blocks), since, form);
         }
     }
 }

@@ -23,7 +23,7 @@ use super::hybrid::Hybrid;
 use super::pages::{Header, Kind, Pages, Unpacker, damaged};
 use super::plain::{Values, early};
 use super::spare::SPARE;
-use super::tools::{Scratch, Tools, beyond};
+use super::tools::{Scratch, Tools};
 use crate::features::Translate;
 use crate::learn::kernels::look_up;
 
@@ -175,7 +175,7 @@ impl FlatColumn {
 
     fn read_keys(&mut self, rows: usize, tools: &mut Tools) -> Result<ArrayRef> {
         let (keys, nulls) =
-            self.fill(rows, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
+            self.fill(rows, 0, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
                 Rest::Indices(hybrid) => {
                     let Some(Dictionary::Values(values)) = dictionary else { return Err(no_dictionary()) };
                     let indices = scratch.indices(hybrid, &page.bytes, there, values.len(), 0)?;
@@ -197,12 +197,12 @@ impl FlatColumn {
     ) -> Result<ArrayRef> {
         let (values, gap) = (self.values, translation.missing());
         let (translated, _) =
-            self.fill(rows, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
+            self.fill(rows, gap, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
                 Rest::Indices(hybrid) => {
                     let Some(Dictionary::Translated(table)) = dictionary else { return Err(no_dictionary()) };
                     let length = table.len() - 1;
-                    let indices = scratch.indices(hybrid, &page.bytes, there, length, length as u32)?;
-                    if look_up(table, indices, out) { Ok(()) } else { Err(beyond()) }
+                    look_up(table, scratch.indices(hybrid, &page.bytes, there, length, length as u32)?, out);
+                    Ok(())
                 }
                 Rest::Plain { at, end } => {
                     let translated = scratch.values(there.count());
@@ -222,14 +222,13 @@ impl FlatColumn {
     ) -> Result<ArrayRef> {
         let zero = T::Native::default();
         let (numbers, nulls) =
-            self.fill(rows, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
+            self.fill(rows, zero, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
                 Rest::Indices(hybrid) => {
                     let Some(Dictionary::Values(values)) = dictionary else { return Err(no_dictionary()) };
                     let table = values.as_primitive::<T>().values();
-                    // What stands where there is nothing is hidden.
-                    let table = if there.count() > 0 { &table[..] } else { &[zero] };
-                    let indices = scratch.indices(hybrid, &page.bytes, there, table.len(), 0)?;
-                    if look_up(table, indices, out) { Ok(()) } else { Err(beyond()) }
+                    // What a null looks up is hidden.
+                    look_up(table, scratch.indices(hybrid, &page.bytes, there, table.len(), 0)?, out);
+                    Ok(())
                 }
                 Rest::Plain { at, end } => {
                     let bytes = page.bytes[..*end].get(*at..*at + there.count() * BYTES).ok_or_else(early)?;
@@ -241,10 +240,12 @@ impl FlatColumn {
         Ok(Arc::new(PrimitiveArray::<T>::new(numbers.into(), nulls)))
     }
 
-    /// What `decode` appends for each page's rows, and which of them are null, where that is not translated as well.
-    fn fill<T>(
+    /// What `decode` appends for each page's rows, `gap` where all of them are null; and which are null, where that is not
+    /// translated as well.
+    fn fill<T: Copy>(
         &mut self,
         rows: usize,
+        gap: T,
         tools: &mut Tools,
         mut decode: impl FnMut(
             &mut Scratch,
@@ -270,7 +271,11 @@ impl FlatColumn {
                 there = There::of(&tools.bits);
                 valid.iter_mut().for_each(|valid| tools.bits.append_to(valid));
             }
-            decode(&mut tools.scratch, &mut self.page, self.dictionary.as_ref(), there, &mut out)?;
+            if there.count() > 0 {
+                decode(&mut tools.scratch, &mut self.page, self.dictionary.as_ref(), there, &mut out)?;
+            } else {
+                out.resize(out.len() + n, gap);
+            }
             self.page.left -= n;
         }
         let nulls = valid.map(|mut valid| NullBuffer::new(valid.finish()));

@@ -23,10 +23,6 @@ pub(super) enum Values {
 
 /// Texts that are translated together.
 const TOGETHER: usize = 256;
-/// Bytes of a text's length.
-const LENGTH: usize = 4;
-/// Bytes of a short text at the most.
-const SHORT: usize = 16;
 
 impl Values {
     pub(super) fn of(physical: PhysicalType, data_type: &DataType) -> Option<Values> {
@@ -42,14 +38,17 @@ impl Values {
         })
     }
 
+    /// Bytes of a value at the least: of a text those of its length, of a number all.
+    fn least_bytes(self) -> usize {
+        match self {
+            Values::Int32 | Values::Float32 | Values::Text => 4,
+            Values::Int64 | Values::Float64 => 8,
+        }
+    }
+
     /// `count`, if so many values fit into the bytes.
     pub(super) fn room_for(self, bytes: &[u8], count: usize) -> Result<usize> {
-        let least = match self {
-            Values::Int32 | Values::Float32 => 4,
-            Values::Int64 | Values::Float64 => 8,
-            Values::Text => LENGTH,
-        };
-        if count <= bytes.len() / least { Ok(count) } else { Err(early()) }
+        if count <= bytes.len() / self.least_bytes() { Ok(count) } else { Err(early()) }
     }
 
     /// The first `count` values.
@@ -71,22 +70,18 @@ impl Values {
         out: &mut [u32],
     ) -> Result<usize> {
         let fault = |e: crate::error::Error| damaged(&e.to_string());
-        let width = match self {
-            Values::Int32 | Values::Float32 => 4,
-            Values::Int64 | Values::Float64 => 8,
-            Values::Text => {
-                let mut texts = Texts { bytes };
-                let mut some = [[].as_slice(); TOGETHER];
-                for out in out.chunks_mut(TOGETHER) {
-                    let some = &mut some[..out.len()];
-                    texts.next(some)?;
-                    translation.translate_texts(some, out).map_err(fault)?;
-                }
-                return Ok(bytes.len() - texts.bytes.len());
-            }
-        };
-        translation.translate(&self.decode(bytes, out.len())?, out).map_err(fault)?;
-        Ok(width * out.len())
+        if self != Values::Text {
+            translation.translate(&self.decode(bytes, out.len())?, out).map_err(fault)?;
+            return Ok(self.least_bytes() * out.len());
+        }
+        let mut texts = Texts { bytes };
+        let mut some = [[].as_slice(); TOGETHER];
+        for out in out.chunks_mut(TOGETHER) {
+            let some = &mut some[..out.len()];
+            texts.next(some)?;
+            translation.translate_texts(some, out).map_err(fault)?;
+        }
+        Ok(bytes.len() - texts.bytes.len())
     }
 }
 
@@ -113,12 +108,10 @@ impl<'a> Texts<'a> {
         for out in &mut *out {
             *out = self.one()?;
         }
-        // Lengths are such bytes, too, where texts are short.
-        if !all[..all.len() - self.bytes.len()].is_ascii() {
-            let are_texts = out.iter().all(|text| std::str::from_utf8(text).is_ok());
-            return if are_texts { Ok(()) } else { Err(damaged("a text is not UTF-8")) };
-        }
-        Ok(())
+        // All at once, since lengths are such bytes, too, where texts are short.
+        let are_texts = all[..all.len() - self.bytes.len()].is_ascii()
+            || out.iter().all(|text| std::str::from_utf8(text).is_ok());
+        if are_texts { Ok(()) } else { Err(damaged("a text is not UTF-8")) }
     }
 
     #[inline]
@@ -136,17 +129,7 @@ fn texts(bytes: &[u8], count: usize) -> Result<StringArray> {
     let mut texts = Texts { bytes };
     offsets.push(0);
     for _ in 0..count {
-        let at = texts.bytes.get(LENGTH..).unwrap_or_default();
-        let text = texts.one()?;
-        // Most are short: to copy so many bytes as fit into a register, whatever follows the text, takes one instruction.
-        match at.first_chunk::<SHORT>() {
-            Some(chunk) if text.len() <= SHORT => {
-                let end = values.len() + text.len();
-                values.extend_from_slice(chunk);
-                values.truncate(end);
-            }
-            _ => values.extend_from_slice(text),
-        }
+        values.extend_from_slice(texts.one()?);
         offsets.push(values.len() as i32);
     }
     let offsets = OffsetBuffer::new(offsets.into());

@@ -1,6 +1,6 @@
 //! What a stream's columns use, one after the other: so it stays in the caches.
 
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::Result;
 
 use super::bits::{Bits, There};
 use super::hybrid::Hybrid;
@@ -36,7 +36,7 @@ impl Scratch {
         &mut self.values[..count]
     }
 
-    /// For each row its index in a dictionary of so many values, or `gap`.
+    /// For each row its index in a dictionary of `length` values, or `gap`.
     pub(super) fn indices(
         &mut self,
         hybrid: &mut Hybrid,
@@ -48,12 +48,8 @@ impl Scratch {
         let indices = self.values(there.count());
         hybrid.read(bytes, indices)?;
         if !are_below(indices, length) {
-            return Err(beyond());
+            return Err(damaged("an index beyond the dictionary"));
         }
         Ok(there.expand(&self.values, gap, &mut self.rows))
     }
-}
-
-pub(super) fn beyond() -> ParquetError {
-    damaged("an index beyond the dictionary")
 }

@@ -17,7 +17,7 @@ pub(crate) use choice::{choose, mask};
 pub(crate) use dispatch::{Kernel, run};
 pub use dispatch::{Level, prefetch, prefetch_all};
 pub use expand::BEHIND;
-pub use lookup::{are_below, look_up};
+pub(crate) use lookup::{are_below, look_up};
 pub(crate) use math::{exp, within};
 pub(crate) use store::Store;
 

@@ -1,8 +1,7 @@
 //! AdaGrad: the accumulator is the sum of the squared gradients.
 
-use super::super::fade::exponent;
 use super::super::kernels::{choose, exp, mask};
-use super::super::penalty::{Penalty, shrunk};
+use super::super::penalty::{Penalty, exponent, shrunk};
 use super::{Absence, Lane, Move, Now, Pace, Record, Rule};
 
 /// Up to a gain of this share of the accumulator what it does to the pace may be taken to be proportional.
@@ -16,7 +15,6 @@ pub(crate) struct AdaGradRule {
 impl Rule for AdaGradRule {
     const DECAYS: bool = false;
     const SQUARES: bool = true;
-    const FADES: bool = true;
 
     #[inline(always)]
     fn step<const K: usize>(&self, now: &Now<K>, record: &mut Record<K>, g: [f32; K]) -> Move<K> {
@@ -30,7 +28,7 @@ impl Rule for AdaGradRule {
     }
 
     #[inline(always)]
-    fn pace<const K: usize>(&self, now: &Now<K>, record: &Record<K>, steps: &[f32; K]) -> Pace<K> {
+    fn pace<const K: usize>(&self, now: &Now<K>, record: &Record<K>, steps: &[f32; K]) -> Option<Pace<K>> {
         let mut pace = Pace { factors: [0.0; K], accumulators: [0.0; K], holds: [0; K] };
         for k in 0..K {
             let (sum, size, steps) = (record.accumulator[k], record.weight[k].abs(), steps[k]);
@@ -50,12 +48,17 @@ impl Rule for AdaGradRule {
             pace.accumulators[k] = sum + gain;
             pace.holds[k] = holds;
         }
-        pace
+        Some(pace)
     }
 
     /// As [`Run::decay`] has it, in one run.
     #[inline(always)]
-    fn pace_of_many<const K: usize>(&self, now: &Now<K>, record: &Record<K>, steps: &[f32; K]) -> Pace<K> {
+    fn pace_of_many<const K: usize>(
+        &self,
+        now: &Now<K>,
+        record: &Record<K>,
+        steps: &[f32; K],
+    ) -> Option<Pace<K>> {
         let mut pace = Pace { factors: [0.0; K], accumulators: [0.0; K], holds: [0; K] };
         for k in 0..K {
             let (sum, n) = (record.accumulator[k], steps[k]);
@@ -73,7 +76,7 @@ impl Rule for AdaGradRule {
             pace.accumulators[k] = sum + first * (1.0 - share * share) / (x * (2.0 - x));
             pace.holds[k] = mask(first * series <= GROWTH as f32 * sum);
         }
-        pace
+        Some(pace)
     }
 
     fn idle(&self, absence: &Absence, lane: &mut Lane) {

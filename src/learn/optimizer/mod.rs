@@ -153,17 +153,19 @@ pub(crate) trait Rule: Copy + Send + Sync + 'static {
     /// move. (A rule that sees to the weights itself moves them here.)
     fn step<const K: usize>(&self, now: &Now<K>, record: &mut Record<K>, g: [f32; K]) -> Move<K>;
 
-    /// Whether there are closed forms of what weights come to by their penalty alone: those of the next two.
-    const FADES: bool = false;
-
-    /// The paces at which weights shrink in `steps` steps in which there is no gradient but their penalty's, if weights and
-    /// paces hardly change meanwhile.
-    fn pace<const K: usize>(&self, _now: &Now<K>, _record: &Record<K>, _steps: &[f32; K]) -> Pace<K> {
-        Pace { factors: [0.0; K], accumulators: [0.0; K], holds: [0; K] }
+    /// The paces at which weights shrink in `steps` steps in which there is no gradient but their penalty's, if that is
+    /// all that happens, and weights and paces hardly change meanwhile.
+    fn pace<const K: usize>(&self, _now: &Now<K>, _record: &Record<K>, _steps: &[f32; K]) -> Option<Pace<K>> {
+        None
     }
 
     /// The same if weights may change much, by their squares' penalty alone.
-    fn pace_of_many<const K: usize>(&self, now: &Now<K>, record: &Record<K>, steps: &[f32; K]) -> Pace<K> {
+    fn pace_of_many<const K: usize>(
+        &self,
+        now: &Now<K>,
+        record: &Record<K>,
+        steps: &[f32; K],
+    ) -> Option<Pace<K>> {
         self.pace(now, record, steps)
     }
 

@@ -10,7 +10,6 @@ impl Rule for SgdRule {
     const DECAYS: bool = false;
     const SQUARES: bool = false;
     const STEADY: bool = true;
-    const FADES: bool = true;
 
     #[inline(always)]
     fn step<const K: usize>(&self, now: &Now<K>, _record: &mut Record<K>, g: [f32; K]) -> Move<K> {
@@ -18,8 +17,8 @@ impl Rule for SgdRule {
     }
 
     #[inline(always)]
-    fn pace<const K: usize>(&self, _now: &Now<K>, record: &Record<K>, _steps: &[f32; K]) -> Pace<K> {
-        Pace { factors: [1.0; K], accumulators: record.accumulator, holds: [u32::MAX; K] }
+    fn pace<const K: usize>(&self, _now: &Now<K>, record: &Record<K>, _steps: &[f32; K]) -> Option<Pace<K>> {
+        Some(Pace { factors: [1.0; K], accumulators: record.accumulator, holds: [u32::MAX; K] })
     }
 
     fn idle(&self, absence: &Absence, lane: &mut Lane) {
