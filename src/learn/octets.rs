@@ -1,6 +1,8 @@
 //! Octets: the steps of eight records of one lane at a time, so that SIMD runs across records where it can't
 //! across lanes.
 
+use wide::f32x4;
+
 use super::optimizer::Rule;
 use super::record::Record;
 use super::step::{Lanes, MODELS, Step};
@@ -8,29 +10,56 @@ use super::step::{Lanes, MODELS, Step};
 /// Records that take their steps together: as many as AVX2 has lanes.
 pub(crate) const LANES: usize = 8;
 
+/// Records that are at hand together when they take their steps, and how many of them are one vector: as many as a record of
+/// one lane has numbers.
+const TOGETHER: usize = 32;
+const QUARTET: usize = 4;
+
 /// A step of records of one lane.
-pub(crate) struct Octets<R>(Step<R, LANES>);
+pub(crate) struct Octets<R> {
+    eight: Step<R, LANES>,
+    four: Step<R, QUARTET>,
+}
 
 impl<R: Rule> Octets<R> {
     /// The step `step`, of which only the first lane counts.
     #[inline(always)]
     pub(crate) fn new<const K: usize>(step: &Step<R, K>) -> Self {
-        let all = |lanes: &Lanes<f32, K>| [[lanes[0][0]; LANES]; MODELS];
-        Octets(step.with_lanes(all(&step.rates), (all(&step.l1), all(&step.l2))))
+        Octets { eight: of_first_lane(step), four: of_first_lane(step) }
     }
 
     /// Takes the steps of the records at `places` along the gradients that they have gathered. A record may occur
-    /// several times, within an octet, too, whose lanes then do the same.
+    /// several times, among those at hand together, too: all then do the same.
     #[inline(always)]
     pub(crate) fn take<const K: usize>(&self, records: &mut [Record<K>], places: &[u32]) {
-        let (octets, rest) = places.as_chunks::<LANES>();
-        for octet in octets {
-            self.take_one(records, octet);
+        let (quartets, rest) = places.as_chunks::<QUARTET>();
+        for quartets in quartets.chunks(TOGETHER / QUARTET) {
+            self.take_quartets(records, quartets);
         }
         if let Some(&first) = rest.first() {
-            let mut octet = [first; LANES];
-            octet[..rest.len()].copy_from_slice(rest);
-            self.take_one(records, &octet);
+            let mut quartet = [first; QUARTET];
+            quartet[..rest.len()].copy_from_slice(rest);
+            self.take_quartets(records, &[quartet]);
+        }
+    }
+
+    /// In three loops, each with a use for all that the processor has, instead of one that it could not look beyond.
+    #[inline(always)]
+    fn take_quartets<const K: usize>(&self, records: &mut [Record<K>], places: &[[u32; QUARTET]]) {
+        let mut quartets = [Record::ZERO; TOGETHER / QUARTET];
+        for (quartet, places) in quartets.iter_mut().zip(places) {
+            let record = |place: u32| bytemuck::cast(records[place as usize]);
+            *quartet = bytemuck::cast(f32x4::transpose(places.map(record)));
+        }
+        for quartet in &mut quartets[..places.len()] {
+            let gradient = std::mem::replace(&mut quartet.gradient, [0.0; QUARTET]);
+            self.four.take(quartet, 0, gradient);
+        }
+        for (quartet, places) in quartets.iter().zip(places) {
+            let taken = f32x4::transpose(bytemuck::cast(*quartet));
+            for (record, &place) in taken.iter().zip(places) {
+                records[place as usize] = bytemuck::cast(*record);
+            }
         }
     }
 
@@ -39,35 +68,28 @@ impl<R: Rule> Octets<R> {
     pub(crate) fn catch_up<const K: usize>(&self, records: &mut [Record<K>], places: &[u32], since: &[u64]) {
         for (places, since) in places.chunks(LANES).zip(since.chunks(LANES)) {
             // Lanes that are left over have nothing to catch up on.
-            let (mut octet, mut at) = ([places[0]; LANES], [self.0.number; LANES]);
+            let (mut octet, mut at) = ([places[0]; LANES], [self.eight.number; LANES]);
             octet[..places.len()].copy_from_slice(places);
             at[..places.len()].copy_from_slice(since);
             let mut record = gathered(records, &octet);
-            self.0.catch_up_lanes(&mut record, 0, &at);
+            self.eight.catch_up_lanes(&mut record, 0, &at);
             // From the end: those lanes have the first one's place.
             for (lane, &place) in octet.iter().enumerate().rev() {
-                let to = &mut records[place as usize];
-                to.weight[0] = record.weight[lane];
-                to.accumulator[0] = record.accumulator[lane];
-                to.drift[0] = record.drift[lane];
+                records[place as usize] = Record {
+                    weight: [record.weight[lane]; K],
+                    accumulator: [record.accumulator[lane]; K],
+                    gradient: [record.gradient[lane]; K],
+                    drift: [record.drift[lane]; K],
+                };
             }
         }
     }
+}
 
-    #[inline(always)]
-    fn take_one<const K: usize>(&self, records: &mut [Record<K>], places: &[u32; LANES]) {
-        let mut octet = gathered(records, places);
-        let gradient = octet.gradient;
-        self.0.take(&mut octet, 0, gradient);
-        for (lane, &place) in places.iter().enumerate() {
-            records[place as usize] = Record {
-                weight: [octet.weight[lane]; K],
-                accumulator: [octet.accumulator[lane]; K],
-                gradient: [0.0; K],
-                drift: [octet.drift[lane]; K],
-            };
-        }
-    }
+#[inline(always)]
+fn of_first_lane<R: Rule, const K: usize, const L: usize>(step: &Step<R, K>) -> Step<R, L> {
+    let all = |lanes: &Lanes<f32, K>| [[lanes[0][0]; L]; MODELS];
+    step.with_lanes(all(&step.rates), (all(&step.l1), all(&step.l2)))
 }
 
 /// The first lanes of the records at some places.

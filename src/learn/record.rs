@@ -1,5 +1,7 @@
 //! A record: all that is kept of one feature, for K lanes side by side.
 
+use wide::f32x4;
+
 /// The weights of one feature in K lanes, with what their optimiser keeps, in one run of memory:
 /// a feature is touched by one cache miss, and SIMD runs across the lanes. A lane is a model's weight, or
 /// one of several numbers that a model has for the feature (see [`super::form`]): then a feature has several
@@ -28,6 +30,21 @@ impl<const K: usize> Record<K> {
     /// gradient added to minus zero, zero included, leaves no minus zero, so the mark costs no branch.
     pub(crate) fn mark_untouched(&mut self) {
         self.gradient = [-0.0; K];
+    }
+
+    /// Adds to the gradient.
+    #[inline(always)]
+    pub(crate) fn gather(&mut self, g: &[f32; K]) {
+        if K == 1 {
+            // All of the record is written, since all of it is loaded at once when it takes its step: what one store wrote a
+            // processor passes on to a load, where a load needs more it waits for the cache. To add minus zero changes nothing.
+            let record: f32x4 = bytemuck::cast(*self);
+            *self = bytemuck::cast(record + f32x4::from([-0.0, -0.0, g[0], -0.0]));
+        } else {
+            for k in 0..K {
+                self.gradient[k] += g[k];
+            }
+        }
     }
 
     /// Whether a row touched the record since it was made or copied.

@@ -27,16 +27,9 @@ pub(crate) struct Shard<const K: usize> {
 }
 
 impl<const K: usize> Shard<K> {
-    /// Sums this shard's part of the margins of `rows` into `self.part`. `octets` take the same step.
+    /// Begins this shard's part of the margins of `rows`, `self.part`, with those of numbers.
     #[inline(always)]
-    pub(crate) fn forward<R: Rule, F: Form<K>>(
-        &mut self,
-        step: &Step<R, K>,
-        form: &F,
-        chunk: &Chunk,
-        rows: Range<usize>,
-        octets: &Octets<R>,
-    ) {
+    pub(crate) fn begin<F: Form<K>>(&mut self, form: &F, chunk: &Chunk, rows: Range<usize>) {
         // The rows of the mini-batch after the next, which tell the records that will be brought near.
         let after = (rows.end + rows.len()).min(chunk.rows())..(rows.end + 2 * rows.len()).min(chunk.rows());
         self.dense.bring_near(chunk, after.clone());
@@ -44,16 +37,41 @@ impl<const K: usize> Shard<K> {
         let part = &mut self.part;
         part.clear();
         part.resize(rows.len() * form.blocks(), [0.0; K]);
-        self.dense.forward(form, chunk, rows.clone(), part);
-        for column in &mut self.sparse {
-            column.forward(step, form, chunk, rows.clone(), part, octets);
-        }
+        self.dense.forward(form, chunk, rows, part);
     }
 
-    /// Steps this shard's records: see [`Dense::update`]. `octets` take the same step.
+    /// Adds those of its category or list column number `column`. `octets` take the same step.
+    #[inline(always)]
+    pub(crate) fn forward<R: Rule, F: Form<K>>(
+        &mut self,
+        column: usize,
+        step: &Step<R, K>,
+        form: &F,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        octets: &Octets<R>,
+    ) {
+        self.sparse[column].forward(step, form, chunk, rows, &mut self.part, octets);
+    }
+
+    /// Steps the records of numbers: see [`Dense::update`].
+    #[inline(always)]
+    pub(crate) fn update_dense<R: Rule, F: Form<K>>(
+        &mut self,
+        step: &Step<R, K>,
+        form: &F,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        derivatives: &[[f32; K]],
+    ) {
+        self.dense.update(step, form, chunk, rows, derivatives, &mut self.part);
+    }
+
+    /// Steps the records of column number `column`. `octets` take the same step.
     #[inline(always)]
     pub(crate) fn update<R: Rule, F: Form<K>>(
         &mut self,
+        column: usize,
         step: &Step<R, K>,
         form: &F,
         chunk: &Chunk,
@@ -61,12 +79,9 @@ impl<const K: usize> Shard<K> {
         derivatives: &[[f32; K]],
         octets: &Octets<R>,
     ) {
-        let part = &mut self.part;
-        self.dense.update(step, form, chunk, rows.clone(), derivatives, part);
-        for column in &mut self.sparse {
-            column.gather(step, form, chunk, rows.clone(), derivatives, part);
-            column.take(step, form, octets);
-        }
+        let column = &mut self.sparse[column];
+        column.gather(step, form, chunk, rows, derivatives, &mut self.part);
+        column.take(step, form, octets);
     }
 
     /// Takes the deferred step of every record.

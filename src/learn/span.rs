@@ -81,8 +81,11 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
             let octets = Octets::new(&step);
             ahead.begin(rows.end..(rows.end + self.batch).min(self.chunk.rows()));
             for shard in 0..mine.len() {
-                ahead.go_on(mine, self.chunk, blocks);
-                mine[shard].forward(&step, &self.form, self.chunk, rows.clone(), &octets);
+                mine[shard].begin(&self.form, self.chunk, rows.clone());
+                for column in 0..mine[shard].sparse.len() {
+                    ahead.go_on(mine, self.chunk, blocks);
+                    mine[shard].forward(column, &step, &self.form, self.chunk, rows.clone(), &octets);
+                }
             }
             if self.hands == 1 {
                 for shard in mine.iter() {
@@ -107,8 +110,11 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
             }
             self.step_bias(&step, bias, &sums);
             for shard in 0..mine.len() {
-                ahead.go_on(mine, self.chunk, blocks);
-                mine[shard].update(&step, &self.form, self.chunk, rows.clone(), &sums, &octets);
+                mine[shard].update_dense(&step, &self.form, self.chunk, rows.clone(), &sums);
+                for column in 0..mine[shard].sparse.len() {
+                    ahead.go_on(mine, self.chunk, blocks);
+                    mine[shard].update(column, &step, &self.form, self.chunk, rows.clone(), &sums, &octets);
+                }
             }
             if !step.defer {
                 step = step.after(1);
@@ -192,7 +198,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
     }
 }
 
-/// Brings near the records that the next mini-batch needs, some between each shard's work and the next one's: the
+/// Brings near the records that the next mini-batch needs, some between each column's work and the next one's: the
 /// processor can wait for only so many at a time, and works meanwhile.
 struct Ahead {
     /// Shards and tables that are far.
@@ -211,7 +217,8 @@ impl Ahead {
         let columns = shards.iter().map(|shard| shard.sparse.iter().enumerate()).enumerate();
         let columns = columns.flat_map(|(s, columns)| columns.map(move |(c, column)| (s, c, column)));
         let tables: Vec<_> = columns.filter(|(.., column)| column.is_far()).map(|(s, c, _)| (s, c)).collect();
-        Ahead { tables, rows: 0..0, table: 0, row: 0, share: 0, visits: 2 * shards.len() }
+        let visits = 2 * shards.iter().map(|shard| shard.sparse.len()).sum::<usize>().max(1);
+        Ahead { tables, rows: 0..0, table: 0, row: 0, share: 0, visits }
     }
 
     /// Begins with the rows of the next mini-batch.

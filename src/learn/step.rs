@@ -228,9 +228,7 @@ impl<R: Rule, const K: usize> Step<R, K> {
         if self.defer {
             Self::put_off(record, g);
         } else {
-            for k in 0..K {
-                record.gradient[k] += g[k];
-            }
+            record.gather(g);
         }
     }
 
