@@ -9,6 +9,7 @@ use super::chunk::Chunk;
 use super::form::Form;
 use super::kernels::prefetch_all;
 use super::mask::{Mask, masked};
+use super::octets::Octets;
 use super::optimizer::Rule;
 use super::record::Record;
 use super::step::Step;
@@ -24,6 +25,8 @@ const TURNS: usize = 8;
 pub(crate) struct Dense<const K: usize> {
     /// Where they stand in a chunk.
     columns: Vec<usize>,
+    /// Their numbers, which are their records' places.
+    places: Vec<u32>,
     /// Their records' blocks.
     blocks: Vec<Record<K>>,
     /// Which models have them.
@@ -33,6 +36,7 @@ pub(crate) struct Dense<const K: usize> {
 impl<const K: usize> Dense<K> {
     /// Adds a column of a chunk with its record and its mask.
     pub(crate) fn push(&mut self, column: usize, record: impl IntoIterator<Item = Record<K>>, mask: Mask<K>) {
+        self.places.push(self.columns.len() as u32);
         self.columns.push(column);
         self.masks.push(mask);
         self.blocks.extend(record);
@@ -93,10 +97,10 @@ impl<const K: usize> Dense<K> {
         }
     }
 
-    /// Steps the columns' records, given the derivatives of the mini-batch's mean loss with respect to each row's sums.
+    /// Sums the gradients of the mini-batch `rows`, given the derivatives of its mean loss with respect to each row's sums.
     /// `buffer` has room for them.
     #[inline(always)]
-    pub(crate) fn update<R: Rule, F: Form<K>>(
+    pub(crate) fn gather<R: Rule, F: Form<K>>(
         &mut self,
         step: &Step<R, K>,
         form: &F,
@@ -125,11 +129,23 @@ impl<const K: usize> Dense<K> {
                     }
                     g
                 };
-                if step.defer {
-                    step.gather(block, &g);
-                } else {
-                    step.take(block, form.model_of(b), g);
-                }
+                step.gather(block, &g);
+            }
+        }
+    }
+
+    /// Lets the columns' records take their steps along the gradients that they have gathered. `octets` take the same step.
+    #[inline(always)]
+    pub(crate) fn take<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F, octets: &Octets<R>) {
+        let width = form.blocks();
+        if step.defer {
+            return;
+        }
+        if K == 1 && width == 1 {
+            octets.take(&mut self.blocks, &self.places);
+        } else {
+            for record in self.blocks.chunks_exact_mut(width) {
+                step.take_gathered(record, form);
             }
         }
     }

@@ -11,7 +11,6 @@ use super::dense::Dense;
 use super::form::Form;
 use super::learner::Column;
 use super::mask::Mask;
-use super::octets::Octets;
 use super::optimizer::Rule;
 use super::record::Record;
 use super::sparse::Sparse;
@@ -38,50 +37,6 @@ impl<const K: usize> Shard<K> {
         part.clear();
         part.resize(rows.len() * form.blocks(), [0.0; K]);
         self.dense.forward(form, chunk, rows, part);
-    }
-
-    /// Adds those of its category or list column number `column`. `octets` take the same step.
-    #[inline(always)]
-    pub(crate) fn forward<R: Rule, F: Form<K>>(
-        &mut self,
-        column: usize,
-        step: &Step<R, K>,
-        form: &F,
-        chunk: &Chunk,
-        rows: Range<usize>,
-        octets: &Octets<R>,
-    ) {
-        self.sparse[column].forward(step, form, chunk, rows, &mut self.part, octets);
-    }
-
-    /// Steps the records of numbers: see [`Dense::update`].
-    #[inline(always)]
-    pub(crate) fn update_dense<R: Rule, F: Form<K>>(
-        &mut self,
-        step: &Step<R, K>,
-        form: &F,
-        chunk: &Chunk,
-        rows: Range<usize>,
-        derivatives: &[[f32; K]],
-    ) {
-        self.dense.update(step, form, chunk, rows, derivatives, &mut self.part);
-    }
-
-    /// Steps the records of column number `column`. `octets` take the same step.
-    #[inline(always)]
-    pub(crate) fn update<R: Rule, F: Form<K>>(
-        &mut self,
-        column: usize,
-        step: &Step<R, K>,
-        form: &F,
-        chunk: &Chunk,
-        rows: Range<usize>,
-        derivatives: &[[f32; K]],
-        octets: &Octets<R>,
-    ) {
-        let column = &mut self.sparse[column];
-        column.gather(step, form, chunk, rows, derivatives, &mut self.part);
-        column.take(step, form, octets);
     }
 
     /// Takes the deferred step of every record.

@@ -84,7 +84,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
                 mine[shard].begin(&self.form, self.chunk, rows.clone());
                 for column in 0..mine[shard].sparse.len() {
                     ahead.go_on(mine, self.chunk, blocks);
-                    mine[shard].forward(column, &step, &self.form, self.chunk, rows.clone(), &octets);
+                    let Shard { sparse, part, .. } = &mut mine[shard];
+                    sparse[column].forward(&step, &self.form, self.chunk, rows.clone(), part, &octets);
                 }
             }
             if self.hands == 1 {
@@ -110,10 +111,14 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
             }
             self.step_bias(&step, bias, &sums);
             for shard in 0..mine.len() {
-                mine[shard].update_dense(&step, &self.form, self.chunk, rows.clone(), &sums);
+                let Shard { dense, part, .. } = &mut mine[shard];
+                dense.gather(&step, &self.form, self.chunk, rows.clone(), &sums, part);
+                dense.take(&step, &self.form, &octets);
                 for column in 0..mine[shard].sparse.len() {
                     ahead.go_on(mine, self.chunk, blocks);
-                    mine[shard].update(column, &step, &self.form, self.chunk, rows.clone(), &sums, &octets);
+                    let Shard { sparse, part, .. } = &mut mine[shard];
+                    sparse[column].gather(&step, &self.form, self.chunk, rows.clone(), &sums, part);
+                    sparse[column].take(&step, &self.form, &octets);
                 }
             }
             if !step.defer {

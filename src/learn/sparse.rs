@@ -205,7 +205,7 @@ impl<const K: usize> Sparse<K> {
             } else {
                 // (No closures here: they are not always compiled for AVX2.)
                 for &place in touched {
-                    take(step, form, record_mut(records, place, blocks));
+                    step.take_gathered(record_mut(records, place, blocks), form);
                 }
             }
         }
@@ -292,15 +292,6 @@ fn gather<R: Rule, F: Form<K>, const K: usize>(
     for (b, block) in record.iter_mut().enumerate() {
         let g = form.gradient(b, x, derivatives, block);
         step.gather(block, &g);
-    }
-}
-
-/// Takes a record's step along the gradient that it has gathered.
-#[inline(always)]
-fn take<R: Rule, F: Form<K>, const K: usize>(step: &Step<R, K>, form: &F, record: &mut [Record<K>]) {
-    for (b, block) in record.iter_mut().enumerate() {
-        let g = std::mem::replace(&mut block.gradient, [0.0; K]);
-        step.take(block, form.model_of(b), g);
     }
 }
 

@@ -209,6 +209,15 @@ impl<R: Rule, const K: usize> Step<R, K> {
         }
     }
 
+    /// Steps a feature's blocks along the gradient that they have gathered.
+    #[inline(always)]
+    pub(crate) fn take_gathered<F: Form<K>>(&self, record: &mut [Record<K>], form: &F) {
+        for (b, block) in record.iter_mut().enumerate() {
+            let g = std::mem::replace(&mut block.gradient, [0.0; K]);
+            self.take(block, form.model_of(b), g);
+        }
+    }
+
     /// Adds to the gradient of a deferred step, with Kahan's compensation (in `drift`, which nothing
     /// else needs then): an epoch may have billions of rows.
     #[inline(always)]

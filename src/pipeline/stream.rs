@@ -35,8 +35,6 @@ pub struct Flow<'a> {
     pub needs: Needs,
     /// Bytes that may be open or in flight.
     pub in_flight: usize,
-    /// Rows of each split to read, about: reading ends with the batch that reaches it.
-    pub rows_of_each: u64,
     /// Where to begin; `None` for the beginning.
     pub from: Option<&'a Position>,
     /// What tells others whether readers rest.
@@ -92,8 +90,8 @@ where
     T: Weigh + Send,
     F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T> + Sync,
 {
-    let (request, rows_of_each, readers) = (flow.request, flow.rows_of_each, flow.readers.clone());
-    let worker = Worker { dataset, request, rows_of_each, map: &map, readers };
+    let (request, readers) = (flow.request, flow.readers.clone());
+    let worker = Worker { dataset, request, map: &map, readers };
     let workers = flow.threads.max(1) - 1;
     // Enough jobs that no worker waits for the coordinator; results can never overflow.
     let most_jobs = 2 * flow.threads.max(1);

@@ -66,7 +66,6 @@ fn flow<'a>(
         threads,
         needs,
         in_flight: 1 << 30,
-        rows_of_each: u64::MAX,
         from,
         readers: Readers::default(),
         stop,

@@ -35,7 +35,6 @@ pub(super) struct Done<S, T> {
 pub(super) struct Worker<'a, F> {
     pub(super) dataset: &'a Dataset,
     pub(super) request: &'a Request,
-    pub(super) rows_of_each: u64,
     pub(super) map: &'a F,
     pub(super) readers: Readers,
 }
@@ -67,7 +66,7 @@ impl<F> Worker<'_, F> {
         let start = Instant::now();
         let mut decoded = Duration::ZERO;
         let result = guarded(|| {
-            if state.first_row >= self.rows_of_each {
+            if self.request.rows.is_some_and(|rows| state.first_row >= rows) {
                 return Ok(None);
             }
             let split = &self.dataset.splits()[state.split];

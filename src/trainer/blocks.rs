@@ -60,6 +60,7 @@ fn block_starts(
     let request = Request {
         columns: vec![(column.to_string(), ReadAs::Native)],
         batch_rows: BATCH_ROWS,
+        rows: sample.rows_of_each,
         ..Request::default()
     };
     let needs = Needs {
@@ -74,7 +75,6 @@ fn block_starts(
         threads: config.plan.threads,
         in_flight: budget.in_flight(&needs)?,
         needs,
-        rows_of_each: sample.rows_of_each,
         from: None,
         readers: Readers::default(),
         stop,

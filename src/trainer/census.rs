@@ -62,7 +62,6 @@ pub(super) fn census(
         threads: config.threads,
         needs,
         in_flight: budget.in_flight(&needs)?,
-        rows_of_each: u64::MAX,
         from: None,
         readers: Readers::default(),
         stop,

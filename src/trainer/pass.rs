@@ -268,7 +268,6 @@ impl Passes<'_> {
             threads: self.crew.reading(),
             in_flight: self.budget.in_flight(&needs)?,
             needs,
-            rows_of_each: u64::MAX,
             from: behind.as_ref(),
             readers: self.crew.readers().clone(),
             stop: self.stop,

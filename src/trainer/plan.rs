@@ -218,8 +218,8 @@ pub(super) fn label_hint(field: &Field, overrides: &Overrides) -> ReadHint {
 /// Where a sample's rows come from.
 pub(super) struct Spread {
     pub(super) splits: Vec<usize>,
-    /// The first rows of each of these splits; all if there is no end to them.
-    pub(super) rows_of_each: u64,
+    /// How many of each of these splits' rows, if not all.
+    pub(super) rows_of_each: Option<u64>,
 }
 
 /// A sample spread over the whole dataset: all of it where it is small.
@@ -232,7 +232,7 @@ pub(super) fn spread(dataset: &Dataset) -> Spread {
         // Evenly spread, the first and the last split among them.
         (0..SAMPLE_SPLITS).map(|i| i * (all - 1) / (SAMPLE_SPLITS - 1)).collect()
     };
-    let rows_of_each = if small { u64::MAX } else { SAMPLE_ROWS.div_ceil(splits.len().max(1) as u64) };
+    let rows_of_each = (!small).then(|| SAMPLE_ROWS.div_ceil(splits.len().max(1) as u64));
     Spread { splits, rows_of_each }
 }
 
@@ -249,7 +249,7 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
     };
     let mut survey = Survey::new(dataset.schema(), look.target, look.overrides).reading(is_read);
     let Spread { splits: chosen, rows_of_each } = spread(dataset);
-    let small = rows_of_each == u64::MAX;
+    let small = rows_of_each.is_none();
     let hint = |field: &Field| {
         let name = field.name().as_str();
         let is_label = look.target == Some(name) || look.amounts.contains(&name);
@@ -262,11 +262,11 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
     };
     let fields = dataset.schema().fields().iter().filter(|field| is_read(field.name()));
     let columns: Vec<_> = fields.map(|field| (field.name().clone(), read_as(field))).collect();
-    let mut request = Request { columns, rejects: look.skips_bad, ..Request::default() };
+    let mut request = Request { columns, rejects: look.skips_bad, rows: rows_of_each, ..Request::default() };
     let row_bytes = VALUE_BYTES.saturating_mul(dataset.values_per_row(&request).max(1));
     let batch_rows = (BATCH_BYTES / row_bytes).clamp(FEWEST_BATCH_ROWS, MOST_BATCH_ROWS);
     let batch_rows = batch_rows.min(MOST_BATCH_BYTES / row_bytes).max(1);
-    let batch_rows = batch_rows.min(usize::try_from(rows_of_each).unwrap_or(usize::MAX));
+    let batch_rows = batch_rows.min(rows_of_each.map_or(usize::MAX, |rows| rows as usize));
     request.batch_rows = batch_rows;
     let needs = Needs {
         open: 1,
@@ -286,7 +286,6 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         threads: look.threads,
         needs,
         in_flight: budget.in_flight(&needs)?,
-        rows_of_each,
         from: None,
         readers: Readers::default(),
         stop,

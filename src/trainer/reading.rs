@@ -28,6 +28,7 @@ pub fn request(encoder: &Encoder, more: &[String]) -> Request {
         columns,
         translations: encoder.translations(),
         batch_rows: (CHUNK_BYTES / row_bytes).clamp(1, MOST_ROWS),
+        rows: None,
         rejects: false,
     }
 }
@@ -97,7 +98,7 @@ pub(crate) fn flow_in_order<'a>(
     };
     let in_flight = budget.in_flight(&needs)?;
     let (threads, readers) = (config.threads, Readers::default());
-    Ok(Flow { request, threads, in_flight, needs, rows_of_each: u64::MAX, from: None, readers, stop })
+    Ok(Flow { request, threads, in_flight, needs, from: None, readers, stop })
 }
 
 /// Chunks that were used and can be used again.

@@ -46,14 +46,16 @@ pub(super) struct FlatColumn {
 pub(super) enum Given {
     /// As its values.
     Plain,
-    /// As a dictionary and keys, where the file has one for all values.
-    Keyed,
+    /// As a dictionary and keys, where the file has one for all values. If only the column's first rows are wanted, so many,
+    /// the dictionary may hold its first values alone.
+    Keyed { rows: Option<usize> },
     /// Translated: what its dictionary holds once, what pages hold without it value by value.
     Translated(Arc<dyn Translate>),
 }
 
 enum Dictionary {
-    Values(ArrayRef),
+    /// Its values, of which there are so many: all, or the first ones.
+    Values(ArrayRef, usize),
     /// What each value becomes; what null becomes is the last one.
     Translated(Vec<u32>),
 }
@@ -103,7 +105,7 @@ impl FlatColumn {
             column.max_rep_level() == 0 && column.max_def_level() <= 1 && column.path().parts().len() == 1;
         let values = Values::of(column.physical_type(), data_type)?;
         let given = match given {
-            Given::Keyed if !is_all_dictionary(chunk) => Given::Plain,
+            Given::Keyed { .. } if !is_all_dictionary(chunk) => Given::Plain,
             given => given,
         };
         // Levels of the eldest sort, and values in other encodings, are left to Arrow's reader.
@@ -160,7 +162,7 @@ impl FlatColumn {
     /// The next `rows` rows.
     pub(super) fn read(&mut self, rows: usize, tools: &mut Tools) -> Result<ArrayRef> {
         match (&self.given, self.values) {
-            (Given::Keyed, _) => self.read_keys(rows, tools),
+            (Given::Keyed { .. }, _) => self.read_keys(rows, tools),
             (Given::Translated(translation), _) => {
                 let translation = translation.clone();
                 self.read_translated(rows, translation.as_ref(), tools)
@@ -177,15 +179,21 @@ impl FlatColumn {
         let (keys, nulls) =
             self.fill(rows, 0, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
                 Rest::Indices(hybrid) => {
-                    let Some(Dictionary::Values(values)) = dictionary else { return Err(no_dictionary()) };
-                    let indices = scratch.indices(hybrid, &page.bytes, there, values.len(), 0)?;
+                    let Some(&Dictionary::Values(_, length)) = dictionary else { return Err(no_dictionary()) };
+                    let indices = scratch.indices(hybrid, &page.bytes, there, length, 0)?;
                     out.extend(indices.iter().map(|&index| index.cast_signed()));
                     Ok(())
                 }
                 Rest::Plain { .. } => Err(damaged("the footer says that all values are in the dictionary")),
             })?;
-        let Some(Dictionary::Values(values)) = &self.dictionary else { return Err(no_dictionary()) };
-        let values = values.clone();
+        let largest = keys.iter().max().map_or(0, |&key| key as usize);
+        let mut values = match &self.dictionary {
+            Some(Dictionary::Values(values, _)) => values.clone(),
+            _ => return Err(no_dictionary()),
+        };
+        if largest >= values.len() && nulls.as_ref().is_none_or(|nulls| nulls.null_count() < rows) {
+            values = self.whole_dictionary(tools)?;
+        }
         Ok(Arc::new(DictionaryArray::try_new(Int32Array::new(keys.into(), nulls), values)?))
     }
 
@@ -224,7 +232,7 @@ impl FlatColumn {
         let (numbers, nulls) =
             self.fill(rows, zero, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
                 Rest::Indices(hybrid) => {
-                    let Some(Dictionary::Values(values)) = dictionary else { return Err(no_dictionary()) };
+                    let Some(Dictionary::Values(values, _)) = dictionary else { return Err(no_dictionary()) };
                     let table = values.as_primitive::<T>().values();
                     // What a null looks up is hidden.
                     look_up(table, scratch.indices(hybrid, &page.bytes, there, table.len(), 0)?, out);
@@ -293,22 +301,49 @@ impl FlatColumn {
                     if self.dictionary.is_some() || !matches!(header.encoding, PLAIN | PLAIN_DICTIONARY) {
                         return Err(damaged("a second dictionary, or one of an unknown encoding"));
                     }
-                    let end = self.pages.body(&header, &mut tools.unpacker, &mut self.page.bytes)?;
-                    let bytes = &self.page.bytes[..end];
-                    self.dictionary = Some(match &self.given {
-                        Given::Translated(translation) => {
-                            let count = self.values.room_for(bytes, header.values)?;
-                            let mut table = vec![translation.missing(); count + 1];
-                            self.values.translate(bytes, translation.as_ref(), &mut table[..count])?;
-                            Dictionary::Translated(table)
-                        }
-                        Given::Plain | Given::Keyed => {
-                            Dictionary::Values(self.values.decode(bytes, header.values)?)
-                        }
-                    });
+                    self.dictionary = Some(self.read_dictionary(&header, tools)?);
                 }
             }
         }
+    }
+
+    fn read_dictionary(&mut self, header: &Header, tools: &mut Tools) -> Result<Dictionary> {
+        let (unpacker, page) = (&mut tools.unpacker, &mut self.page.bytes);
+        if let Given::Keyed { rows: Some(rows) } = self.given {
+            // Writers number values as they come, so that the first rows have the first ones.
+            let end = self.pages.beginning(header, unpacker, page)?;
+            let values = self.values.decode_some(&page[..end], rows.min(header.values))?;
+            return Ok(Dictionary::Values(values, header.values));
+        }
+        let end = self.pages.body(header, unpacker, page)?;
+        let bytes = &page[..end];
+        Ok(match &self.given {
+            Given::Translated(translation) => {
+                let count = self.values.room_for(bytes, header.values)?;
+                let mut table = vec![translation.missing(); count + 1];
+                self.values.translate(bytes, translation.as_ref(), &mut table[..count])?;
+                Dictionary::Translated(table)
+            }
+            Given::Plain | Given::Keyed { .. } => {
+                Dictionary::Values(self.values.decode(bytes, header.values)?, header.values)
+            }
+        })
+    }
+
+    /// All values of a dictionary of which only the first ones are there.
+    fn whole_dictionary(&mut self, tools: &mut Tools) -> Result<ArrayRef> {
+        let (mut pages, mut page) = (self.pages.again(), SPARE.take());
+        let mut header = pages.header()?;
+        while let Some(other) = header.filter(|header| header.kind != Kind::Dictionary) {
+            pages.skip(&other)?;
+            header = pages.header()?;
+        }
+        let header = header.ok_or_else(no_dictionary)?;
+        let end = pages.body(&header, &mut tools.unpacker, &mut page)?;
+        let values = self.values.decode(&page[..end], header.values)?;
+        SPARE.give_back(page);
+        self.dictionary = Some(Dictionary::Values(values.clone(), values.len()));
+        Ok(values)
     }
 
     fn open_page(&mut self, header: &Header, tools: &mut Tools) -> Result<()> {

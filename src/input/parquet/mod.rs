@@ -106,23 +106,26 @@ impl ParquetSource {
     /// Where each requested column of a row group comes from.
     fn flat_columns(
         &self,
-        group: usize,
+        (group, start): (usize, u64),
         file: &PositionedFile,
         request: &Request,
     ) -> Result<Vec<From>, ParquetError> {
         let chunks = self.metadata.metadata().row_group(group).columns();
         let places = places(&self.schema);
+        // A split's first rows are its row group's only where it begins with it.
+        let rows = request.rows.filter(|_| start == 0).map(|rows| rows as usize);
         // Of several chunks of one name the first counts.
         let by_path: HashMap<&[String], &ColumnChunkMetaData> =
             chunks.iter().rev().map(|chunk| (chunk.column_path().parts(), chunk)).collect();
         let from = |(i, (name, read_as)): (usize, &(String, ReadAs))| {
             let Some(place) = places.get(name.as_str()) else { return Ok(From::Nowhere) };
             let field = self.schema.field(*place);
+            let keyed = Given::Keyed { rows };
             let given = match (request.translation(i), read_as) {
                 // What is no number is found and named where numbers are made features.
-                (_, ReadAs::Number) if !field.data_type().is_numeric() => Given::Keyed,
+                (_, ReadAs::Number) if !field.data_type().is_numeric() => keyed,
                 (Some(translation), _) => Given::Translated(translation.clone()),
-                (None, ReadAs::Text | ReadAs::Number) => Given::Keyed,
+                (None, ReadAs::Text | ReadAs::Number) => keyed,
                 (None, ReadAs::Native | ReadAs::Time) => Given::Plain,
             };
             let chunk = by_path.get(std::slice::from_ref(name)).copied();
@@ -282,7 +285,7 @@ impl Source for ParquetSource {
             Place { file: Some(self.path.clone()), part: Some(Part::RowGroup(group)), ..Place::default() };
         let file = PositionedFile::open(&self.path)?;
         let at_place = |e: ParquetError| or_encrypted(unreadable(&e), &self.path).at(place.clone());
-        let columns = self.flat_columns(group, &file, request).map_err(at_place)?;
+        let columns = self.flat_columns((group, start), &file, request).map_err(at_place)?;
         let others = request.columns.iter().zip(&columns).filter(|(_, from)| matches!(from, From::Arrow));
         let others = Request {
             columns: others.map(|(column, _)| column.clone()).collect(),

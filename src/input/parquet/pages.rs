@@ -8,6 +8,7 @@ use flate2::Crc;
 use parquet::basic::Compression;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
+use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use super::hybrid::SLACK;
 use super::spare::SPARE;
@@ -21,6 +22,10 @@ const WINDOW: usize = 256 << 10;
 
 /// Bytes that are read at a time where only headers are wanted.
 const HEADER_WINDOW: usize = 4 << 10;
+/// Bytes of a page's beginning: as many as zstd unpacks at a time.
+const BEGINNING: usize = 128 << 10;
+/// Two to this power are the most bytes that zstd may keep to unpack a beginning.
+const MOST_WINDOW_LOG: u32 = 23;
 /// Bytes that a page may hold beyond what its packing makes of its packed bytes at the most.
 const SOME: usize = 64;
 
@@ -112,13 +117,15 @@ impl Header {
 /// What unpacks pages.
 pub(super) struct Unpacker {
     zstd: zstd::bulk::Decompressor<'static>,
+    /// What unpacks only as much as is asked for, once that was wanted.
+    zstd_in_parts: Option<Decoder<'static>>,
     snappy: snap::raw::Decoder,
 }
 
 impl Unpacker {
     pub(super) fn new() -> Result<Self> {
         let zstd = zstd::bulk::Decompressor::new().map_err(|e| damaged(&e.to_string()))?;
-        Ok(Unpacker { zstd, snappy: snap::raw::Decoder::new() })
+        Ok(Unpacker { zstd, zstd_in_parts: None, snappy: snap::raw::Decoder::new() })
     }
 
     /// Whether pages that were packed so can be unpacked.
@@ -142,6 +149,31 @@ impl Unpacker {
             _ => 0,
         };
         if length == out.len() { Ok(()) } else { Err(wrong_size()) }
+    }
+
+    /// Fills `out` with the first of the unpacked bytes. Returns false where that can't be had without all of them.
+    fn unpack_beginning(&mut self, compression: Compression, packed: &[u8], out: &mut [u8]) -> bool {
+        if !matches!(compression, Compression::ZSTD(_)) {
+            return false;
+        }
+        let mut unpack = || {
+            let decoder = match &mut self.zstd_in_parts {
+                Some(decoder) => decoder,
+                none => none.insert(Decoder::new()?),
+            };
+            decoder.reinit()?;
+            decoder.set_parameter(DParameter::WindowLogMax(MOST_WINDOW_LOG))?;
+            let (mut from, mut to) = (InBuffer::around(packed), OutBuffer::around(&mut *out));
+            loop {
+                let (read, written) = (from.pos(), to.pos());
+                decoder.run(&mut from, &mut to)?;
+                if to.pos() == to.capacity() || (from.pos(), to.pos()) == (read, written) {
+                    return std::io::Result::Ok(to.pos());
+                }
+            }
+        };
+        // Whoever unpacks all of it finds what is wrong with it.
+        unpack().is_ok_and(|length| length == out.len())
     }
 }
 
@@ -170,6 +202,8 @@ pub(super) struct Pages {
     /// The rest of the chunk, in the file.
     next: u64,
     end: u64,
+    /// Where it begins.
+    start: u64,
 }
 
 impl Pages {
@@ -190,7 +224,15 @@ impl Pages {
             window_bytes: FIRST_WINDOW,
             next: start,
             end,
+            start,
         })
+    }
+
+    /// The same pages, from the first one on.
+    pub(super) fn again(&self) -> Self {
+        let (file, window) = (self.file.clone(), SPARE.take());
+        let window_bytes = FIRST_WINDOW;
+        Pages { file, window, at: 0, there: 0, window_bytes, next: self.start, ..*self }
     }
 
     /// The next page's header; `None` at the chunk's end. [`Pages::body`] or [`Pages::skip`] must follow.
@@ -237,6 +279,27 @@ impl Pages {
         unpacker: &mut Unpacker,
         page: &mut Vec<u8>,
     ) -> Result<usize> {
+        self.unpacked(header, unpacker, page, header.bytes)
+    }
+
+    /// The same for the first bytes of a dictionary's page alone, where that is quicker.
+    pub(super) fn beginning(
+        &mut self,
+        header: &Header,
+        unpacker: &mut Unpacker,
+        page: &mut Vec<u8>,
+    ) -> Result<usize> {
+        self.unpacked(header, unpacker, page, header.bytes.min(BEGINNING))
+    }
+
+    /// The same for `enough` of its bytes at the least.
+    fn unpacked(
+        &mut self,
+        header: &Header,
+        unpacker: &mut Unpacker,
+        page: &mut Vec<u8>,
+        enough: usize,
+    ) -> Result<usize> {
         if self.fill(header.packed_bytes)? < header.packed_bytes {
             return Err(damaged("a page ends behind its column's end"));
         }
@@ -256,9 +319,13 @@ impl Pages {
         if packs_something && !may_hold(compression, packed, header.bytes - levels.len()) {
             return Err(wrong_size());
         }
-        if page.len() < header.bytes + SLACK {
-            page.resize(header.bytes + SLACK, 0);
+        if enough < header.bytes && levels.is_empty() {
+            make_room(page, enough);
+            if unpacker.unpack_beginning(compression, packed, &mut page[..enough]) {
+                return Ok(enough);
+            }
         }
+        make_room(page, header.bytes);
         page[..levels.len()].copy_from_slice(levels);
         if packs_something {
             unpacker.unpack(compression, packed, &mut page[levels.len()..header.bytes])?;
@@ -285,6 +352,13 @@ impl Pages {
         measured(|_| more, || file.read_exact_at(window, self.next))?;
         self.next += more as u64;
         Ok(self.there)
+    }
+}
+
+/// Room for so many bytes, and slack behind them.
+fn make_room(page: &mut Vec<u8>, bytes: usize) {
+    if page.len() < bytes + SLACK {
+        page.resize(bytes + SLACK, 0);
     }
 }
 

@@ -62,6 +62,18 @@ impl Values {
         })
     }
 
+    /// The first values, at the most `count`, as many as there are.
+    pub(super) fn decode_some(self, bytes: &[u8], count: usize) -> Result<ArrayRef> {
+        let there = match self {
+            Values::Text => {
+                let mut texts = Texts { bytes };
+                (0..count).take_while(|_| texts.one().is_ok()).count()
+            }
+            _ => bytes.len() / self.least_bytes(),
+        };
+        self.decode(bytes, count.min(there))
+    }
+
     /// Writes what the first values become, as many as `out` has. Returns their bytes.
     pub(super) fn translate(
         self,

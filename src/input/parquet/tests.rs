@@ -121,6 +121,7 @@ fn read(
         translations: vec![translation; names.len()],
         columns: names.into_iter().map(|name| (name, read_as)).collect(),
         batch_rows,
+        rows: None,
         rejects: false,
     };
     let extent = Extent::Rows { group, start: rows.start as u64, len: rows.len() as u64 };
