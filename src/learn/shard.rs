@@ -11,6 +11,7 @@ use super::dense::Dense;
 use super::form::Form;
 use super::learner::Column;
 use super::mask::Mask;
+use super::octets::Octets;
 use super::optimizer::Rule;
 use super::record::Record;
 use super::sparse::Sparse;
@@ -26,9 +27,16 @@ pub(crate) struct Shard<const K: usize> {
 }
 
 impl<const K: usize> Shard<K> {
-    /// Begins this shard's part of the margins of `rows`, `self.part`, with those of numbers.
+    /// Sums this shard's part of the margins of `rows` into `self.part`. `octets` take the same step.
     #[inline(always)]
-    pub(crate) fn begin<F: Form<K>>(&mut self, form: &F, chunk: &Chunk, rows: Range<usize>) {
+    pub(crate) fn forward<R: Rule, F: Form<K>>(
+        &mut self,
+        step: &Step<R, K>,
+        form: &F,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        octets: &Octets<R>,
+    ) {
         // The rows of the mini-batch after the next, which tell the records that will be brought near.
         let after = (rows.end + rows.len()).min(chunk.rows())..(rows.end + 2 * rows.len()).min(chunk.rows());
         self.dense.bring_near(chunk, after.clone());
@@ -36,7 +44,32 @@ impl<const K: usize> Shard<K> {
         let part = &mut self.part;
         part.clear();
         part.resize(rows.len() * form.blocks(), [0.0; K]);
-        self.dense.forward(form, chunk, rows, part);
+        self.dense.forward(form, chunk, rows.clone(), part);
+        for column in &mut self.sparse {
+            column.forward(step, form, chunk, rows.clone(), part, octets);
+        }
+    }
+
+    /// Steps this shard's records, given the derivatives of the mini-batch's mean loss with respect to each row's sums.
+    /// `octets` take the same step.
+    #[inline(always)]
+    pub(crate) fn update<R: Rule, F: Form<K>>(
+        &mut self,
+        step: &Step<R, K>,
+        form: &F,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        derivatives: &[[f32; K]],
+        octets: &Octets<R>,
+    ) {
+        let part = &mut self.part;
+        self.dense.gather(step, form, chunk, rows.clone(), derivatives, part);
+        self.dense.take(step, form, octets);
+        // From the last column on, whose records are still near: all of a mini-batch's are more than the first cache holds.
+        for column in self.sparse.iter_mut().rev() {
+            column.gather(step, form, chunk, rows.clone(), derivatives, part);
+            column.take(step, form, octets);
+        }
     }
 
     /// Takes the deferred step of every record.

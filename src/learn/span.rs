@@ -80,13 +80,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
             self.add_offsets(&mut sums, rows.clone());
             let octets = Octets::new(&step);
             ahead.begin(rows.end..(rows.end + self.batch).min(self.chunk.rows()));
-            for shard in 0..mine.len() {
-                mine[shard].begin(&self.form, self.chunk, rows.clone());
-                for column in 0..mine[shard].sparse.len() {
-                    ahead.go_on(mine, self.chunk, blocks);
-                    let Shard { sparse, part, .. } = &mut mine[shard];
-                    sparse[column].forward(&step, &self.form, self.chunk, rows.clone(), part, &octets);
-                }
+            for shard in &mut *mine {
+                shard.forward(&step, &self.form, self.chunk, rows.clone(), &octets);
             }
             if self.hands == 1 {
                 for shard in mine.iter() {
@@ -110,16 +105,10 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
                 self.weigh(&mut sums, rows.clone());
             }
             self.step_bias(&step, bias, &sums);
-            for shard in 0..mine.len() {
-                let Shard { dense, part, .. } = &mut mine[shard];
-                dense.gather(&step, &self.form, self.chunk, rows.clone(), &sums, part);
-                dense.take(&step, &self.form, &octets);
-                for column in 0..mine[shard].sparse.len() {
-                    ahead.go_on(mine, self.chunk, blocks);
-                    let Shard { sparse, part, .. } = &mut mine[shard];
-                    sparse[column].gather(&step, &self.form, self.chunk, rows.clone(), &sums, part);
-                    sparse[column].take(&step, &self.form, &octets);
-                }
+            // From the last shard on: see there.
+            for shard in (0..mine.len()).rev() {
+                ahead.go_on(mine, self.chunk, blocks);
+                mine[shard].update(&step, &self.form, self.chunk, rows.clone(), &sums, &octets);
             }
             if !step.defer {
                 step = step.after(1);
@@ -203,8 +192,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
     }
 }
 
-/// Brings near the records that the next mini-batch needs, some between each column's work and the next one's: the
-/// processor can wait for only so many at a time, and works meanwhile.
+/// Brings near the records that the next mini-batch needs, some before each shard's steps: the processor can wait for
+/// only so many at a time, and works meanwhile.
 struct Ahead {
     /// Shards and tables that are far.
     tables: Vec<(usize, usize)>,
@@ -222,8 +211,7 @@ impl Ahead {
         let columns = shards.iter().map(|shard| shard.sparse.iter().enumerate()).enumerate();
         let columns = columns.flat_map(|(s, columns)| columns.map(move |(c, column)| (s, c, column)));
         let tables: Vec<_> = columns.filter(|(.., column)| column.is_far()).map(|(s, c, _)| (s, c)).collect();
-        let visits = 2 * shards.iter().map(|shard| shard.sparse.len()).sum::<usize>().max(1);
-        Ahead { tables, rows: 0..0, table: 0, row: 0, share: 0, visits }
+        Ahead { tables, rows: 0..0, table: 0, row: 0, share: 0, visits: shards.len() }
     }
 
     /// Begins with the rows of the next mini-batch.

@@ -173,6 +173,11 @@ impl<const K: usize> Sparse<K> {
         let derivatives = masked(derivatives, &self.mask, buffer);
         let records = self.table.blocks_mut().0;
         match self.codes {
+            Codes::Slots(_) if F::IS_LINEAR && blocks == 1 && !step.defer => {
+                for (d, &place) in derivatives.iter().zip(&self.places) {
+                    records[place as usize].gather(d);
+                }
+            }
             Codes::Slots(_) => {
                 for (d, &place) in derivatives.chunks_exact(blocks).zip(&self.places) {
                     gather(step, form, record_mut(records, place, blocks), 1.0, d);
