@@ -61,15 +61,7 @@ fn flow<'a>(
     stop: &'a AtomicBool,
 ) -> Flow<'a> {
     let needs = Needs { open: 1, open_bytes: 1, item_bytes: 1, held_bytes: 0 };
-    Flow {
-        request,
-        threads,
-        needs,
-        in_flight: 1 << 30,
-        from,
-        readers: Readers::default(),
-        stop,
-    }
+    Flow { request, threads, needs, in_flight: 1 << 30, from, readers: Readers::default(), stop }
 }
 
 /// A folder of CSV files of numbers, so many rows in each, and the dataset that they are.

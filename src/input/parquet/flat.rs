@@ -179,7 +179,9 @@ impl FlatColumn {
         let (keys, nulls) =
             self.fill(rows, 0, tools, |scratch, page, dictionary, there, out| match &mut page.rest {
                 Rest::Indices(hybrid) => {
-                    let Some(&Dictionary::Values(_, length)) = dictionary else { return Err(no_dictionary()) };
+                    let Some(&Dictionary::Values(_, length)) = dictionary else {
+                        return Err(no_dictionary());
+                    };
                     let indices = scratch.indices(hybrid, &page.bytes, there, length, 0)?;
                     out.extend(indices.iter().map(|&index| index.cast_signed()));
                     Ok(())

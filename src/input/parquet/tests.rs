@@ -113,7 +113,7 @@ fn read(
     group: usize,
     rows: &Range<usize>,
     read_as: ReadAs,
-    batch_rows: usize,
+    (batch_rows, wanted): (usize, Option<u64>),
     translation: Option<Arc<dyn Translate>>,
 ) -> Vec<RecordBatch> {
     let names: Vec<String> = source.schema().fields().iter().map(|field| field.name().clone()).collect();
@@ -121,7 +121,7 @@ fn read(
         translations: vec![translation; names.len()],
         columns: names.into_iter().map(|name| (name, read_as)).collect(),
         batch_rows,
-        rows: None,
+        rows: wanted,
         rejects: false,
     };
     let extent = Extent::Rows { group, start: rows.start as u64, len: rows.len() as u64 };
@@ -137,7 +137,8 @@ proptest! {
     fn flat_columns_are_read_as_arrow_s_reader_reads_them(
         (rows, kinds, gaps) in (1usize..900, 1u64..700, prop::sample::select(vec![0.0, 0.02, 0.5, 0.98, 1.0])),
         properties in properties(),
-        (start, end, batch_rows) in (0.0..1.0, 0.0..=1.0, 1usize..500),
+        (start, end, batch_rows) in (prop_oneof![Just(0.0), 0.0..1.0], 0.0..=1.0, 1usize..500),
+        wanted in prop::option::of(1u64..300),
         seed in any::<u64>(),
     ) {
         let folder = TempDir::new().unwrap();
@@ -157,7 +158,7 @@ proptest! {
             let expected = oracle.slice(part.start, part.len());
             for read_as in [ReadAs::Native, ReadAs::Text, ReadAs::Number] {
                 let mut row = 0;
-                for batch in read(&source, group, &part, read_as, batch_rows, None) {
+                for batch in read(&source, group, &part, read_as, (batch_rows, wanted), None) {
                     for (found, expected) in batch.columns().iter().zip(expected.columns()) {
                         let plain = cast(found, expected.data_type()).unwrap();
                         prop_assert_eq!(&plain, &expected.slice(row, batch.num_rows()));
@@ -167,7 +168,7 @@ proptest! {
                 prop_assert_eq!(row, part.len());
             }
             let mut row = 0;
-            for batch in read(&source, group, &part, ReadAs::Text, batch_rows, Some(Arc::new(Fingerprint))) {
+            for batch in read(&source, group, &part, ReadAs::Text, (batch_rows, None), Some(Arc::new(Fingerprint))) {
                 let columns = batch.columns().iter().zip(batch.schema_ref().fields());
                 for ((found, field), expected) in columns.zip(expected.columns()) {
                     let expected = expected.slice(row, batch.num_rows());
@@ -186,6 +187,34 @@ proptest! {
             prop_assert_eq!(row, part.len());
         }
     }
+}
+
+/// Of a dictionary that is read in part the first rows' values are there, and the others once rows have them.
+#[test]
+fn dictionaries_of_which_the_beginning_is_read_go_on() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.parquet");
+    let texts: StringArray = (0..50_000).map(|row| Some(format!("{:x}", row * 7919 % 40_009))).collect();
+    let all = RecordBatch::try_from_iter([("text", Arc::new(texts) as _)]).unwrap();
+    let properties =
+        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    let mut writer =
+        ArrowWriter::try_new(File::create(&path).unwrap(), all.schema(), Some(properties)).unwrap();
+    writer.write(&all).unwrap();
+    writer.close().unwrap();
+    let source = ParquetSource::open(&path).unwrap();
+    let lengths = |wanted| {
+        let (mut row, mut lengths) = (0, Vec::new());
+        for batch in read(&source, 0, &(0..50_000), ReadAs::Text, (2500, wanted), None) {
+            lengths.push(batch.column(0).as_any_dictionary().values().len());
+            let plain = cast(batch.column(0), &DataType::Utf8).unwrap();
+            assert_eq!(plain.as_ref(), &all.column(0).slice(row, batch.num_rows()));
+            row += batch.num_rows();
+        }
+        lengths
+    };
+    assert_eq!(lengths(None), [40_009; 20]);
+    assert_eq!(lengths(Some(2500))[..3], [2500, 40_009, 40_009]);
 }
 
 #[test]
