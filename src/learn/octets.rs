@@ -1,5 +1,5 @@
-//! Octets: the steps of eight records of one lane at a time, so that SIMD runs across records where it can't
-//! across lanes.
+//! Octets: the steps of several records of one lane at a time, so that SIMD runs across records where it can't
+//! across lanes. Of eight where there is much to compute, to catch up; of fours where loads and stores count.
 
 use wide::f32x4;
 
@@ -7,7 +7,7 @@ use super::optimizer::Rule;
 use super::record::Record;
 use super::step::{Lanes, MODELS, Step};
 
-/// Records that take their steps together: as many as AVX2 has lanes.
+/// Records that catch up together: as many as AVX2 has lanes.
 pub(crate) const LANES: usize = 8;
 
 /// Records that are at hand together when they take their steps, and how many of them are one vector: as many as a record of
