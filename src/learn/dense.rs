@@ -137,16 +137,8 @@ impl<const K: usize> Dense<K> {
     /// Lets the columns' records take their steps along the gradients that they have gathered. `octets` take the same step.
     #[inline(always)]
     pub(crate) fn take<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F, octets: &Octets<R>) {
-        let width = form.blocks();
-        if step.defer {
-            return;
-        }
-        if K == 1 && width == 1 {
-            octets.take(&mut self.blocks, &self.places);
-        } else {
-            for record in self.blocks.chunks_exact_mut(width) {
-                step.take_gathered(record, form);
-            }
+        if !step.defer {
+            octets.take(step, form, &mut self.blocks, &self.places);
         }
     }
 }

@@ -3,8 +3,9 @@
 
 use wide::f32x4;
 
+use super::form::Form;
 use super::optimizer::Rule;
-use super::record::Record;
+use super::record::{Record, record_mut};
 use super::step::{Lanes, MODELS, Step};
 
 /// Records that catch up together: as many as AVX2 has lanes.
@@ -15,7 +16,7 @@ pub(crate) const LANES: usize = 8;
 const TOGETHER: usize = 32;
 const QUARTET: usize = 4;
 
-/// A step of records of one lane.
+/// A step of some records at a time: of those of one lane several together, of others one by one.
 pub(crate) struct Octets<R> {
     eight: Step<R, LANES>,
     four: Step<R, QUARTET>,
@@ -28,10 +29,50 @@ impl<R: Rule> Octets<R> {
         Octets { eight: of_first_lane(step), four: of_first_lane(step) }
     }
 
-    /// Takes the steps of the records at `places` along the gradients that they have gathered. A record may occur
-    /// several times, among those at hand together, too: all then do the same.
+    /// Takes the steps of the records at `places` along the gradients that they have gathered; `step` is that of all lanes.
     #[inline(always)]
-    pub(crate) fn take<const K: usize>(&self, records: &mut [Record<K>], places: &[u32]) {
+    pub(crate) fn take<F: Form<K>, const K: usize>(
+        &self,
+        step: &Step<R, K>,
+        form: &F,
+        records: &mut [Record<K>],
+        places: &[u32],
+    ) {
+        let blocks = form.blocks();
+        if K == 1 && blocks == 1 {
+            self.take_single(records, places);
+        } else {
+            // (No closures here: they are not always compiled for AVX2.)
+            for &place in places {
+                step.take_gathered(record_mut(records, place, blocks), form);
+            }
+        }
+    }
+
+    /// Catches up on the steps that the records at some places, each of which occurs once, missed since those beside them;
+    /// `step` is that of all lanes.
+    #[inline(always)]
+    pub(crate) fn catch_up<F: Form<K>, const K: usize>(
+        &self,
+        step: &Step<R, K>,
+        form: &F,
+        records: &mut [Record<K>],
+        (places, since): (&[u32], &[u64]),
+    ) {
+        let blocks = form.blocks();
+        if K == 1 && blocks == 1 {
+            self.catch_up_single(records, places, since);
+        } else {
+            for (&place, &since) in places.iter().zip(since) {
+                step.catch_up(record_mut(records, place, blocks), since, form);
+            }
+        }
+    }
+
+    /// The steps of records of one lane. A record may occur several times, among those at hand together, too: all then
+    /// do the same.
+    #[inline(always)]
+    fn take_single<const K: usize>(&self, records: &mut [Record<K>], places: &[u32]) {
         let (quartets, rest) = places.as_chunks::<QUARTET>();
         for quartets in quartets.chunks(TOGETHER / QUARTET) {
             self.take_quartets(records, quartets);
@@ -63,9 +104,9 @@ impl<R: Rule> Octets<R> {
         }
     }
 
-    /// Catches up on the steps that the records at `places`, each of which occurs once, missed since those of `since`.
+    /// Catches up on the steps that records of one lane missed.
     #[inline(always)]
-    pub(crate) fn catch_up<const K: usize>(&self, records: &mut [Record<K>], places: &[u32], since: &[u64]) {
+    fn catch_up_single<const K: usize>(&self, records: &mut [Record<K>], places: &[u32], since: &[u64]) {
         for (places, since) in places.chunks(LANES).zip(since.chunks(LANES)) {
             // Lanes that are left over have nothing to catch up on.
             let (mut octet, mut at) = ([places[0]; LANES], [self.eight.number; LANES]);

@@ -62,3 +62,18 @@ impl<const K: usize> Record<K> {
         }
     }
 }
+
+/// The blocks of a record, of which there are `blocks`.
+#[inline(always)]
+pub(crate) fn record<const K: usize>(records: &[Record<K>], place: u32, blocks: usize) -> &[Record<K>] {
+    &records[place as usize * blocks..][..blocks]
+}
+
+#[inline(always)]
+pub(crate) fn record_mut<const K: usize>(
+    records: &mut [Record<K>],
+    place: u32,
+    blocks: usize,
+) -> &mut [Record<K>] {
+    &mut records[place as usize * blocks..][..blocks]
+}

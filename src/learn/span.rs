@@ -105,7 +105,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
                 self.weigh(&mut sums, rows.clone());
             }
             self.step_bias(&step, bias, &sums);
-            // From the last shard on: see there.
+            // From the last shard on, as each begins with its last column.
             for shard in (0..mine.len()).rev() {
                 ahead.go_on(mine, self.chunk, blocks);
                 mine[shard].update(&step, &self.form, self.chunk, rows.clone(), &sums, &octets);

@@ -9,7 +9,7 @@ use super::learner::Column;
 use super::mask::{Mask, masked};
 use super::octets::{LANES, Octets};
 use super::optimizer::Rule;
-use super::record::Record;
+use super::record::{Record, record, record_mut};
 use super::step::Step;
 use super::table::Table;
 
@@ -154,7 +154,7 @@ impl<const K: usize> Sparse<K> {
         }
         distinct.truncate(count);
         since.truncate(count);
-        catch_up(step, form, octets, records, (distinct, since));
+        octets.catch_up(step, form, records, (distinct, since));
     }
 
     /// Sums the gradients of the mini-batch `rows`, given its derivatives, so that a category which occurs several times
@@ -199,20 +199,12 @@ impl<const K: usize> Sparse<K> {
     /// the same step.
     #[inline(always)]
     pub(crate) fn take<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F, octets: &Octets<R>) {
-        let blocks = form.blocks();
         let Sparse { table, places, distinct, .. } = self;
         let records = table.blocks_mut().0;
         if !step.defer {
             // Without a penalty a second step finds the gradient zero and changes nothing: cheaper than to find repeats.
             let touched = if step.lazy { distinct } else { &*places };
-            if K == 1 && blocks == 1 {
-                octets.take(records, touched);
-            } else {
-                // (No closures here: they are not always compiled for AVX2.)
-                for &place in touched {
-                    step.take_gathered(record_mut(records, place, blocks), form);
-                }
-            }
+            octets.take(step, form, records, touched);
         }
         table.count(places.len());
     }
@@ -240,26 +232,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Kernel for Settling<'_, R, F, K> {
         let octets = Octets::new(self.step);
         for (octet, since) in self.current.chunks(LANES).enumerate() {
             let places: [u32; LANES] = std::array::from_fn(|lane| (octet * LANES + lane) as u32);
-            catch_up(self.step, self.form, &octets, self.records, (&places[..since.len()], since));
-        }
-    }
-}
-
-/// Brings records up to date, each at one of the places and current up to the step beside it.
-#[inline(always)]
-fn catch_up<R: Rule, F: Form<K>, const K: usize>(
-    step: &Step<R, K>,
-    form: &F,
-    octets: &Octets<R>,
-    records: &mut [Record<K>],
-    (places, since): (&[u32], &[u64]),
-) {
-    let blocks = form.blocks();
-    if K == 1 && blocks == 1 {
-        octets.catch_up(records, places, since);
-    } else {
-        for (&place, &since) in places.iter().zip(since) {
-            step.catch_up(record_mut(records, place, blocks), since, form);
+            octets.catch_up(self.step, self.form, self.records, (&places[..since.len()], since));
         }
     }
 }
@@ -272,17 +245,6 @@ fn of_row(list: &ListColumn, row: usize, places: &[u32], first: usize) -> impl I
     let places = &places[span.start - first..span.end - first];
     let values = list.values.get(span).unwrap_or_default();
     places.iter().enumerate().map(|(i, &place)| (place, values.get(i).copied().unwrap_or(1.0)))
-}
-
-/// The blocks of a record, of which there are `blocks`.
-#[inline(always)]
-fn record<const K: usize>(records: &[Record<K>], place: u32, blocks: usize) -> &[Record<K>] {
-    &records[place as usize * blocks..][..blocks]
-}
-
-#[inline(always)]
-fn record_mut<const K: usize>(records: &mut [Record<K>], place: u32, blocks: usize) -> &mut [Record<K>] {
-    &mut records[place as usize * blocks..][..blocks]
 }
 
 /// Adds what a row's derivatives make of a feature of value `x` to its record's gradient.

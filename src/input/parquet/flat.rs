@@ -20,7 +20,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::bits::There;
 use super::hybrid::Hybrid;
-use super::pages::{Header, Kind, Pages, Unpacker, damaged};
+use super::pages::{ALL, BEGINNING, Header, Kind, Pages, Unpacker, damaged};
 use super::plain::{Values, early};
 use super::spare::SPARE;
 use super::tools::{Scratch, Tools};
@@ -188,14 +188,10 @@ impl FlatColumn {
                 }
                 Rest::Plain { .. } => Err(damaged("the footer says that all values are in the dictionary")),
             })?;
+        let Some(Dictionary::Values(values, length)) = &self.dictionary else { return Err(no_dictionary()) };
         let largest = keys.iter().max().map_or(0, |&key| key as usize);
-        let mut values = match &self.dictionary {
-            Some(Dictionary::Values(values, _)) => values.clone(),
-            _ => return Err(no_dictionary()),
-        };
-        if largest >= values.len() && nulls.as_ref().is_none_or(|nulls| nulls.null_count() < rows) {
-            values = self.whole_dictionary(tools)?;
-        }
+        let is_there = !(values.len()..*length).contains(&largest);
+        let values = if is_there { values.clone() } else { self.whole_dictionary(tools)? };
         Ok(Arc::new(DictionaryArray::try_new(Int32Array::new(keys.into(), nulls), values)?))
     }
 
@@ -310,15 +306,9 @@ impl FlatColumn {
     }
 
     fn read_dictionary(&mut self, header: &Header, tools: &mut Tools) -> Result<Dictionary> {
-        let (unpacker, page) = (&mut tools.unpacker, &mut self.page.bytes);
-        if let Given::Keyed { rows: Some(rows) } = self.given {
-            // Writers number values as they come, so that the first rows have the first ones.
-            let end = self.pages.beginning(header, unpacker, page)?;
-            let values = self.values.decode_some(&page[..end], rows.min(header.values))?;
-            return Ok(Dictionary::Values(values, header.values));
-        }
-        let end = self.pages.body(header, unpacker, page)?;
-        let bytes = &page[..end];
+        let enough = if let Given::Keyed { rows: Some(_) } = self.given { BEGINNING } else { ALL };
+        let end = self.pages.body(header, &mut tools.unpacker, &mut self.page.bytes, enough)?;
+        let bytes = &self.page.bytes[..end];
         Ok(match &self.given {
             Given::Translated(translation) => {
                 let count = self.values.room_for(bytes, header.values)?;
@@ -326,7 +316,12 @@ impl FlatColumn {
                 self.values.translate(bytes, translation.as_ref(), &mut table[..count])?;
                 Dictionary::Translated(table)
             }
-            Given::Plain | Given::Keyed { .. } => {
+            Given::Keyed { rows: Some(rows) } => {
+                // Writers number values as they come, so that the first rows have the first ones.
+                let values = self.values.decode_some(bytes, header.values.min(*rows))?;
+                Dictionary::Values(values, header.values)
+            }
+            Given::Plain | Given::Keyed { rows: None } => {
                 Dictionary::Values(self.values.decode(bytes, header.values)?, header.values)
             }
         })
@@ -341,7 +336,7 @@ impl FlatColumn {
             header = pages.header()?;
         }
         let header = header.ok_or_else(no_dictionary)?;
-        let end = pages.body(&header, &mut tools.unpacker, &mut page)?;
+        let end = pages.body(&header, &mut tools.unpacker, &mut page, ALL)?;
         let values = self.values.decode(&page[..end], header.values)?;
         SPARE.give_back(page);
         self.dictionary = Some(Dictionary::Values(values.clone(), values.len()));
@@ -349,7 +344,7 @@ impl FlatColumn {
     }
 
     fn open_page(&mut self, header: &Header, tools: &mut Tools) -> Result<()> {
-        let end = self.pages.body(header, &mut tools.unpacker, &mut self.page.bytes)?;
+        let end = self.pages.body(header, &mut tools.unpacker, &mut self.page.bytes, ALL)?;
         let bytes = &self.page.bytes;
         // Where the levels are, and where the values begin.
         let (levels, at) = match header.kind {

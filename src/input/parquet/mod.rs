@@ -106,7 +106,8 @@ impl ParquetSource {
     /// Where each requested column of a row group comes from.
     fn flat_columns(
         &self,
-        (group, start): (usize, u64),
+        group: usize,
+        start: u64,
         file: &PositionedFile,
         request: &Request,
     ) -> Result<Vec<From>, ParquetError> {
@@ -285,7 +286,7 @@ impl Source for ParquetSource {
             Place { file: Some(self.path.clone()), part: Some(Part::RowGroup(group)), ..Place::default() };
         let file = PositionedFile::open(&self.path)?;
         let at_place = |e: ParquetError| or_encrypted(unreadable(&e), &self.path).at(place.clone());
-        let columns = self.flat_columns((group, start), &file, request).map_err(at_place)?;
+        let columns = self.flat_columns(group, start, &file, request).map_err(at_place)?;
         let others = request.columns.iter().zip(&columns).filter(|(_, from)| matches!(from, From::Arrow));
         let others = Request {
             columns: others.map(|(column, _)| column.clone()).collect(),

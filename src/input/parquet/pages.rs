@@ -22,8 +22,9 @@ const WINDOW: usize = 256 << 10;
 
 /// Bytes that are read at a time where only headers are wanted.
 const HEADER_WINDOW: usize = 4 << 10;
-/// Bytes of a page's beginning: as many as zstd unpacks at a time.
-const BEGINNING: usize = 128 << 10;
+/// Bytes of a page's beginning, as many as zstd unpacks at a time, and more than a page has.
+pub(super) const BEGINNING: usize = 128 << 10;
+pub(super) const ALL: usize = usize::MAX;
 /// Two to this power are the most bytes that zstd may keep to unpack a beginning.
 const MOST_WINDOW_LOG: u32 = 23;
 /// Bytes that a page may hold beyond what its packing makes of its packed bytes at the most.
@@ -272,28 +273,9 @@ impl Pages {
         if self.next <= self.end { Ok(()) } else { Err(damaged("a page ends behind its column's end")) }
     }
 
-    /// Puts the page's bytes, unpacked, and slack behind them into `page`. Returns their number.
+    /// Puts the page's bytes, unpacked, and slack behind them into `page`: all, or only the first `enough` where that is
+    /// quicker. Returns their number.
     pub(super) fn body(
-        &mut self,
-        header: &Header,
-        unpacker: &mut Unpacker,
-        page: &mut Vec<u8>,
-    ) -> Result<usize> {
-        self.unpacked(header, unpacker, page, header.bytes)
-    }
-
-    /// The same for the first bytes of a dictionary's page alone, where that is quicker.
-    pub(super) fn beginning(
-        &mut self,
-        header: &Header,
-        unpacker: &mut Unpacker,
-        page: &mut Vec<u8>,
-    ) -> Result<usize> {
-        self.unpacked(header, unpacker, page, header.bytes.min(BEGINNING))
-    }
-
-    /// The same for `enough` of its bytes at the least.
-    fn unpacked(
         &mut self,
         header: &Header,
         unpacker: &mut Unpacker,
