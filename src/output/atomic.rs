@@ -35,7 +35,7 @@ impl AtomicFile {
             return Err(Error::usage(format!("can't write {}: it is a folder", path.display()))
                 .remedy("give the name of a file"));
         }
-        let buffered = |destination| BufWriter::with_capacity(1 << 20, destination);
+        let buffered = |destination| BufWriter::with_capacity(MOST_AT_ONCE, destination);
         if is_special(path) {
             let file = blocking(|| File::options().write(true).open(path));
             let file = file.map_err(|e| Error::io("can't write", path, &e))?;
@@ -108,6 +108,10 @@ impl AtomicFile {
     }
 }
 
+/// Bytes that are written at a time. A file system that gets more takes larger pages for it, and where free ones have gone
+/// back to a virtual machine's host these take several times as long as all the rest.
+const MOST_AT_ONCE: usize = 256 << 10;
+
 /// What the names of temporary files end in.
 const SUFFIX: &str = ".tmp";
 
@@ -140,6 +144,7 @@ fn default_mode() -> std::fs::Permissions {
 
 impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let bytes = &bytes[..bytes.len().min(MOST_AT_ONCE)];
         match self {
             Destination::Temporary(file) => file.write(bytes),
             Destination::Special(file) => file.write(bytes),
