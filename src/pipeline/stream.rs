@@ -230,6 +230,8 @@ const AHEAD_IN_TURNS: usize = 2;
 /// Batches of a split that is needed later which are read in one go: a reader would else wait, after each, for a coordinator
 /// that reads as well. (Dense tables: 6% faster.)
 const MOST_LATER: usize = 3;
+/// Splits for each thread that are read at a time where only the first rows of each are.
+const SHORT_SPLITS: usize = 2;
 /// Items for each thread or track that can be consumed without waiting when readers begin to rest, and those for each
 /// thread when they go on. A slow consumer would else have half of the memory filled, and can use their processors.
 const MOST_AHEAD: usize = 4;
@@ -320,7 +322,9 @@ where
             if self.resting { ahead > LEAST_AHEAD * self.flow.threads } else { ahead >= self.most_ahead };
         let mut order: Vec<usize> = (0..tracks).collect();
         order.sort_by(|&a, &b| self.tracks[a].share().total_cmp(&self.tracks[b].share()));
-        let most_open = self.flow.threads.max(tracks);
+        // Of splits with few rows several are read at a time, or readers would wait for a coordinator that reads as well.
+        let each = if self.flow.request.rows.is_some() { SHORT_SPLITS } else { 1 };
+        let most_open = (each * self.flow.threads).max(tracks);
         // Those that have been read and wait for their turn keep no reader busy.
         let read = self.slots.values().filter(|slot| slot.ended).count();
         // What is needed soonest is read in one go, until readers may rest when the next item has been taken: whoever
