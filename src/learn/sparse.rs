@@ -52,7 +52,7 @@ pub(crate) struct Sparse<const K: usize> {
     mask: Mask<K>,
     /// Where the records of the mini-batch's codes stand in the table, one place for each code.
     places: Vec<u32>,
-    /// The same places, each once, where records change while they are absent.
+    /// The same places without repeats, but for some whose gradients came to zero; see [`Sparse::take`].
     distinct: Vec<u32>,
     /// The steps up to which these records were current.
     since: Vec<u64>,
@@ -171,27 +171,44 @@ impl<const K: usize> Sparse<K> {
     ) {
         let blocks = form.blocks();
         let derivatives = masked(derivatives, &self.mask, buffer);
-        let records = self.table.blocks_mut().0;
-        match self.codes {
+        let Sparse { codes, table, places, distinct, .. } = self;
+        let records = table.blocks_mut().0;
+        // Those of lazy steps are known since they were brought up to date.
+        let is_asked = is_worth_it::<K>(blocks) && !step.lazy;
+        if is_asked {
+            distinct.resize(places.len(), 0);
+        }
+        let mut first = First { list: distinct, count: 0, is_asked };
+        match codes {
             Codes::Slots(_) if F::IS_LINEAR && blocks == 1 && !step.defer => {
-                for (d, &place) in derivatives.iter().zip(&self.places) {
-                    records[place as usize].gather(d);
+                for (d, &place) in derivatives.iter().zip(&*places) {
+                    let record = &mut records[place as usize];
+                    first.look(place, record);
+                    record.gather(d);
                 }
             }
             Codes::Slots(_) => {
-                for (d, &place) in derivatives.chunks_exact(blocks).zip(&self.places) {
-                    gather(step, form, record_mut(records, place, blocks), 1.0, d);
+                for (d, &place) in derivatives.chunks_exact(blocks).zip(&*places) {
+                    let record = record_mut(records, place, blocks);
+                    first.look(place, &record[0]);
+                    gather(step, form, record, 1.0, d);
                 }
             }
             Codes::List(column) => {
-                let list = &chunk.lists[column];
-                let first = list.span(rows.clone()).start;
+                let list = &chunk.lists[*column];
+                let begin = list.span(rows.clone()).start;
                 for (d, row) in derivatives.chunks_exact(blocks).zip(rows) {
-                    for (place, x) in of_row(list, row, &self.places, first) {
-                        gather(step, form, record_mut(records, place, blocks), x, d);
+                    for (place, x) in of_row(list, row, places, begin) {
+                        let record = record_mut(records, place, blocks);
+                        first.look(place, &record[0]);
+                        gather(step, form, record, x, d);
                     }
                 }
             }
+        }
+        if is_asked {
+            let count = first.count;
+            distinct.truncate(count);
         }
     }
 
@@ -202,8 +219,8 @@ impl<const K: usize> Sparse<K> {
         let Sparse { table, places, distinct, .. } = self;
         let records = table.blocks_mut().0;
         if !step.defer {
-            // Without a penalty a second step finds the gradient zero and changes nothing: cheaper than to find repeats.
-            let touched = if step.lazy { distinct } else { &*places };
+            // A second step would find the gradient zero and change nothing.
+            let touched = if step.lazy || is_worth_it::<K>(form.blocks()) { distinct } else { &*places };
             octets.take(step, form, records, touched);
         }
         table.count(places.len());
@@ -233,6 +250,30 @@ impl<R: Rule, F: Form<K>, const K: usize> Kernel for Settling<'_, R, F, K> {
         for (octet, since) in self.current.chunks(LANES).enumerate() {
             let places: [u32; LANES] = std::array::from_fn(|lane| (octet * LANES + lane) as u32);
             octets.catch_up(self.step, self.form, self.records, (&places[..since.len()], since));
+        }
+    }
+}
+
+/// Whether finding repeats costs less than their steps, which change nothing: where records are more than a lane.
+const fn is_worth_it<const K: usize>(blocks: usize) -> bool {
+    K > 1 || blocks > 1
+}
+
+/// Lists places at their first visit in a mini-batch, without a branch: repeats come at random.
+struct First<'a> {
+    /// Room for all places of the mini-batch; none if nobody asks.
+    list: &'a mut [u32],
+    count: usize,
+    is_asked: bool,
+}
+
+impl First<'_> {
+    /// A visit of a record that has yet to gather: between mini-batches gradients are zero.
+    #[inline(always)]
+    fn look<const K: usize>(&mut self, place: u32, record: &Record<K>) {
+        if self.is_asked {
+            self.list[self.count] = place;
+            self.count += usize::from(record.gradient[0] == 0.0);
         }
     }
 }
