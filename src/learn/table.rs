@@ -49,6 +49,8 @@ const FULL: f64 = 0.4;
 const PIECE_BYTES: usize = 16 << 10;
 /// Records from which the fill is told.
 const LEAST_LOOKED_AT: usize = 4096;
+/// The share of the records from which it is told, where that is more.
+const LOOKED_AT: usize = 64;
 
 impl<const K: usize> Table<K> {
     /// A table of `known + 2^bits` records; `fresh(record, block)` makes each block. With `lazy`, records
@@ -181,15 +183,15 @@ impl<const K: usize> Table<K> {
     }
 
     /// Whether the table is now so full that it should double. Looks only after half as many records were
-    /// touched as there are, and at an eighth of them, which is filled as the others are since hashes are
-    /// uniform: looking at all of them took an eighth of the time of learning.
+    /// touched as there are, and at some of them, which are filled as the others are since hashes are uniform: looking at
+    /// all of them took an eighth of the time of learning.
     pub(crate) fn wants_to_grow(&mut self) -> bool {
         if self.until_check > 0 {
             return false;
         }
         let hashed = self.mask as usize + 1;
         self.until_check = (hashed / 2).max(1024);
-        let part = (hashed / 8).max(LEAST_LOOKED_AT).min(hashed);
+        let part = (hashed / LOOKED_AT).max(LEAST_LOOKED_AT).min(hashed);
         let records = self.records[self.known * self.blocks..].chunks_exact(self.blocks);
         let used = records.take(part).filter(|blocks| blocks[0].touched()).count();
         used as f64 > FULL * part as f64 && self.mask.count_ones() < MOST_BITS
