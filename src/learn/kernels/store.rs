@@ -5,6 +5,8 @@
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Range};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytemuck::{Pod, Zeroable};
 use memmap2::{MmapMut, MmapOptions};
@@ -13,10 +15,15 @@ use super::super::record::Record;
 
 /// Bytes of a large page.
 const PAGE: usize = 2 << 20;
-/// Most bytes of values that large pages are for. Larger ones are visited less often for each byte, and would have to
-/// be so for long before that pays for the pages: systems that give free large pages back to their host take a
-/// millisecond to get one again.
+/// Most bytes of values that are visited often enough to be worth a large page whatever it takes.
 const MOST_BYTES: usize = size_of::<Record<1>>();
+/// What a large page takes that the system has at hand, at the most: systems that give free ones back to their host take
+/// several milliseconds to get one again, small ones not a fifth of that.
+const AT_HAND: Duration = Duration::from_millis(1);
+/// Pages that are taken as small ones, where large ones were not at hand, before another large one is tried.
+const PAUSE: usize = 64;
+/// How many pages of these are left.
+static PAUSED: AtomicUsize = AtomicUsize::new(0);
 /// How many times what it must hold a vector has room for in pages of its own: they cost nothing but addresses before
 /// they are used, while each move to others means to clear those, and took a fifth of the time of learning many models.
 const ROOM: usize = 16;
@@ -43,6 +50,10 @@ pub(crate) struct Pages<T> {
     start: usize,
     capacity: usize,
     len: usize,
+    /// Bytes that will soon be used.
+    expected: usize,
+    /// Bytes of the pages that have been seen to, of which all will be used.
+    paged: usize,
     values: PhantomData<T>,
 }
 
@@ -50,13 +61,39 @@ impl<T: Pod> Pages<T> {
     fn with_capacity(capacity: usize) -> Option<Self> {
         let bytes = capacity * size_of::<T>() + PAGE;
         let map = MmapOptions::new().len(bytes).no_reserve_swap().map_anon().ok()?;
-        #[cfg(target_os = "linux")]
-        if size_of::<T>() <= MOST_BYTES {
-            // A system that has no large pages refuses, and gives small ones.
-            let _ = map.advise(memmap2::Advice::HugePage);
-        }
         let start = map.as_ptr().align_offset(PAGE);
-        Some(Pages { map, start, capacity, len: 0, values: PhantomData })
+        Some(Pages { map, start, capacity, len: 0, expected: 0, paged: 0, values: PhantomData })
+    }
+
+    /// Sees to the pages of `more` values that are about to be appended.
+    fn make_pages(&mut self, more: usize) {
+        let (begin, end) = (self.len * size_of::<T>(), (self.len + more) * size_of::<T>());
+        while self.paged < end && self.paged + PAGE <= self.expected {
+            let page = self.paged;
+            self.paged += PAGE;
+            // One that is in use is what it is.
+            if page >= begin && self.is_worth_a_large_one() {
+                self.make_large(self.start + page);
+            }
+        }
+    }
+
+    fn is_worth_a_large_one(&self) -> bool {
+        let pause = |left: usize| left.checked_sub(1);
+        let is_paused = PAUSED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pause).is_ok();
+        !is_paused || size_of::<T>() <= MOST_BYTES
+    }
+
+    /// Has the page at a byte of the map, which nobody has used yet, be a large one. A system that has none refuses.
+    fn make_large(&mut self, at: usize) {
+        #[cfg(target_os = "linux")]
+        if self.map.advise_range(memmap2::Advice::HugePage, at, PAGE).is_ok() {
+            let begin = Instant::now();
+            self.map[at] = 0;
+            if begin.elapsed() > AT_HAND {
+                PAUSED.store(PAUSE, Ordering::Relaxed);
+            }
+        }
     }
 
     /// All values that there is room for.
@@ -66,6 +103,7 @@ impl<T: Pod> Pages<T> {
 
     /// Appends values that there is room for.
     fn extend_from_slice(&mut self, more: &[T]) {
+        self.make_pages(more.len());
         let len = self.len;
         self.room()[len..][..more.len()].copy_from_slice(more);
         self.len += more.len();
@@ -80,13 +118,18 @@ impl<T: Pod> Store<T> {
     /// Makes room for `more` values, and for some beyond that.
     pub(crate) fn make_room(&mut self, more: usize) {
         let full = self.len() + more;
+        let bytes = full * size_of::<T>();
         if self.capacity() >= full {
+            if let Store::Large(pages) = self {
+                pages.expected = pages.expected.max(bytes);
+            }
             return;
         }
-        let pages = (full * size_of::<T>() >= PAGE)
-            .then(|| Pages::with_capacity(ROOM * full).or_else(|| Pages::with_capacity(full)));
+        let pages =
+            (bytes >= PAGE).then(|| Pages::with_capacity(ROOM * full).or_else(|| Pages::with_capacity(full)));
         *self = match pages.flatten() {
             Some(mut pages) => {
+                pages.expected = bytes;
                 pages.extend_from_slice(self);
                 Store::Large(pages)
             }
@@ -112,6 +155,7 @@ impl<T: Pod> Store<T> {
             Store::Small(values) => values.extend_from_within(range),
             Store::Large(pages) => {
                 let (len, more) = (pages.len, range.len());
+                pages.make_pages(more);
                 pages.room().copy_within(range, len);
                 pages.len += more;
             }
