@@ -64,6 +64,9 @@ pub trait Learn: Send {
     /// What a model's optimiser needs, beside the weights, to go on learning.
     fn state(&mut self, model: usize) -> State;
 
+    /// A model's weights and state, gathered by all hands of `crew`.
+    fn whole(&mut self, model: usize, iterate: Iterate, crew: &dyn Crew) -> (Linear, State);
+
     /// The feature column whose weight, times its standard size of one, weighs most in a model, or
     /// is not finite: where a divergence shows. `None` for the bias.
     fn heaviest(&self, model: usize) -> Option<Column>;
@@ -113,7 +116,7 @@ fn column_at(shape: Shape, number: usize) -> Column {
 const SHARDS: usize = 8;
 
 pub(crate) struct Learner<R, F, const K: usize> {
-    model_form: ModelForm,
+    pub(super) model_form: ModelForm,
     pub(crate) form: F,
     loss: Loss,
     class_weights: Vec<f32>,
@@ -235,7 +238,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
     }
 
     /// The tables in the order of the columns, categories before lists.
-    fn tables(&self) -> Vec<&Table<K>> {
+    pub(super) fn tables(&self) -> Vec<&Table<K>> {
         let mut columns: Vec<_> = self.shards.iter().flat_map(|s| &s.sparse).collect();
         columns.sort_by_key(|column| column.codes);
         columns.into_iter().map(|column| &column.table).collect()
@@ -247,44 +250,10 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         columns.into_iter().map(|column| &mut column.table).collect()
     }
 
-    /// Collects the numbers of a model from all records, in the order of the columns: `number` gives that of
-    /// a lane of a block.
-    fn collect(&self, model: usize, number: impl Fn(&Record<K>, usize) -> f32) -> Weights {
-        let places: Vec<_> = (0..self.form.lanes()).map(|lane| self.form.place(model, lane)).collect();
-        let of = |record: &[Record<K>], out: &mut Vec<f32>| {
-            out.extend(places.iter().map(|&(block, k)| number(&record[block], k)));
-        };
-        let mut weights = Weights::default();
-        of(&self.bias, &mut weights.bias);
-        let mut dense: Vec<_> = self.shards.iter().flat_map(|s| s.dense.records()).collect();
-        dense.sort_by_key(|(column, _)| *column);
-        dense.into_iter().for_each(|(_, record)| of(record, &mut weights.dense));
-        for table in self.tables() {
-            let blocks = table.blocks();
-            let mut numbers = Vec::with_capacity(blocks.len() / self.form.blocks() * places.len());
-            match places[..] {
-                [(0, k)] if self.form.blocks() == 1 => {
-                    numbers.extend(blocks.iter().map(|record| number(record, k)));
-                }
-                _ => blocks.chunks_exact(self.form.blocks()).for_each(|record| of(record, &mut numbers)),
-            }
-            weights.tables.push(numbers);
-        }
-        weights
-    }
-
     /// Bytes of a model's share of a record: as if it were alone, and one of those that keep most, whatever stands
     /// beside it.
     fn record_each(&self) -> usize {
         self.form.width() * size_of::<Record<1>>() + size_of::<u64>()
-    }
-
-    fn settle(&mut self) {
-        if self.step.lazy {
-            for column in self.shards.iter_mut().flat_map(|s| &mut s.sparse) {
-                column.settle(&self.step, &self.form);
-            }
-        }
     }
 }
 
@@ -432,21 +401,18 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
     }
 
     fn weights(&mut self, model: usize, iterate: Iterate) -> Linear {
-        self.settle();
-        let share = iterate.mean_share() * self.step.mean_share().unwrap_or(0.0);
-        let weights = if share == 0.0 {
-            self.collect(model, |r, k| r.weight[k])
-        } else {
-            self.collect(model, |r, k| r.weight[k] - share * r.drift[k])
-        };
-        let known = self.tables().into_iter().map(Table::known).collect();
-        Linear { form: self.model_form, weights, known }
+        self.settle(&Alone);
+        self.weights_of(model, iterate, &Alone)
     }
 
     fn state(&mut self, model: usize) -> State {
-        self.settle();
-        let z = if R::AVERAGES { Weights::default() } else { self.collect(model, |r, k| r.drift[k]) };
-        State { accumulators: self.collect(model, |r, k| r.accumulator[k]), z, steps: self.step.number }
+        self.settle(&Alone);
+        self.state_of(model, &Alone)
+    }
+
+    fn whole(&mut self, model: usize, iterate: Iterate, crew: &dyn Crew) -> (Linear, State) {
+        self.settle(crew);
+        (self.weights_of(model, iterate, crew), self.state_of(model, crew))
     }
 
     fn heaviest(&self, model: usize) -> Option<Column> {

@@ -11,6 +11,7 @@ mod chunk;
 mod crew;
 mod dense;
 mod dump;
+mod extract;
 mod fade;
 mod form;
 pub mod kernels;

@@ -288,22 +288,28 @@ impl<'a> Epochs<'a> {
         let (iterate, scoring) = (unchosen(self.task.config), self.task.scoring());
         let mut look = Look { epoch, loss: 0.0, scores: Vec::new(), all: None };
         for (race, fold) in self.contenders.iter().enumerate() {
-            let mut places = self.feed.teams.iter_mut().flat_map(|team| {
+            let Feed { teams, crew, .. } = &mut self.feed;
+            let mut places = teams.iter_mut().flat_map(|team| {
                 let Team { learner, runners, .. } = team;
                 let place = runners.iter().position(|runner| self.entrants[&runner.id].race == race);
                 place.map(|place| (learner, place))
             });
             let Some((learner, place)) = places.next() else { continue };
-            let (linear, variant) = (learner.weights(place, iterate), learner.variants()[place].clone());
             let Some((repeat, fold)) = *fold else {
-                look.all = Some((linear, learner.state(place), variant));
+                let (linear, state) = learner.whole(place, iterate, crew.as_ref());
+                look.all = Some((linear, state, learner.variants()[place].clone()));
                 continue;
             };
+            let linear = learner.weights(place, iterate);
             let parts = self.folds.scored((repeat, fold));
             let metrics = self.held.score_parts(&parts, &linear, scoring).ok_or_else(|| no_rows(fold))?;
             look.loss += metrics.mean_loss.unwrap_or(f64::NAN);
-            let score =
-                FoldScore { repeat: repeat + 1, fold: fold + 1, learning_rate: variant.rate, metrics };
+            let score = FoldScore {
+                repeat: repeat + 1,
+                fold: fold + 1,
+                learning_rate: learner.variants()[place].rate,
+                metrics,
+            };
             look.scores.push(score);
         }
         Ok(look)

@@ -28,7 +28,7 @@ pub(crate) trait Referee {
 pub(crate) struct Feed {
     pub(crate) teams: Vec<Team>,
     batch: usize,
-    crew: Arc<GradientWorkers>,
+    pub(crate) crew: Arc<GradientWorkers>,
     /// Rows learned from, and those after which tables may grow next.
     rows: u64,
     next_growth: u64,

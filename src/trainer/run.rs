@@ -282,12 +282,12 @@ impl<'a> Run<'a> {
 
     /// Takes what the best model has become by learning from all rows.
     fn finish_best(&mut self, iterate: Iterate, notes: &mut Notes<'_>) {
-        let learner = &mut self.feed.teams[0].learner;
+        let Feed { teams, crew, .. } = &mut self.feed;
         let Some(best) = &mut self.ledger.best else { return };
-        let linear = learner.weights(0, iterate);
+        let (linear, state) = teams[0].learner.whole(0, iterate, crew.as_ref());
         if linear.is_finite() {
             let best = Arc::make_mut(best);
-            (best.linear, best.state) = (linear, learner.state(0));
+            (best.linear, best.state) = (linear, state);
             notes.say(
                 "at last the model learned from the held-out rows, too: its hold-out figures are from before that"
                     .to_string(),
@@ -392,14 +392,15 @@ impl<'a> Run<'a> {
 
     fn finish(mut self) -> Fit {
         let ledger = self.ledger;
-        let team = &mut self.feed.teams[0];
+        let Feed { teams, crew, .. } = &mut self.feed;
+        let team = &mut teams[0];
         let leader = team.runners.iter().position(|runner| runner.id == ledger.leader).unwrap_or(0);
         let learner = &mut team.learner;
         let (linear, state, rate, raced, l2, holdout) = match ledger.best.map(Arc::unwrap_or_clone) {
             Some(best) => (best.linear, best.state, best.rate, best.raced, best.l2, Some(best.report)),
             None => {
                 let iterate = unchosen(self.task.config);
-                let (linear, state) = (learner.weights(leader, iterate), learner.state(leader));
+                let (linear, state) = learner.whole(leader, iterate, crew.as_ref());
                 let Variant { rate, penalty, .. } = learner.variants()[leader];
                 (linear, state, rate, rate, penalty.l2, None)
             }

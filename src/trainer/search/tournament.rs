@@ -153,12 +153,13 @@ impl<'a> Tournament<'a> {
     /// A finalist's model of all rows.
     pub(super) fn trained(&mut self, number: usize) -> Option<Trained> {
         let contender = self.setup.contenders.len() - 1;
-        let linear = self.weights(number, contender)?;
+        let (iterate, crew) = (unchosen(&self.candidates[number].config), self.setup.crew.clone());
         let (team, place) = self.find(number, contender)?;
         let learner = &mut team.learner;
+        let (linear, state) = learner.whole(place, iterate, crew.as_ref());
         Some(Trained {
             linear,
-            state: learner.state(place),
+            state,
             capped: learner.capped(),
             report: team.runners[place].metrics.report(),
         })

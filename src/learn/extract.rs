@@ -1,0 +1,73 @@
+//! Extracts: the numbers of one model, out of records that hold those of several.
+
+use std::cmp::Reverse;
+
+use super::crew::{Crew, share_out};
+use super::form::Form;
+use super::learner::Learner;
+use super::linear::{Iterate, Linear, State, Weights};
+use super::optimizer::Rule;
+use super::record::Record;
+use super::table::Table;
+
+impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
+    /// Brings every record up to date.
+    pub(super) fn settle(&mut self, crew: &dyn Crew) {
+        if self.step.lazy {
+            let mut due: Vec<_> = self.shards.iter_mut().flat_map(|s| &mut s.sparse).collect();
+            due.sort_by_key(|column| Reverse(column.table.len()));
+            share_out(crew, due, |column| column.settle(&self.step, &self.form));
+        }
+    }
+
+    /// The weights of a model, whose records are up to date.
+    pub(super) fn weights_of(&self, model: usize, iterate: Iterate, crew: &dyn Crew) -> Linear {
+        let share = iterate.mean_share() * self.step.mean_share().unwrap_or(0.0);
+        let weights = if share == 0.0 {
+            self.collect(model, crew, |r, k| r.weight[k])
+        } else {
+            self.collect(model, crew, |r, k| r.weight[k] - share * r.drift[k])
+        };
+        let known = self.tables().into_iter().map(Table::known).collect();
+        Linear { form: self.model_form, weights, known }
+    }
+
+    /// The state of a model, whose records are up to date.
+    pub(super) fn state_of(&self, model: usize, crew: &dyn Crew) -> State {
+        let z = if R::AVERAGES { Weights::default() } else { self.collect(model, crew, |r, k| r.drift[k]) };
+        let accumulators = self.collect(model, crew, |r, k| r.accumulator[k]);
+        State { accumulators, z, steps: self.step.number }
+    }
+
+    /// Collects the numbers of a model from all records, in the order of the columns: `number` gives that of
+    /// a lane of a block.
+    fn collect(
+        &self,
+        model: usize,
+        crew: &dyn Crew,
+        number: impl Fn(&Record<K>, usize) -> f32 + Sync,
+    ) -> Weights {
+        let places: Vec<_> = (0..self.form.lanes()).map(|lane| self.form.place(model, lane)).collect();
+        let blocks = self.form.blocks();
+        let of = |records: &[Record<K>]| -> Vec<f32> {
+            if let ([(0, k)], 1) = (&places[..], blocks) {
+                return records.iter().map(|record| number(record, *k)).collect();
+            }
+            let mut numbers = Vec::with_capacity(records.len() / blocks * places.len());
+            for record in records.chunks_exact(blocks) {
+                numbers.extend(places.iter().map(|&(block, k)| number(&record[block], k)));
+            }
+            numbers
+        };
+        let mut dense: Vec<_> = self.shards.iter().flat_map(|s| s.dense.records()).collect();
+        dense.sort_by_key(|(column, _)| *column);
+        let dense: Vec<_> = dense.into_iter().flat_map(|(_, record)| record).copied().collect();
+        let tables = self.tables();
+        let mut of_tables = vec![Vec::new(); tables.len()];
+        // The largest first, or a hand might be left alone with it in the end.
+        let mut due: Vec<_> = tables.into_iter().zip(&mut of_tables).collect();
+        due.sort_by_key(|(table, _)| Reverse(table.len()));
+        share_out(crew, due, |(table, numbers)| *numbers = of(table.blocks()));
+        Weights { bias: of(&self.bias), dense: of(&dense), tables: of_tables }
+    }
+}
