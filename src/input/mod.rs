@@ -34,7 +34,7 @@ pub(crate) use hash::{hash_rows, hash_values};
 pub use meter::take_read;
 pub use mmap::{ignore_file_limit, remove_unfinished, set_unfinished};
 pub use options::{ColumnType, ReadOptions, TextFormat};
-pub(crate) use parquet::spare_bytes;
+pub(crate) use parquet::{keep_spare, spare_bytes};
 pub use reject::Reject;
 pub use skipped::Skipped;
 pub use source::{BatchStream, Extent, ReadAs, Request, Source, Split};

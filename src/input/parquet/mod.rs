@@ -32,7 +32,7 @@ use self::checked::CheckedGroup;
 use self::file::PositionedFile;
 use self::flat::{FlatColumn, Given, is_all_dictionary};
 use self::pages::{damaged, first_pages};
-pub(crate) use self::spare::spare_bytes;
+pub(crate) use self::spare::{keep_spare, spare_bytes};
 use self::stream::{From, ParquetStream};
 use self::thrift::{has_encrypted_columns, has_impossible_groups};
 use self::tools::Tools;

@@ -1,16 +1,17 @@
 //! Spare buffers: what column chunks leave for the next ones. To make room anew for each, filled with zeros and moved as it
 //! grows, took a tenth of the time of reading numbers.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes of all that are kept at the most, and of one.
-const MOST_KEPT: usize = 8 << 20;
-const MOST_BYTES: usize = 512 << 10;
+/// Bytes of all that are kept at the most, where memory is not scarce, and of one.
+const MOST_KEPT: usize = 64 << 20;
+const MOST_BYTES: usize = 2 << 20;
 
-/// Spare buffers, and the bytes that they have room for.
+/// Spare buffers, the bytes that they have room for, and how many that may be.
 struct Shelf {
     buffers: Vec<Vec<u8>>,
     bytes: usize,
+    most: usize,
 }
 
 /// The spare buffers of all files.
@@ -20,12 +21,16 @@ pub(super) static SPARE: Spare = Spare::new();
 
 impl Spare {
     const fn new() -> Self {
-        Spare(Mutex::new(Shelf { buffers: Vec::new(), bytes: 0 }))
+        Spare(Mutex::new(Shelf { buffers: Vec::new(), bytes: 0, most: MOST_KEPT }))
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A buffer that holds anything, or nothing.
     pub(super) fn take(&self) -> Vec<u8> {
-        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shelf = self.shelf();
         let buffer = shelf.buffers.pop().unwrap_or_default();
         shelf.bytes -= buffer.capacity();
         buffer
@@ -33,14 +38,23 @@ impl Spare {
 
     /// Bytes of all buffers.
     fn bytes(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes
+        self.shelf().bytes
     }
 
     pub(super) fn give_back(&self, buffer: Vec<u8>) {
-        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.capacity() <= MOST_BYTES && shelf.bytes + buffer.capacity() <= MOST_KEPT {
+        let mut shelf = self.shelf();
+        if buffer.capacity() <= MOST_BYTES && shelf.bytes + buffer.capacity() <= shelf.most {
             shelf.bytes += buffer.capacity();
             shelf.buffers.push(buffer);
+        }
+    }
+
+    fn keep_at_most(&self, bytes: usize) {
+        let mut shelf = self.shelf();
+        shelf.most = bytes.min(MOST_KEPT);
+        while shelf.bytes > shelf.most {
+            let Some(buffer) = shelf.buffers.pop() else { break };
+            shelf.bytes -= buffer.capacity();
         }
     }
 }
@@ -48,6 +62,11 @@ impl Spare {
 /// Bytes that are held, though nothing is open that needs them: the budget counts them, too.
 pub(crate) fn spare_bytes() -> usize {
     SPARE.bytes()
+}
+
+/// Has no more bytes held than so many.
+pub(crate) fn keep_spare(bytes: usize) {
+    SPARE.keep_at_most(bytes);
 }
 
 #[cfg(test)]
@@ -64,5 +83,18 @@ mod tests {
         let kept = std::iter::repeat_with(|| spare.take()).take_while(|buffer| !buffer.is_empty());
         assert_eq!(kept.count(), MOST_KEPT / MOST_BYTES);
         assert_eq!(spare.bytes(), 0);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        let spare = Spare::new();
+        (0..10).for_each(|_| spare.give_back(vec![1; 1 << 10]));
+        spare.keep_at_most(5 << 10);
+        assert_eq!(spare.bytes(), 5 << 10);
+        spare.give_back(vec![1; 1]);
+        assert_eq!(spare.bytes(), 5 << 10);
+        spare.keep_at_most(usize::MAX);
+        (0..100).for_each(|_| spare.give_back(vec![1; MOST_BYTES]));
+        assert!(spare.bytes() <= MOST_KEPT);
     }
 }
