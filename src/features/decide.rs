@@ -61,20 +61,26 @@ pub struct Decided {
     pub notes: Vec<String>,
 }
 
+/// Finds out whether the columns that are named in `wishes` are all among `names`: that can be told before a sample is read.
+///
+/// # Errors
+/// If one is not.
+pub(crate) fn check_names<'a>(names: impl Iterator<Item = &'a str> + Clone, wishes: &Wishes) -> Result<()> {
+    let known: HashSet<&str> = names.clone().collect();
+    let amounts = wishes.amounts().map(|(name, _, _)| name);
+    let mut named = wishes.overrides.columns.keys().chain([&wishes.target]).chain(amounts);
+    match named.find(|name| !known.contains(name.as_str())) {
+        Some(name) => Err(no_such_column(name, names)),
+        None => Ok(()),
+    }
+}
+
 /// Makes a plan, and says which loss suits it.
 ///
 /// # Errors
 /// If a named column is not there, or the target can't be understood.
 pub fn decide(profile: &Profile, wishes: &Wishes) -> Result<Decided> {
-    let names = profile.columns.iter().map(|c| c.name.as_str());
-    let known: HashSet<&str> = names.clone().collect();
-    let amounts = wishes.amounts().map(|(name, _, _)| name);
-    let named = wishes.overrides.columns.keys().chain([&wishes.target]).chain(amounts);
-    for name in named {
-        if !known.contains(name.as_str()) {
-            return Err(no_such_column(name, names));
-        }
-    }
+    check_names(profile.columns.iter().map(|c| c.name.as_str()), wishes)?;
     for (name, what, option) in wishes.amounts() {
         if let Some(column) = profile.column(name)
             && !matches!(column.sort, Sort::Number | Sort::Bool)

@@ -36,6 +36,7 @@ mod vocabulary;
 
 pub(crate) use crate::suggest::no_such_column;
 pub use cross::{Cross, Parent};
+pub(crate) use decide::check_names;
 pub use decide::{Decided, Wishes, decide};
 pub use encode::{Encoded, Encoder, ReadHint, RowFilter, SplitCache};
 pub use limits::Limits;

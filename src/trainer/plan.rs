@@ -12,7 +12,9 @@ use super::reading::read_as;
 use super::watch::Watch;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::features::{Decided, Overrides, Plan, Profile, ReadHint, Survey, Target, Wishes, decide, is_text};
+use crate::features::{
+    Decided, Overrides, Plan, Profile, ReadHint, Survey, Target, Wishes, check_names, decide, is_text,
+};
 use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::Loss;
 use crate::pipeline::{Budget, Flow, Needs, Order, Readers, Stages, Weigh, in_order, stream};
@@ -112,6 +114,9 @@ pub(crate) fn make_plan(
         skips_bad: config.read.skips_bad,
     };
     let wishes = config.wishes();
+    if given.is_none() {
+        check_names(dataset.schema().fields().iter().map(|field| field.name().as_str()), &wishes)?;
+    }
     // Shards say themselves what a sample of their rows shows.
     let kept = Catalog::of(dataset).map(|catalog| catalog.profile);
     let kept = kept.filter(|profile| profile.serves(&wishes));
