@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bins::{levels, quantiles};
 use super::decide::Wishes;
-use super::scale::{Moments, Scale, is_heavy_tailed};
+use super::scale::{Moments, Scale, is_heavy_tailed, sorted};
 use super::target::{Tally, needs_classes, task};
 use super::text::Words;
 use super::values::Sort;
@@ -127,8 +127,7 @@ pub(super) struct Numbers {
 impl Numbers {
     /// What a sample with `distinct` distinct values says.
     pub(super) fn of(sample: &[f64], distinct: usize) -> Self {
-        let mut sorted = sample.to_vec();
-        sorted.sort_by(f64::total_cmp);
+        let sorted = sorted(sample);
         Numbers {
             moments: Moments::of(sorted.iter().copied()),
             standard: Scale::standard(&sorted),

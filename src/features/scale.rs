@@ -192,6 +192,15 @@ impl Moments {
     }
 }
 
+/// The numbers of a sample, sorted by [`f64::total_cmp`]: as whole numbers of the same order, which takes half the time.
+pub(super) fn sorted(sample: &[f64]) -> Vec<f64> {
+    // Of a negative number all bits but the sign are turned over, and so back again.
+    let turn = |bits: i64| bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed();
+    let mut keys: Vec<i64> = sample.iter().map(|x| turn(x.to_bits().cast_signed())).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|key| f64::from_bits(turn(key).cast_unsigned())).collect()
+}
+
 /// The value below which a share `q` of the sorted, non-empty sample lies.
 fn quantile(sorted: &[f64], q: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * q).round() as usize]
@@ -215,6 +224,8 @@ pub(super) fn is_heavy_tailed(sorted: &[f64]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -232,6 +243,16 @@ mod tests {
         };
         for (x, y) in features(&a, &sample).iter().zip(features(&b, &moved)) {
             assert!((x - y).abs() < 1e-3);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn samples_are_sorted_as_numbers_are(sample in prop::collection::vec(prop::num::f64::ANY, 0..50)) {
+            let mut expected = sample.clone();
+            expected.sort_by(f64::total_cmp);
+            let bits = |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&sorted(&sample)), bits(&expected));
         }
     }
 
