@@ -58,6 +58,10 @@ fn columns_that_are_not_there_are_wrong_usage_and_those_that_are_get_listed() {
     folder.write("f.toml", "[columns]\nno = \"ignore\"\n");
     let error = folder.fails(2, "train a.csv --target sold --features f.toml -o new");
     says(&error, &["no column `no`"]);
+    // That is told before a row is read.
+    with_line(&folder, "1,k0");
+    says(&folder.fails(1, "train b.csv --target sold -o new"), &["b.csv", "402"]);
+    says(&folder.fails(2, "train b.csv --target no -o new"), &["no column `no`"]);
 }
 
 #[test]
