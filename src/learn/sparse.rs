@@ -174,7 +174,7 @@ impl<const K: usize> Sparse<K> {
         let Sparse { codes, table, places, distinct, .. } = self;
         let records = table.blocks_mut().0;
         // Those of lazy steps are known since they were brought up to date.
-        let is_asked = is_worth_it::<K>(blocks) && !step.lazy;
+        let is_asked = steps_once::<K>(blocks) && !step.lazy;
         if is_asked {
             distinct.resize(places.len(), 0);
         }
@@ -220,7 +220,7 @@ impl<const K: usize> Sparse<K> {
         let records = table.blocks_mut().0;
         if !step.defer {
             // A second step would find the gradient zero and change nothing.
-            let touched = if step.lazy || is_worth_it::<K>(form.blocks()) { distinct } else { &*places };
+            let touched = if step.lazy || steps_once::<K>(form.blocks()) { distinct } else { &*places };
             octets.take(step, form, records, touched);
         }
         table.count(places.len());
@@ -254,8 +254,9 @@ impl<R: Rule, F: Form<K>, const K: usize> Kernel for Settling<'_, R, F, K> {
     }
 }
 
-/// Whether finding repeats costs less than their steps, which change nothing: where records are more than a lane.
-const fn is_worth_it<const K: usize>(blocks: usize) -> bool {
+/// Whether a record takes one step for all its visits in a mini-batch, and not one for each, of which the first counts: finding
+/// repeats costs less where records are more than a lane.
+const fn steps_once<const K: usize>(blocks: usize) -> bool {
     K > 1 || blocks > 1
 }
 
