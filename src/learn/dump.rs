@@ -129,13 +129,18 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         }
         let tables = self.shards.iter().map(|s| s.sparse.len()).sum();
         let heads = (0..tables).map(|_| read_array(from)).collect::<io::Result<Vec<[u64; 2]>>>()?;
+        let (most, blocks) = (self.max_bytes / self.record_each(), self.form.blocks());
         let tables = self.shards.iter_mut().flat_map(|s| &mut s.sparse).map(|column| &mut column.table);
         for (table, [hashed, until_check]) in tables.zip(heads) {
             let hashed = usize::try_from(hashed).ok().filter(|n| n.is_power_of_two() && *n <= 1 << 31);
             let other = || io::Error::new(io::ErrorKind::InvalidData, "a table of another learner");
             let hashed = hashed.ok_or_else(other)?;
-            let (all, blocks) = (table.known() + hashed, self.form.blocks());
+            let all = table.known() + hashed;
+            if all > most {
+                return Err(other());
+            }
             let (mut current, mut records) = (Store::new(), Store::new());
+            records.make_room(all * blocks);
             let mut left = all;
             while left > 0 {
                 let part = part_of::<K>(blocks).min(left);

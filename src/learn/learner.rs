@@ -122,7 +122,7 @@ pub(crate) struct Learner<R, F, const K: usize> {
     class_weights: Vec<f32>,
     variants: Vec<Variant>,
     pub(super) step: Step<R, K>,
-    max_bytes: usize,
+    pub(super) max_bytes: usize,
     pub(super) shards: Vec<Shard<K>>,
     pub(super) bias: Vec<Record<K>>,
     /// For each model the weight of the rows since the last deferred step.
@@ -252,7 +252,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
 
     /// Bytes of a model's share of a record: as if it were alone, and one of those that keep most, whatever stands
     /// beside it.
-    fn record_each(&self) -> usize {
+    pub(super) fn record_each(&self) -> usize {
         self.form.width() * size_of::<Record<1>>() + size_of::<u64>()
     }
 }
