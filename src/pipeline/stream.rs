@@ -16,7 +16,7 @@ use super::stages::Stages;
 use super::tasks::no_thread;
 use super::worker::{Done, Job, Worker, work};
 use crate::error::{Error, Result};
-use crate::input::{BatchStream, Dataset, Request, Skipped, keep_spare, spare_bytes};
+use crate::input::{BatchStream, Dataset, Request, Skipped, spare_bytes};
 
 /// Something that takes memory while it is in flight.
 pub trait Weigh {
@@ -90,7 +90,6 @@ where
     T: Weigh + Send,
     F: Fn(&RecordBatch, &mut SplitState<S>) -> Result<T> + Sync,
 {
-    keep_spare(flow.in_flight / SPARE_SHARE);
     let (request, readers) = (flow.request, flow.readers.clone());
     let worker = Worker { dataset, request, map: &map, readers };
     let workers = flow.threads.max(1) - 1;
@@ -98,7 +97,7 @@ where
     let most_jobs = 2 * flow.threads.max(1);
     let most_ahead = MOST_AHEAD * flow.threads.max(order.width());
     let (jobs_in, jobs_out) = bounded::<Job<S>>(most_jobs);
-    let (done_in, done_out) = bounded::<Done<S, T>>(most_jobs + most_ahead + 1);
+    let (done_in, done_out) = bounded::<Done<S, T>>(MOST_LATER * most_jobs + most_ahead + 1);
     thread::scope(|scope| {
         let mut handles = Vec::new();
         for i in 0..workers {
@@ -231,8 +230,6 @@ const AHEAD_IN_TURNS: usize = 2;
 /// Batches of a split that is needed later which are read in one go: a reader would else wait, after each, for a coordinator
 /// that reads as well. (Dense tables: 6% faster.)
 const MOST_LATER: usize = 3;
-/// The share of what may be in flight that buffers may hold which nothing needs at present.
-const SPARE_SHARE: usize = 4;
 /// Splits for each thread that are read at a time where only the first rows of each are.
 const SHORT_SPLITS: usize = 2;
 /// Items for each thread or track that can be consumed without waiting when readers begin to rest, and those for each

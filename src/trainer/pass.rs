@@ -13,7 +13,7 @@ use super::checkpoint::{Checkpoints, Pages, Pen};
 use super::folds::Folds;
 use super::holdout::{Aside, Division, HOLDOUT_BYTES, Holdout};
 use super::notes::Notes;
-use super::reading::{Spares, item_bytes};
+use super::reading::{Spares, item_bytes, keep_buffers};
 use super::watch::Watch;
 use crate::error::{Error, Kind, Result};
 use crate::features::{Encoder, SplitCache};
@@ -263,10 +263,12 @@ impl Passes<'_> {
             return Err(Error::data("the checkpoint belongs to data that is cut in another way")
                 .remedy("remove it and begin anew"));
         }
+        let in_flight = self.budget.in_flight(&needs)?;
+        keep_buffers(in_flight);
         let flow = Flow {
             request: &request,
             threads: self.crew.reading(),
-            in_flight: self.budget.in_flight(&needs)?,
+            in_flight,
             needs,
             from: behind.as_ref(),
             readers: self.crew.readers().clone(),

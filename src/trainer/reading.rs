@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::config::ApplyConfig;
 use crate::error::{Error, Place, Result};
 use crate::features::{Encoder, Plan, ReadHint};
-use crate::input::{Dataset, ReadAs, Request};
+use crate::input::{Dataset, ReadAs, Request, keep_spare};
 use crate::learn::{Chunk, Shape};
 use crate::pipeline::{Budget, Flow, Needs, Readers, Weigh};
 
@@ -78,6 +78,11 @@ pub(crate) fn item_bytes(encoder: &Encoder, batch_rows: usize) -> usize {
     3 * batch_rows * encoder.plan().shape().row_bytes()
 }
 
+/// Lets readers keep buffers that they don't need at present: an eighth of what may be in flight.
+pub(super) fn keep_buffers(in_flight: usize) {
+    keep_spare(in_flight / 8);
+}
+
 /// How data is streamed that is read once, one split after the other; `output_bytes` is what a row of the
 /// output takes.
 pub(crate) fn flow_in_order<'a>(
@@ -97,6 +102,7 @@ pub(crate) fn flow_in_order<'a>(
         held_bytes: 0,
     };
     let in_flight = budget.in_flight(&needs)?;
+    keep_buffers(in_flight);
     let (threads, readers) = (config.threads, Readers::default());
     Ok(Flow { request, threads, in_flight, needs, from: None, readers, stop })
 }

@@ -3,9 +3,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes of all that are kept at the most, where memory is not scarce, and of one.
+/// Bytes of all that are kept, and of one at the most.
+const KEPT: usize = 8 << 20;
+const MOST_BYTES: usize = 512 << 10;
+/// Bytes of all that are worth keeping.
 const MOST_KEPT: usize = 64 << 20;
-const MOST_BYTES: usize = 2 << 20;
 
 /// Spare buffers, the bytes that they have room for, and how many that may be.
 struct Shelf {
@@ -21,7 +23,7 @@ pub(super) static SPARE: Spare = Spare::new();
 
 impl Spare {
     const fn new() -> Self {
-        Spare(Mutex::new(Shelf { buffers: Vec::new(), bytes: 0, most: MOST_KEPT }))
+        Spare(Mutex::new(Shelf { buffers: Vec::new(), bytes: 0, most: KEPT }))
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
@@ -64,7 +66,7 @@ pub(crate) fn spare_bytes() -> usize {
     SPARE.bytes()
 }
 
-/// Has no more bytes held than so many.
+/// Has up to so many bytes held, instead of 8 MB.
 pub(crate) fn keep_spare(bytes: usize) {
     SPARE.keep_at_most(bytes);
 }
@@ -79,9 +81,9 @@ mod tests {
         spare.give_back(vec![1; MOST_BYTES + 1]);
         assert!(spare.take().is_empty());
         (0..100).for_each(|_| spare.give_back(vec![1; MOST_BYTES]));
-        assert_eq!(spare.bytes(), MOST_KEPT);
+        assert_eq!(spare.bytes(), KEPT);
         let kept = std::iter::repeat_with(|| spare.take()).take_while(|buffer| !buffer.is_empty());
-        assert_eq!(kept.count(), MOST_KEPT / MOST_BYTES);
+        assert_eq!(kept.count(), KEPT / MOST_BYTES);
         assert_eq!(spare.bytes(), 0);
     }
 
@@ -94,7 +96,7 @@ mod tests {
         spare.give_back(vec![1; 1]);
         assert_eq!(spare.bytes(), 5 << 10);
         spare.keep_at_most(usize::MAX);
-        (0..100).for_each(|_| spare.give_back(vec![1; MOST_BYTES]));
-        assert!(spare.bytes() <= MOST_KEPT);
+        (0..200).for_each(|_| spare.give_back(vec![1; MOST_BYTES]));
+        assert!(spare.bytes() <= MOST_KEPT && spare.bytes() > MOST_KEPT - MOST_BYTES);
     }
 }
