@@ -104,8 +104,8 @@ pub(super) struct Fitted {
 }
 
 impl Fitted {
-    pub(super) fn of(mut sample: Vec<f64>) -> Self {
-        sample.sort_by(f64::total_cmp);
+    pub(super) fn of(sample: &[f64]) -> Self {
+        let sample = sorted(sample);
         Fitted { moments: Moments::of(sample.iter().copied()), standard: Scale::standard(&sample) }
     }
 }
@@ -143,11 +143,11 @@ impl Numbers {
 impl Findings {
     /// What a sample of points in time, in seconds since 1970, says.
     pub(super) fn times(seconds: &[f64], has_hours: bool) -> Self {
-        let days = seconds.iter().map(|t| t / 86_400.0);
-        let first = days.clone().fold(f64::INFINITY, f64::min);
-        let last = days.clone().fold(f64::NEG_INFINITY, f64::max);
+        let days: Vec<f64> = seconds.iter().map(|t| t / 86_400.0).collect();
+        let first = days.iter().copied().fold(f64::INFINITY, f64::min);
+        let last = days.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let span = if seconds.is_empty() { 0.0 } else { last - first };
-        Findings::Times { days: Fitted::of(days.collect()), span, has_hours }
+        Findings::Times { days: Fitted::of(&days), span, has_hours }
     }
 }
 

@@ -362,7 +362,7 @@ impl ColumnSurvey {
             }
             Sort::Floats => Findings::Floats {
                 lengths: self.lengths,
-                places: self.places.iter().map(|p| Fitted::of(p.values().to_vec())).collect(),
+                places: self.places.iter().map(|p| Fitted::of(p.values())).collect(),
             },
             Sort::Map => self.maps(rows),
             Sort::Time => Findings::times(self.numbers.values(), self.has_hours),

@@ -7,7 +7,7 @@ use arrow::array::ArrayRef;
 use serde::{Deserialize, Serialize};
 
 use super::distinct::Distinct;
-use super::scale::Scale;
+use super::scale::{Scale, sorted};
 use super::thinned::Thinned;
 use super::tokens::{STYLE, Tokens};
 use super::values::for_each_text;
@@ -77,8 +77,7 @@ impl WordSurvey {
     pub(super) fn words(&self) -> Words {
         let known = self.distinct.frequent(MOST_KNOWN).into_iter().map(|(gram, _, _)| gram.to_string());
         let style = self.style.iter().enumerate().map(|(i, numbers)| {
-            let mut sorted = numbers.values().to_vec();
-            sorted.sort_by(f64::total_cmp);
+            let sorted = sorted(numbers.values());
             if i == 0 { Scale::log_of_counts(&sorted) } else { Scale::standard(&sorted) }
         });
         Words {

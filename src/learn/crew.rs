@@ -1,6 +1,7 @@
 //! Learning by several hands: the columns are divided among them, and once in each mini-batch they
 //! meet to exchange their parts of the margins. Threads come from outside: see [`Crew`].
 
+use std::cmp::Reverse;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -34,6 +35,17 @@ pub fn share_out<T: Send>(crew: &dyn Crew, items: Vec<T>, work: impl Fn(T) + Syn
         })
     };
     crew.run((0..hands).map(|_| job()).collect());
+}
+
+/// The same, the largest items first, or a hand might be left alone with one in the end.
+pub(super) fn share_out_largest_first<T: Send>(
+    crew: &dyn Crew,
+    mut items: Vec<T>,
+    size: impl Fn(&T) -> usize,
+    work: impl Fn(T) + Sync,
+) {
+    items.sort_by_key(|item| Reverse(size(item)));
+    share_out(crew, items, work);
 }
 
 /// One hand: the caller's own thread.

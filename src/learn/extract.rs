@@ -1,22 +1,21 @@
 //! Extracts: the numbers of one model, out of records that hold those of several.
 
-use std::cmp::Reverse;
-
-use super::crew::{Crew, share_out};
+use super::crew::{Crew, share_out_largest_first};
 use super::form::Form;
 use super::learner::Learner;
 use super::linear::{Iterate, Linear, State, Weights};
 use super::optimizer::Rule;
 use super::record::Record;
+use super::sparse::Sparse;
 use super::table::Table;
 
 impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
     /// Brings every record up to date.
     pub(super) fn settle(&mut self, crew: &dyn Crew) {
         if self.step.lazy {
-            let mut due: Vec<_> = self.shards.iter_mut().flat_map(|s| &mut s.sparse).collect();
-            due.sort_by_key(|column| Reverse(column.table.len()));
-            share_out(crew, due, |column| column.settle(&self.step, &self.form));
+            let due = self.shards.iter_mut().flat_map(|s| &mut s.sparse).collect();
+            let size = |column: &&mut Sparse<K>| column.table.len();
+            share_out_largest_first(crew, due, size, |column| column.settle(&self.step, &self.form));
         }
     }
 
@@ -64,10 +63,9 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         let dense: Vec<_> = dense.into_iter().flat_map(|(_, record)| record).copied().collect();
         let tables = self.tables();
         let mut of_tables = vec![Vec::new(); tables.len()];
-        // The largest first, or a hand might be left alone with it in the end.
-        let mut due: Vec<_> = tables.into_iter().zip(&mut of_tables).collect();
-        due.sort_by_key(|(table, _)| Reverse(table.len()));
-        share_out(crew, due, |(table, numbers)| *numbers = of(table.blocks()));
+        let due = tables.into_iter().zip(&mut of_tables).collect();
+        let size = |(table, _): &(&Table<K>, &mut Vec<f32>)| table.len();
+        share_out_largest_first(crew, due, size, |(table, numbers)| *numbers = of(table.blocks()));
         Weights { bias: of(&self.bias), dense: of(&dense), tables: of_tables }
     }
 }

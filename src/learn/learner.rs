@@ -1,13 +1,12 @@
 //! The learner: models side by side, one mini-batch after the other.
 
-use std::cmp::Reverse;
 use std::io::{self, Read};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::chunk::{Chunk, Shape};
-use super::crew::{Alone, Board, Crew, Job, share_out};
+use super::crew::{Alone, Board, Crew, Job, share_out_largest_first};
 use super::dump::{Dumping, Outlet, Pace};
 use super::form::{Form, ModelForm};
 use super::linear::{Iterate, Linear, State, Weights};
@@ -329,9 +328,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
                 self.capped = true;
             }
         }
-        // The largest first, or a hand might be left alone with it in the end.
-        due.sort_by_key(|table| Reverse(table.growth()));
-        share_out(crew, due, Table::double);
+        share_out_largest_first(crew, due, |table| table.growth(), Table::double);
     }
 
     fn end_epoch(&mut self) {
