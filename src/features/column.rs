@@ -9,7 +9,7 @@ use super::bins;
 use super::codes::{Dictionaries, encode_categories, encode_texts};
 use super::encode::SplitCache;
 use super::maps::MapEncoder;
-use super::numbers::{encode_numbers, expect_numbers, flag_missing, not_numbers};
+use super::numbers::{encode_numbers, expect_numbers, not_numbers};
 use super::plan::{TimePart, Use};
 use super::scale::Scale;
 use super::text::TextEncoder;
@@ -17,7 +17,7 @@ use super::translate::Translate;
 use super::values::{Lists, Sort, for_each_number, for_each_time, numbers};
 use super::vocabulary::{MISSING, Vocabulary};
 use crate::error::{Error, Place, Result};
-use crate::learn::Chunk;
+use crate::learn::{Chunk, kernels};
 
 /// A column, where it lies in batches and chunks, and what is to be done with it.
 #[derive(Debug)]
@@ -75,7 +75,9 @@ impl Translate for Work {
     fn translate(&self, values: &ArrayRef, out: &mut [u32]) -> Result<()> {
         match self {
             Work::Category(vocabulary) => encode_texts(values, vocabulary, out),
-            Work::Number { scale, .. } => encode_numbers(values, scale, bytemuck::cast_slice_mut(out)),
+            Work::Number { scale, flag_missing } => {
+                encode_numbers(values, scale, gap(scale, *flag_missing), bytemuck::cast_slice_mut(out))
+            }
             _ => Err(Error::data("these values have no translation")),
         }
     }
@@ -88,10 +90,15 @@ impl Translate for Work {
 
     fn missing(&self) -> u32 {
         match self {
-            Work::Number { .. } => f32::NAN.to_bits(),
+            Work::Number { scale, flag_missing } => gap(scale, *flag_missing).to_bits(),
             _ => MISSING,
         }
     }
+}
+
+/// What a missing number becomes at first: NaN, if it is flagged when it becomes what the scale says.
+fn gap(scale: &Scale, flagged: bool) -> f32 {
+    if flagged { f32::NAN } else { scale.missing() }
 }
 
 impl ColumnEncoder {
@@ -105,9 +112,11 @@ impl ColumnEncoder {
     ) -> Result<()> {
         match &*self.work {
             Work::Number { scale, flag_missing } => {
-                let rows = array.len();
-                encode_numbers(array, scale, &mut chunk.dense_mut(self.dense)[..rows])?;
-                self.fill_missing(scale, *flag_missing, rows, chunk);
+                let features = &mut chunk.dense_mut(self.dense)[..array.len()];
+                encode_numbers(array, scale, gap(scale, *flag_missing), features)?;
+                if *flag_missing {
+                    self.flag_missing(scale, array.len(), chunk);
+                }
                 Ok(())
             }
             Work::Category(vocabulary) => {
@@ -192,19 +201,18 @@ impl ColumnEncoder {
             Work::Number { scale, flag_missing } => {
                 let features = &mut chunk.dense_mut(self.dense)[..rows];
                 features.copy_from_slice(bytemuck::cast_slice(translated));
-                self.fill_missing(scale, *flag_missing, rows, chunk);
+                if *flag_missing {
+                    self.flag_missing(scale, rows, chunk);
+                }
             }
             _ => unreachable!("nothing else is translated"),
         }
     }
 
-    /// Sees to the missing ones among the features in the first rows of a chunk.
-    fn fill_missing(&self, scale: &Scale, flagged: bool, rows: usize, chunk: &mut Chunk) {
-        if flagged {
-            let (features, flags) = chunk.dense_pair_mut(self.dense);
-            flag_missing(&features[..rows], &mut flags[..rows]);
-        }
-        scale.fill(&mut chunk.dense_mut(self.dense)[..rows]);
+    /// Flags the missing ones among the features in the first rows of a chunk, and fills them in.
+    fn flag_missing(&self, scale: &Scale, rows: usize, chunk: &mut Chunk) {
+        let (features, flags) = chunk.dense_pair_mut(self.dense);
+        kernels::flag_nan(&mut features[..rows], scale.missing(), &mut flags[..rows]);
     }
 
     fn encode_time(&self, array: &ArrayRef, parts: &[TimePart], chunk: &mut Chunk) -> Result<()> {

@@ -8,28 +8,21 @@ use super::values::{is_text, map_numbers, plain};
 use crate::error::{Error, Result};
 use crate::learn::kernels::within;
 
-/// Makes features of an array of as many numbers, NaN where one is missing.
+/// Makes features of an array of as many numbers, `gap` where one is missing.
 ///
 /// # Errors
 /// If it is of another type.
-pub(super) fn encode_numbers(array: &ArrayRef, scale: &Scale, features: &mut [f32]) -> Result<()> {
+pub(super) fn encode_numbers(array: &ArrayRef, scale: &Scale, gap: f32, features: &mut [f32]) -> Result<()> {
     expect_numbers(array)?;
     let (origin, factor) = scale.linear_step();
     let linear = |x: f64| ((x - origin) * factor) as f32;
     if scale.is_linear() {
         let Limits { low, high } = scale.limits();
-        return map_numbers(array, features, f32::NAN, |x| within(linear(x), low, high));
+        return map_numbers(array, features, gap, |x| within(linear(x), low, high, gap));
     }
     map_numbers(array, features, f32::NAN, linear)?;
-    scale.features(features);
+    scale.features(features, gap);
     Ok(())
-}
-
-/// Writes 1 for each feature that is missing, and 0 for the others.
-pub(super) fn flag_missing(features: &[f32], flags: &mut [f32]) {
-    for (flag, feature) in flags.iter_mut().zip(features) {
-        *flag = f32::from(u8::from(feature.is_nan()));
-    }
 }
 
 pub(super) fn expect_numbers(array: &ArrayRef) -> Result<()> {

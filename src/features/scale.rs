@@ -112,25 +112,19 @@ impl Scale {
         self.limits.unwrap_or(Limits::NONE)
     }
 
-    /// Makes features of what the linear step gave, NaN for missing numbers. NaN, infinities and what is too large
+    /// Makes features of what the linear step gave, `gap` for missing numbers. NaN, infinities and what is too large
     /// for a feature count as missing, too.
-    pub(super) fn features(&self, values: &mut [f32]) {
+    pub(super) fn features(&self, values: &mut [f32], gap: f32) {
         if let Form::SignedLog { mean, deviation, .. } = self.form {
             kernels::signed_log(values, mean as f32, (1.0 / deviation) as f32);
         }
         let Limits { low, high } = self.limits();
-        kernels::clamp(values, low, high);
-    }
-
-    /// Puts the feature of a missing number in the place of each NaN.
-    pub(super) fn fill(&self, features: &mut [f32]) {
-        kernels::replace_nan(features, self.missing());
+        kernels::clamp(values, low, high, gap);
     }
 
     /// Makes features of what the linear step gave, missing numbers included.
     pub(crate) fn finish(&self, values: &mut [f32]) {
-        self.features(values);
-        self.fill(values);
+        self.features(values, self.missing());
     }
 
     /// The feature of a missing number.
@@ -237,7 +231,7 @@ mod tests {
         let features = |scale: &Scale, numbers: &[f64]| {
             let (origin, factor) = scale.linear_step();
             let mut features: Vec<f32> = numbers.iter().map(|x| ((x - origin) * factor) as f32).collect();
-            scale.features(&mut features);
+            scale.features(&mut features, f32::NAN);
             assert!(features.iter().all(|feature| !feature.is_nan()));
             features
         };

@@ -34,8 +34,7 @@ impl<T: Copy + Default> Block<T> {
     /// A column, all of its room.
     #[inline(always)]
     pub(crate) fn column(&self, column: usize) -> &[T] {
-        let capacity = self.capacity();
-        &self.0.as_slice().unwrap_or_default()[column * capacity..][..capacity]
+        self.0.row(column).to_slice().unwrap_or_default()
     }
 
     pub(crate) fn column_mut(&mut self, column: usize) -> &mut [T] {

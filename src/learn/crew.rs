@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::hint::spin_loop;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
@@ -69,10 +69,11 @@ impl Crew for Alone {
 #[derive(Debug)]
 pub(crate) struct Board {
     hands: usize,
-    len: usize,
+    /// Pairs of each part.
+    pairs: usize,
     shards: usize,
-    /// Bits of f32, `[2][shards][len]`.
-    numbers: Vec<AtomicU32>,
+    /// Bits of two f32 each, `[2][shards][pairs]`.
+    numbers: Vec<AtomicU64>,
     arrived: AtomicUsize,
     /// Set when a hand panics, so that the others do not wait for it for ever.
     broken: AtomicBool,
@@ -94,12 +95,13 @@ const LEAST_SPINS: usize = 50;
 impl Board {
     /// A board for `hands` hands, and parts of `len` numbers from each of `shards` shards.
     pub(crate) fn new(hands: usize, shards: usize, len: usize) -> Self {
-        let numbers = if hands > 1 { 2 * shards * len } else { 0 };
+        let pairs = len.div_ceil(2);
+        let numbers = if hands > 1 { 2 * shards * pairs } else { 0 };
         Board {
             hands,
-            len,
+            pairs,
             shards,
-            numbers: (0..numbers).map(|_| AtomicU32::new(0)).collect(),
+            numbers: (0..numbers).map(|_| AtomicU64::new(0)).collect(),
             arrived: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
             spins: AtomicUsize::new(MOST_SPINS),
@@ -109,21 +111,34 @@ impl Board {
         }
     }
 
-    fn part(&self, turn: usize, shard: usize) -> &[AtomicU32] {
-        &self.numbers[((turn % 2) * self.shards + shard) * self.len..][..self.len]
+    fn part(&self, turn: usize, shard: usize) -> &[AtomicU64] {
+        &self.numbers[((turn % 2) * self.shards + shard) * self.pairs..][..self.pairs]
     }
 
     /// Lays down a shard's part for mini-batch `turn`.
+    #[inline(always)]
     pub(crate) fn put(&self, turn: usize, shard: usize, part: &[f32]) {
-        for (slot, x) in self.part(turn, shard).iter().zip(part) {
-            slot.store(x.to_bits(), Ordering::Relaxed);
+        let (pairs, last) = part.as_chunks::<2>();
+        let slots = self.part(turn, shard);
+        for (slot, pair) in slots.iter().zip(pairs) {
+            slot.store(bytemuck::cast(*pair), Ordering::Relaxed);
+        }
+        if let (&[x], Some(slot)) = (last, slots.get(pairs.len())) {
+            slot.store(bytemuck::cast([x, 0.0]), Ordering::Relaxed);
         }
     }
 
     /// Adds a shard's part for mini-batch `turn` to `sum`.
+    #[inline(always)]
     pub(crate) fn add_to(&self, turn: usize, shard: usize, sum: &mut [f32]) {
-        for (sum, slot) in sum.iter_mut().zip(self.part(turn, shard)) {
-            *sum += f32::from_bits(slot.load(Ordering::Relaxed));
+        let (pairs, last) = sum.as_chunks_mut::<2>();
+        let slots = self.part(turn, shard);
+        for (slot, pair) in slots.iter().zip(&mut *pairs) {
+            let part: [f32; 2] = bytemuck::cast(slot.load(Ordering::Relaxed));
+            *pair = [pair[0] + part[0], pair[1] + part[1]];
+        }
+        if let ([x], Some(slot)) = (last, slots.get(pairs.len())) {
+            *x += bytemuck::cast::<u64, [f32; 2]>(slot.load(Ordering::Relaxed))[0];
         }
     }
 

@@ -74,8 +74,9 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
         for (turn, start) in self.rows.clone().step_by(self.batch).enumerate() {
             let rows = start..(start + self.batch).min(self.rows.end);
             sums.clear();
-            for _ in rows.clone() {
-                sums.extend(bias.iter().map(|block| block.weight));
+            match &*bias {
+                [block] => sums.resize(rows.len(), block.weight),
+                _ => rows.clone().for_each(|_| sums.extend(bias.iter().map(|block| block.weight))),
             }
             self.add_offsets(&mut sums, rows.clone());
             let octets = Octets::new(&step);
@@ -84,11 +85,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
                 shard.forward(&step, &self.form, self.chunk, rows.clone(), &octets);
             }
             if self.hands == 1 {
-                for shard in mine.iter() {
-                    for (sum, part) in sums.as_flattened_mut().iter_mut().zip(shard.part.as_flattened()) {
-                        *sum += part;
-                    }
-                }
+                mine.iter().for_each(|shard| add(sums.as_flattened_mut(), shard.part.as_flattened()));
             } else {
                 for (shard, number) in mine.iter().zip(first..) {
                     self.board.put(turn, number, shard.part.as_flattened());
@@ -190,6 +187,12 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
             }
         }
     }
+}
+
+/// Adds a shard's part of the sums.
+#[inline(always)]
+fn add(sums: &mut [f32], part: &[f32]) {
+    sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
 }
 
 /// Brings near the records that the next mini-batch needs, some before each shard's steps: the processor can wait for

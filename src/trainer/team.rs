@@ -147,17 +147,19 @@ impl Team {
         let accounts = self.runners.iter_mut().zip(&mut self.own).zip(variants).enumerate();
         share_out(crew, accounts.collect(), |(k, ((runner, own), variant))| {
             own.margins.clear();
-            let (labels, weights) = if variant.left_out.is_some() {
+            let (margins, (labels, weights)) = if variant.left_out.is_some() {
                 own.select(variant, chunk, rows.clone());
                 let chosen = own.rows.iter().map(|&row| &margins[row * width + k * outputs..][..outputs]);
                 extend(&mut own.margins, chosen, outputs);
-                (&own.labels[..], &own.weights[..])
+                (&own.margins, (&own.labels[..], &own.weights[..]))
+            } else if width == outputs {
+                (margins, all)
             } else {
                 let of_model = margins.chunks_exact(width).map(|row| &row[k * outputs..][..outputs]);
                 extend(&mut own.margins, of_model, outputs);
-                all
+                (&own.margins, all)
             };
-            let bad = runner.metrics.add(&own.margins, labels, weights);
+            let bad = runner.metrics.add(margins, labels, weights);
             let bad = bad.map(|place| if variant.left_out.is_some() { own.rows[place] } else { place });
             runner.diverged = runner.diverged.or(bad.map(|row| number + row as u64));
         });

@@ -62,8 +62,8 @@ macro_rules! kernel {
 kernel!(math::logistic_gradient(margins: &mut [f32], labels: &[f32]));
 kernel!(math::logistic_loss(margins: &[f32], labels: &[f32], out: &mut [f32]));
 kernel!(math::signed_log(values: &mut [f32], mean: f32, factor: f32));
-kernel!(math::clamp(values: &mut [f32], low: f32, high: f32));
-kernel!(math::replace_nan(values: &mut [f32], by: f32));
+kernel!(math::clamp(values: &mut [f32], low: f32, high: f32, gap: f32));
+kernel!(math::flag_nan(values: &mut [f32], by: f32, flags: &mut [f32]));
 kernel!(math::probability(margins: &mut [f32]));
 kernel!(math::ln(values: &mut [f32]));
 kernel!(poisson::poisson_mean(margins: &mut [f32]));
@@ -113,24 +113,32 @@ const LINE: usize = 64;
 /// [`prefetch`] for all cache lines of a slice.
 #[inline(always)]
 pub fn prefetch_all<T>(values: &[T]) {
-    let (first, last) = (values.iter().step_by((LINE / size_of::<T>()).max(1)), values.last());
-    first.chain(last).for_each(prefetch);
+    let (first, bytes) = (values.as_ptr().cast::<i8>(), size_of_val(values));
+    // From the beginning of the first one's line.
+    let before = first.addr() % LINE;
+    for offset in (0..before + bytes).step_by(LINE) {
+        prefetch_line(first.wrapping_add(offset).wrapping_sub(before));
+    }
 }
 
 /// Asks the processor to bring the cache lines of `value` near: into its second cache, since the first would not hold
 /// what the next mini-batch needs as well, and has few places for lines on their way. A hint: no effect on results.
 #[inline(always)]
 pub fn prefetch<T>(value: &T) {
+    for offset in (0..size_of::<T>()).step_by(LINE) {
+        prefetch_line(std::ptr::from_ref(value).cast::<i8>().wrapping_add(offset));
+    }
+}
+
+#[inline(always)]
+fn prefetch_line(line: *const i8) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        for offset in (0..size_of::<T>()).step_by(LINE) {
-            let line = std::ptr::from_ref(value).cast::<i8>().wrapping_add(offset);
-            // SAFETY: SSE is part of the x86-64 baseline, and a prefetch reads nothing that the program
-            // could see; the address lies in the value anyway.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(line) };
-        }
+        // SAFETY: SSE is part of the x86-64 baseline, and a prefetch reads nothing that the program could see, nor does
+        // it fault, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
+    let _ = line;
 }

@@ -1,5 +1,7 @@
 //! Exponential, logarithm, logistic function and its loss on eight lanes at a time, without branches.
 
+use super::choice::{choose, mask};
+
 pub(super) const LANES: usize = 8;
 pub(super) type Lanes = [f32; LANES];
 
@@ -98,23 +100,28 @@ pub(super) fn signed_log(values: &mut [f32], mean: f32, factor: f32) {
     map(values, |v| (ln_1p_wide(v.abs()).copysign(v) - mean) * factor);
 }
 
-/// `x`, or the limit next to it; NaN for what is not finite.
+/// `x`, or the limit next to it; `gap` for what is not finite.
 #[inline(always)]
-pub(crate) fn within(x: f32, low: f32, high: f32) -> f32 {
+pub(crate) fn within(x: f32, low: f32, high: f32, gap: f32) -> f32 {
     // Of one comparison each: the infinities and NaN fail the last.
     let inside = if x < low { low } else { x };
     let inside = if inside > high { high } else { inside };
-    if x.abs() <= f32::MAX { inside } else { f32::NAN }
+    if x.abs() <= f32::MAX { inside } else { gap }
 }
 
 #[inline(always)]
-pub(super) fn clamp(values: &mut [f32], low: f32, high: f32) {
-    map(values, |x| within(x, low, high));
+pub(super) fn clamp(values: &mut [f32], low: f32, high: f32, gap: f32) {
+    map(values, |x| within(x, low, high, gap));
 }
 
 #[inline(always)]
-pub(super) fn replace_nan(values: &mut [f32], by: f32) {
-    map(values, |v| if v.is_nan() { by } else { v });
+pub(super) fn flag_nan(values: &mut [f32], by: f32, flags: &mut [f32]) {
+    for (value, flag) in values.iter_mut().zip(flags) {
+        // Masks, since of a condition LLVM makes stores that are masked, and slow.
+        let is_nan = mask(value.is_nan());
+        *flag = choose(is_nan, 1.0, 0.0);
+        *value = choose(is_nan, by, *value);
+    }
 }
 
 #[inline(always)]

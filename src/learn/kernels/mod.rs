@@ -92,9 +92,9 @@ pub fn signed_log(values: &mut [f32], mean: f32, factor: f32) {
     Level::best().signed_log(values, mean, factor);
 }
 
-/// Overwrites each value below `low` by `low`, above `high` by `high`; what is not finite becomes NaN.
-pub fn clamp(values: &mut [f32], low: f32, high: f32) {
-    Level::best().clamp(values, low, high);
+/// Overwrites each value below `low` by `low`, above `high` by `high`, and what is not finite by `gap`.
+pub fn clamp(values: &mut [f32], low: f32, high: f32, gap: f32) {
+    Level::best().clamp(values, low, high, gap);
 }
 
 /// Fills `out`: a row whose bit is set gets the next of `values`, another one `gap`. The first row's bit is the lowest of the
@@ -106,9 +106,9 @@ pub fn expand(values: &[u32], bits: &[u64], gap: u32, out: &mut [u32]) {
     Level::best().expand(values, bits, gap, out);
 }
 
-/// Overwrites each NaN by `by`.
-pub fn replace_nan(values: &mut [f32], by: f32) {
-    Level::best().replace_nan(values, by);
+/// Overwrites each NaN by `by`, and each of as many `flags` by 1 where there was one, by 0 elsewhere.
+pub fn flag_nan(values: &mut [f32], by: f32, flags: &mut [f32]) {
+    Level::best().flag_nan(values, by, flags);
 }
 
 #[cfg(test)]
@@ -327,13 +327,19 @@ mod tests {
         ) {
             for level in Level::available() {
                 let mut clamped = values.clone();
-                level.clamp(&mut clamped, low, high);
+                level.clamp(&mut clamped, low, high, f32::NAN);
                 for (x, clamped) in values.iter().zip(&clamped) {
                     let is_right = if x.is_finite() { *clamped == x.clamp(low, high) } else { clamped.is_nan() };
                     prop_assert!(is_right, "{x} in {low}..{high}: {clamped}");
                 }
-                level.replace_nan(&mut clamped, 9.0);
-                prop_assert!(values.iter().zip(&clamped).all(|(x, filled)| x.is_finite() != (*filled == 9.0)));
+                let mut filled = values.clone();
+                level.clamp(&mut filled, low, high, 9.0);
+                let mut flags = vec![7.0; values.len()];
+                level.flag_nan(&mut clamped, 9.0, &mut flags);
+                prop_assert_eq!(bits(&clamped), bits(&filled));
+                for ((x, filled), flag) in values.iter().zip(&filled).zip(&flags) {
+                    prop_assert!(x.is_finite() != (*filled == 9.0) && *flag == f32::from(u8::from(!x.is_finite())));
+                }
             }
         }
     }
