@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::chunk::Chunk;
+use super::columns::Columns;
 use super::form::Form;
 use super::kernels::prefetch_all;
 use super::mask::{Mask, masked};
@@ -60,8 +60,11 @@ impl<const K: usize> Dense<K> {
 
     /// Has the numbers of rows brought near.
     #[inline(always)]
-    pub(crate) fn bring_near(&self, chunk: &Chunk, rows: Range<usize>) {
-        self.columns.iter().for_each(|&column| prefetch_all(&chunk.dense(column)[rows.clone()]));
+    pub(crate) fn bring_near(&self, columns: &Columns<'_>, rows: Range<usize>) {
+        // (No closures here and below: they are not always compiled for AVX2.)
+        for &column in &self.columns {
+            prefetch_all(columns.dense(column, rows.clone()));
+        }
     }
 
     /// Adds the columns' part of the margins of `rows` to `part`.
@@ -69,30 +72,27 @@ impl<const K: usize> Dense<K> {
     pub(crate) fn forward<F: Form<K>>(
         &self,
         form: &F,
-        chunk: &Chunk,
+        columns: &Columns<'_>,
         rows: Range<usize>,
         part: &mut [[f32; K]],
     ) {
         let width = form.blocks();
         if F::IS_LINEAR && width == 1 {
-            let x = |column: usize| &chunk.dense(column)[rows.clone()];
-            let (columns, rest) = self.columns.as_chunks::<COLUMNS>();
+            let (fours, rest) = self.columns.as_chunks::<COLUMNS>();
             let (records, records_rest) = self.blocks.as_chunks::<COLUMNS>();
-            for (columns, records) in columns.iter().zip(records) {
-                add_products(part, columns.map(x), records.map(|record| record.weight));
+            for (four, records) in fours.iter().zip(records) {
+                add_products(part, numbers(columns, &rows, four), records);
             }
             match (rest, records_rest) {
-                (&[a, b, c], [u, v, w]) => {
-                    add_products(part, [a, b, c].map(x), [u.weight, v.weight, w.weight]);
-                }
-                (&[a, b], [u, v]) => add_products(part, [a, b].map(x), [u.weight, v.weight]),
-                (&[a], [u]) => add_products(part, [x(a)], [u.weight]),
+                (&[a, b, c], &[u, v, w]) => add_products(part, numbers(columns, &rows, &[a, b, c]), &[u, v, w]),
+                (&[a, b], &[u, v]) => add_products(part, numbers(columns, &rows, &[a, b]), &[u, v]),
+                (&[a], &[u]) => add_products(part, numbers(columns, &rows, &[a]), &[u]),
                 _ => {}
             }
             return;
         }
         for (column, record) in self.records() {
-            let x = &chunk.dense(column)[rows.clone()];
+            let x = columns.dense(column, rows.clone());
             part.chunks_exact_mut(width).zip(x).for_each(|(sums, &x)| form.forward(sums, x, record));
         }
     }
@@ -104,16 +104,16 @@ impl<const K: usize> Dense<K> {
         &mut self,
         step: &Step<R, K>,
         form: &F,
-        chunk: &Chunk,
+        columns: &Columns<'_>,
         rows: Range<usize>,
         derivatives: &[[f32; K]],
         buffer: &mut Vec<[f32; K]>,
     ) {
         let width = form.blocks();
-        let columns = self.columns.iter().zip(&self.masks).zip(self.blocks.chunks_exact_mut(width));
-        for ((&column, mask), record) in columns {
+        let all = self.columns.iter().zip(&self.masks).zip(self.blocks.chunks_exact_mut(width));
+        for ((&column, mask), record) in all {
             let derivatives = masked(derivatives, mask, buffer);
-            let x = &chunk.dense(column)[rows.clone()];
+            let x = columns.dense(column, rows.clone());
             for (b, block) in record.iter_mut().enumerate() {
                 let g = if F::IS_LINEAR && width == 1 {
                     dot(x, derivatives, 1, 0)
@@ -143,22 +143,35 @@ impl<const K: usize> Dense<K> {
     }
 }
 
+/// The numbers of `rows` in some columns.
+#[inline(always)]
+fn numbers<'a, const N: usize>(columns: &Columns<'a>, rows: &Range<usize>, of: &[usize; N]) -> [&'a [f32]; N] {
+    let mut numbers: [&[f32]; N] = [&[]; N];
+    for n in 0..N {
+        numbers[n] = columns.dense(of[n], rows.clone());
+    }
+    numbers
+}
+
 /// Adds to each row's sums its numbers in `N` columns, times the columns' weights, column after column.
 #[inline(always)]
 fn add_products<const N: usize, const K: usize>(
     sums: &mut [[f32; K]],
-    columns: [&[f32]; N],
-    weights: [[f32; K]; N],
+    numbers: [&[f32]; N],
+    records: &[Record<K>; N],
 ) {
-    let columns = columns.map(|x| x[..sums.len()].as_chunks::<TURNS>());
     let (runs, rest) = sums.as_chunks_mut::<TURNS>();
+    let (mut x, mut x_rest): ([&[[f32; TURNS]]; N], [&[f32]; N]) = ([&[]; N], [&[]; N]);
+    for n in 0..N {
+        let (x_runs, last) = numbers[n].as_chunks();
+        (x[n], x_rest[n]) = (&x_runs[..runs.len()], &last[..rest.len()]);
+    }
     for (i, run) in runs.iter_mut().enumerate() {
         let mut kept = *run;
         for n in 0..N {
-            let x = &columns[n].0[i];
             for r in 0..TURNS {
                 for k in 0..K {
-                    kept[r][k] += x[r] * weights[n][k];
+                    kept[r][k] += x[n][i][r] * records[n].weight[k];
                 }
             }
         }
@@ -167,7 +180,7 @@ fn add_products<const N: usize, const K: usize>(
     for (r, sums) in rest.iter_mut().enumerate() {
         for n in 0..N {
             for k in 0..K {
-                sums[k] += columns[n].1[r] * weights[n][k];
+                sums[k] += x_rest[n][r] * records[n].weight[k];
             }
         }
     }
@@ -270,15 +283,16 @@ mod tests {
             let columns: [Vec<f32>; 4] = std::array::from_fn(|n| rows.iter().map(|x| x[n]).collect());
             let columns = columns.each_ref().map(Vec::as_slice);
             let mut together = vec![[0.0; 8]; rows.len()];
-            add_products(&mut together, columns, weights);
+            let records = weights.map(|weight| Record { weight, ..Record::ZERO });
+            add_products(&mut together, columns, &records);
             let mut one_by_one = vec![[0.0; 8]; rows.len()];
-            for (column, weights) in columns.iter().zip(weights) {
-                add_products(&mut one_by_one, [*column], [weights]);
+            for (column, record) in columns.iter().zip(records) {
+                add_products(&mut one_by_one, [*column], &[record]);
             }
             prop_assert_eq!(bits(&together), bits(&one_by_one));
             for k in 0..8 {
                 let mut alone = vec![[0.0; 1]; rows.len()];
-                add_products(&mut alone, columns, weights.map(|w| [w[k]]));
+                add_products(&mut alone, columns, &records.map(|record| record.only([k])));
                 prop_assert_eq!(bits(&alone), bits(&lanes::<1>(&together, k)));
             }
         }

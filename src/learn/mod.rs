@@ -8,6 +8,7 @@
 mod before;
 mod block;
 mod chunk;
+mod columns;
 mod crew;
 mod dense;
 mod dump;

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::chunk::Chunk;
+use super::columns::Columns;
 use super::dense::Dense;
 use super::form::Form;
 use super::learner::Column;
@@ -33,20 +33,23 @@ impl<const K: usize> Shard<K> {
         &mut self,
         step: &Step<R, K>,
         form: &F,
-        chunk: &Chunk,
+        columns: &Columns<'_>,
         rows: Range<usize>,
         octets: &Octets<R>,
     ) {
         // The rows of the mini-batch after the next, which tell the records that will be brought near.
-        let after = (rows.end + rows.len()).min(chunk.rows())..(rows.end + 2 * rows.len()).min(chunk.rows());
-        self.dense.bring_near(chunk, after.clone());
-        self.sparse.iter().for_each(|column| column.bring_codes_near(chunk, after.clone()));
+        let place = |batches: usize| (rows.end + batches * rows.len()).min(columns.rows);
+        let after = place(1)..place(2);
+        self.dense.bring_near(columns, after.clone());
+        for column in &self.sparse {
+            column.bring_codes_near(columns, after.clone());
+        }
         let part = &mut self.part;
         part.clear();
         part.resize(rows.len() * form.blocks(), [0.0; K]);
-        self.dense.forward(form, chunk, rows.clone(), part);
+        self.dense.forward(form, columns, rows.clone(), part);
         for column in &mut self.sparse {
-            column.forward(step, form, chunk, rows.clone(), part, octets);
+            column.forward(step, form, columns, rows.clone(), part, octets);
         }
     }
 
@@ -57,17 +60,17 @@ impl<const K: usize> Shard<K> {
         &mut self,
         step: &Step<R, K>,
         form: &F,
-        chunk: &Chunk,
+        columns: &Columns<'_>,
         rows: Range<usize>,
         derivatives: &[[f32; K]],
         octets: &Octets<R>,
     ) {
         let part = &mut self.part;
-        self.dense.gather(step, form, chunk, rows.clone(), derivatives, part);
+        self.dense.gather(step, form, columns, rows.clone(), derivatives, part);
         self.dense.take(step, form, octets);
         // From the last column on, whose records are still near: all of a mini-batch's are more than the first cache holds.
         for column in self.sparse.iter_mut().rev() {
-            column.gather(step, form, chunk, rows.clone(), derivatives, part);
+            column.gather(step, form, columns, rows.clone(), derivatives, part);
             column.take(step, form, octets);
         }
     }

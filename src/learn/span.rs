@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::chunk::Chunk;
+use super::columns::Columns;
 use super::crew::Board;
 use super::dense::sum;
 use super::form::Form;
@@ -66,6 +67,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
     fn run(&self, mine: &mut [Shard<K>], first: usize, bias: &mut [Record<K>], margins: &mut Vec<f32>) {
         let _watch = self.board.watch();
         let blocks = self.form.blocks();
+        let columns = Columns::of(self.chunk);
         let mut step = self.step;
         let mut sums: Vec<[f32; K]> = Vec::with_capacity(self.batch * blocks);
         let have_parts = self.variants.iter().any(|variant| variant.left_out.is_some());
@@ -80,9 +82,9 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
             }
             self.add_offsets(&mut sums, rows.clone());
             let octets = Octets::new(&step);
-            ahead.begin(rows.end..(rows.end + self.batch).min(self.chunk.rows()));
+            ahead.begin(rows.end..(rows.end + self.batch).min(columns.rows));
             for shard in &mut *mine {
-                shard.forward(&step, &self.form, self.chunk, rows.clone(), &octets);
+                shard.forward(&step, &self.form, &columns, rows.clone(), &octets);
             }
             if self.hands == 1 {
                 mine.iter().for_each(|shard| add(sums.as_flattened_mut(), shard.part.as_flattened()));
@@ -104,8 +106,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Span<'_, R, F, K> {
             self.step_bias(&step, bias, &sums);
             // From the last shard on, as each begins with its last column.
             for shard in (0..mine.len()).rev() {
-                ahead.go_on(mine, self.chunk, blocks);
-                mine[shard].update(&step, &self.form, self.chunk, rows.clone(), &sums, &octets);
+                ahead.go_on(mine, &columns, blocks);
+                mine[shard].update(&step, &self.form, &columns, rows.clone(), &sums, &octets);
             }
             if !step.defer {
                 step = step.after(1);
@@ -225,11 +227,11 @@ impl Ahead {
     }
 
     #[inline(always)]
-    fn go_on<const K: usize>(&mut self, shards: &[Shard<K>], chunk: &Chunk, blocks: usize) {
+    fn go_on<const K: usize>(&mut self, shards: &[Shard<K>], columns: &Columns<'_>, blocks: usize) {
         let mut left = self.share;
         while let Some(&(shard, table)) = self.tables.get(self.table).filter(|_| left > 0) {
             let end = self.rows.end.min(self.row + left);
-            shards[shard].sparse[table].bring_near(chunk, self.row..end, blocks);
+            shards[shard].sparse[table].bring_near(columns, self.row..end, blocks);
             left -= end - self.row;
             self.row = end;
             if end == self.rows.end {

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::chunk::{Chunk, ListColumn};
+use super::chunk::ListColumn;
+use super::columns::Columns;
 use super::form::Form;
 use super::kernels::{self, Kernel, prefetch, prefetch_all};
 use super::learner::Column;
@@ -30,11 +31,11 @@ impl Codes {
     }
 
     #[inline(always)]
-    fn of(self, chunk: &Chunk, rows: Range<usize>) -> &[u32] {
+    fn of<'a>(self, columns: &Columns<'a>, rows: Range<usize>) -> &'a [u32] {
         match self {
-            Codes::Slots(column) => &chunk.slots(column)[rows],
+            Codes::Slots(column) => columns.slots(column, rows),
             Codes::List(column) => {
-                let list = &chunk.lists[column];
+                let list = &columns.lists[column];
                 &list.codes[list.span(rows)]
             }
         }
@@ -70,10 +71,10 @@ impl<const K: usize> Sparse<K> {
 
     /// Has the records that rows need brought near.
     #[inline(always)]
-    pub(crate) fn bring_near(&self, chunk: &Chunk, rows: Range<usize>, blocks: usize) {
+    pub(crate) fn bring_near(&self, columns: &Columns<'_>, rows: Range<usize>, blocks: usize) {
         let (places, records) = (self.table.places(), self.table.blocks());
         let current = self.table.current();
-        for &code in self.codes.of(chunk, rows) {
+        for &code in self.codes.of(columns, rows) {
             let place = places.of(code);
             record(records, place, blocks).iter().for_each(prefetch);
             if let Some(current) = current.get(place as usize) {
@@ -84,8 +85,8 @@ impl<const K: usize> Sparse<K> {
 
     /// Has the codes of rows brought near, which tell the records.
     #[inline(always)]
-    pub(crate) fn bring_codes_near(&self, chunk: &Chunk, rows: Range<usize>) {
-        prefetch_all(self.codes.of(chunk, rows));
+    pub(crate) fn bring_codes_near(&self, columns: &Columns<'_>, rows: Range<usize>) {
+        prefetch_all(self.codes.of(columns, rows));
     }
 
     /// Adds the column's part of the margins of `rows`, the next mini-batch, to `part`. `octets` take the same step.
@@ -94,12 +95,12 @@ impl<const K: usize> Sparse<K> {
         &mut self,
         step: &Step<R, K>,
         form: &F,
-        chunk: &Chunk,
+        columns: &Columns<'_>,
         rows: Range<usize>,
         part: &mut [[f32; K]],
         octets: &Octets<R>,
     ) {
-        self.find(chunk, rows.clone());
+        self.find(columns, rows.clone());
         if step.lazy {
             self.catch_up(step, form, octets);
         }
@@ -116,7 +117,7 @@ impl<const K: usize> Sparse<K> {
                 }
             }
             Codes::List(column) => {
-                let list = &chunk.lists[*column];
+                let list = &columns.lists[*column];
                 let first = list.span(rows.clone()).start;
                 for (sums, row) in part.chunks_exact_mut(blocks).zip(rows) {
                     for (place, x) in of_row(list, row, places, first) {
@@ -129,11 +130,11 @@ impl<const K: usize> Sparse<K> {
 
     /// Finds the records of the mini-batch `rows`.
     #[inline(always)]
-    fn find(&mut self, chunk: &Chunk, rows: Range<usize>) {
+    fn find(&mut self, columns: &Columns<'_>, rows: Range<usize>) {
         let Sparse { codes, table, places, .. } = self;
         let place = table.places();
         places.clear();
-        places.extend(codes.of(chunk, rows).iter().map(|&code| place.of(code)));
+        places.extend(codes.of(columns, rows).iter().map(|&code| place.of(code)));
         table.keep(places);
     }
 
@@ -164,7 +165,7 @@ impl<const K: usize> Sparse<K> {
         &mut self,
         step: &Step<R, K>,
         form: &F,
-        chunk: &Chunk,
+        columns: &Columns<'_>,
         rows: Range<usize>,
         derivatives: &[[f32; K]],
         buffer: &mut Vec<[f32; K]>,
@@ -195,7 +196,7 @@ impl<const K: usize> Sparse<K> {
                 }
             }
             Codes::List(column) => {
-                let list = &chunk.lists[*column];
+                let list = &columns.lists[*column];
                 let begin = list.span(rows.clone()).start;
                 for (d, row) in derivatives.chunks_exact(blocks).zip(rows) {
                     for (place, x) in of_row(list, row, places, begin) {
