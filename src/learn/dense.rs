@@ -9,13 +9,14 @@ use super::columns::Columns;
 use super::form::Form;
 use super::kernels::prefetch_all;
 use super::mask::{Mask, masked};
-use super::octets::Octets;
+use super::octets::{Octets, QUARTET};
 use super::optimizer::Rule;
 use super::record::Record;
 use super::step::Step;
+use wide::f32x4;
 
 /// Columns that are gone through at a time.
-const COLUMNS: usize = 4;
+const COLUMNS: usize = QUARTET;
 
 /// Sums that take turns where rows are summed: their order is the same everywhere, and it vectorises.
 const TURNS: usize = 8;
@@ -31,6 +32,7 @@ pub(crate) struct Dense<const K: usize> {
     blocks: Vec<Record<K>>,
     /// Which models have them.
     masks: Vec<Mask<K>>,
+    is_masked: bool,
 }
 
 impl<const K: usize> Dense<K> {
@@ -38,6 +40,7 @@ impl<const K: usize> Dense<K> {
     pub(crate) fn push(&mut self, column: usize, record: impl IntoIterator<Item = Record<K>>, mask: Mask<K>) {
         self.places.push(self.columns.len() as u32);
         self.columns.push(column);
+        self.is_masked |= mask.is_some();
         self.masks.push(mask);
         self.blocks.extend(record);
     }
@@ -84,7 +87,9 @@ impl<const K: usize> Dense<K> {
                 add_products(part, numbers(columns, &rows, four), records);
             }
             match (rest, records_rest) {
-                (&[a, b, c], &[u, v, w]) => add_products(part, numbers(columns, &rows, &[a, b, c]), &[u, v, w]),
+                (&[a, b, c], &[u, v, w]) => {
+                    add_products(part, numbers(columns, &rows, &[a, b, c]), &[u, v, w])
+                }
                 (&[a, b], &[u, v]) => add_products(part, numbers(columns, &rows, &[a, b]), &[u, v]),
                 (&[a], &[u]) => add_products(part, numbers(columns, &rows, &[a]), &[u]),
                 _ => {}
@@ -97,10 +102,57 @@ impl<const K: usize> Dense<K> {
         }
     }
 
-    /// Sums the gradients of the mini-batch `rows`, given the derivatives of its mean loss with respect to each row's sums.
-    /// `buffer` has room for them.
+    /// Lets the columns' records take their steps, given the derivatives of the mini-batch's mean loss with respect to each
+    /// row's sums. `octets` take the same step; `buffer` has room for derivatives.
     #[inline(always)]
-    pub(crate) fn gather<R: Rule, F: Form<K>>(
+    pub(crate) fn update<R: Rule, F: Form<K>>(
+        &mut self,
+        step: &Step<R, K>,
+        form: &F,
+        columns: &Columns<'_>,
+        rows: Range<usize>,
+        derivatives: &[[f32; K]],
+        buffer: &mut Vec<[f32; K]>,
+        octets: &Octets<R>,
+    ) {
+        let is_single = F::IS_LINEAR && K == 1 && form.blocks() == 1;
+        if is_single && !step.defer && !self.is_masked {
+            self.update_fours(columns, rows, derivatives, octets);
+            return;
+        }
+        self.gather(step, form, columns, rows, derivatives, buffer);
+        if !step.defer {
+            octets.take(step, form, &mut self.blocks, &self.places);
+        }
+    }
+
+    /// The same for records of one lane, without a visit to any but the one.
+    #[inline(always)]
+    fn update_fours<R: Rule>(
+        &mut self,
+        columns: &Columns<'_>,
+        rows: Range<usize>,
+        derivatives: &[[f32; K]],
+        octets: &Octets<R>,
+    ) {
+        let derivatives = derivatives.as_flattened();
+        let (fours, rest) = self.columns.as_chunks::<COLUMNS>();
+        let (records, records_rest) = self.blocks.as_chunks_mut::<COLUMNS>();
+        for (four, records) in fours.iter().zip(records) {
+            octets.take_neighbours(records, dots(numbers(columns, &rows, four), derivatives));
+        }
+        if let Some(&first) = rest.first() {
+            let (mut four, mut records) = ([first; COLUMNS], [Record::ZERO; COLUMNS]);
+            four[..rest.len()].copy_from_slice(rest);
+            records[..rest.len()].copy_from_slice(records_rest);
+            octets.take_neighbours(&mut records, dots(numbers(columns, &rows, &four), derivatives));
+            records_rest.copy_from_slice(&records[..rest.len()]);
+        }
+    }
+
+    /// Sums the gradients of the mini-batch `rows`.
+    #[inline(always)]
+    fn gather<R: Rule, F: Form<K>>(
         &mut self,
         step: &Step<R, K>,
         form: &F,
@@ -133,19 +185,15 @@ impl<const K: usize> Dense<K> {
             }
         }
     }
-
-    /// Lets the columns' records take their steps along the gradients that they have gathered. `octets` take the same step.
-    #[inline(always)]
-    pub(crate) fn take<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F, octets: &Octets<R>) {
-        if !step.defer {
-            octets.take(step, form, &mut self.blocks, &self.places);
-        }
-    }
 }
 
 /// The numbers of `rows` in some columns.
 #[inline(always)]
-fn numbers<'a, const N: usize>(columns: &Columns<'a>, rows: &Range<usize>, of: &[usize; N]) -> [&'a [f32]; N] {
+fn numbers<'a, const N: usize>(
+    columns: &Columns<'a>,
+    rows: &Range<usize>,
+    of: &[usize; N],
+) -> [&'a [f32]; N] {
     let mut numbers: [&[f32]; N] = [&[]; N];
     for n in 0..N {
         numbers[n] = columns.dense(of[n], rows.clone());
@@ -190,31 +238,52 @@ fn add_products<const N: usize, const K: usize>(
 /// whatever stands beside the block.
 #[inline(always)]
 fn dot<const K: usize>(x: &[f32], d: &[[f32; K]], blocks: usize, block: usize) -> [f32; K] {
-    let mut sums = [[0.0f32; K]; TURNS];
-    if K > 1 || blocks > 1 {
-        // One sum after the other, so that it stays in a register.
-        let d = &d[..x.len() * blocks];
-        for (i, sum) in sums.iter_mut().enumerate() {
-            let mut kept = *sum;
-            for row in (i..x.len()).step_by(TURNS) {
-                for k in 0..K {
-                    kept[k] += x[row] * d[row * blocks + block][k];
-                }
-            }
-            *sum = kept;
-        }
-        return total(sums);
+    if K == 1 && blocks == 1 {
+        let sums = sums_of_products(x, d.as_flattened());
+        return total(sums.map(|sum| [sum; K]));
     }
+    let mut sums = [[0.0f32; K]; TURNS];
+    // One sum after the other, so that it stays in a register.
+    let d = &d[..x.len() * blocks];
+    for (i, sum) in sums.iter_mut().enumerate() {
+        let mut kept = *sum;
+        for row in (i..x.len()).step_by(TURNS) {
+            for k in 0..K {
+                kept[k] += x[row] * d[row * blocks + block][k];
+            }
+        }
+        *sum = kept;
+    }
+    total(sums)
+}
+
+/// The same of four columns and derivatives of one lane.
+#[inline(always)]
+fn dots(x: [&[f32]; COLUMNS], d: &[f32]) -> [f32; COLUMNS] {
+    let mut halves = [f32x4::ZERO; COLUMNS];
+    for n in 0..COLUMNS {
+        let [a, b]: [f32x4; 2] = bytemuck::cast(sums_of_products(x[n], d));
+        halves[n] = a + b;
+    }
+    // As `total` has it, for all columns at once.
+    let [a, b, c, d] = f32x4::transpose(halves);
+    ((a + c) + (b + d)).to_array()
+}
+
+/// The sums of `x[r] * d[r]`, rows taking turns.
+#[inline(always)]
+fn sums_of_products(x: &[f32], d: &[f32]) -> [f32; TURNS] {
+    let mut sums = [0.0f32; TURNS];
     let ((runs, rest), (d_runs, d_rest)) = (x.as_chunks::<TURNS>(), d.as_chunks::<TURNS>());
     for (x, d) in runs.iter().zip(d_runs) {
         for i in 0..TURNS {
-            sums[i][0] += x[i] * d[i][0];
+            sums[i] += x[i] * d[i];
         }
     }
     for ((sum, x), d) in sums.iter_mut().zip(rest).zip(d_rest) {
-        sum[0] += x * d[0];
+        *sum += x * d;
     }
-    total(sums)
+    sums
 }
 
 /// The sum of the derivatives of block `block` over the rows, in the same order.
@@ -262,16 +331,20 @@ mod tests {
             rows in prop::collection::vec((-3.0f32..3.0, prop::array::uniform8(-1.0f32..1.0)), 0..70)
         ) {
             let (x, d): (Vec<f32>, Vec<[f32; 8]>) = rows.into_iter().unzip();
-            let (dots, sums) = (dot(&x, &d, 1, 0), sum(&d, 1, 0));
+            let (products, sums) = (dot(&x, &d, 1, 0), sum(&d, 1, 0));
             for k in 0..8 {
-                prop_assert_eq!(bits(&[dot(&x, &lanes::<1>(&d, k), 1, 0)]), vec![dots[k].to_bits()]);
+                let alone: Vec<f32> = d.iter().map(|d| d[k]).collect();
+                let four = dots([&x, &alone, &x, &alone], &alone);
+                prop_assert_eq!((four[0].to_bits(), four[2].to_bits()), (products[k].to_bits(), products[k].to_bits()));
+                prop_assert_eq!(four[1].to_bits(), dot(&alone, &lanes::<1>(&d, k), 1, 0)[0].to_bits());
+                prop_assert_eq!(bits(&[dot(&x, &lanes::<1>(&d, k), 1, 0)]), vec![products[k].to_bits()]);
                 prop_assert_eq!(bits(&[sum(&lanes::<1>(&d, k), 1, 0)]), vec![sums[k].to_bits()]);
                 // As one of two blocks of four lanes.
                 let blocks: Vec<[f32; 4]> =
                     d.iter().flat_map(|d| [0, 4].map(|first| std::array::from_fn(|k| d[first + k]))).collect();
-                prop_assert_eq!(dot(&x, &blocks, 2, k / 4)[k % 4].to_bits(), dots[k].to_bits());
+                prop_assert_eq!(dot(&x, &blocks, 2, k / 4)[k % 4].to_bits(), products[k].to_bits());
                 let exact: f64 = x.iter().zip(&d).map(|(&x, d)| f64::from(x) * f64::from(d[k])).sum();
-                prop_assert!((f64::from(dots[k]) - exact).abs() < 1e-4);
+                prop_assert!((f64::from(products[k]) - exact).abs() < 1e-4);
             }
         }
 

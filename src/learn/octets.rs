@@ -14,7 +14,7 @@ pub(crate) const LANES: usize = 8;
 /// Records that are at hand together when they take their steps, and how many of them are one vector: as many as a record of
 /// one lane has numbers.
 const TOGETHER: usize = 32;
-const QUARTET: usize = 4;
+pub(crate) const QUARTET: usize = 4;
 
 /// A step of some records at a time: of those of one lane several together, of others one by one.
 pub(crate) struct Octets<R> {
@@ -101,6 +101,23 @@ impl<R: Rule> Octets<R> {
             for (record, &place) in taken.iter().zip(places) {
                 records[place as usize] = bytemuck::cast(*record);
             }
+        }
+    }
+
+    /// Takes the steps of four neighbours, records of one lane, along the gradients `g`.
+    #[inline(always)]
+    pub(crate) fn take_neighbours<const K: usize>(
+        &self,
+        records: &mut [Record<K>; QUARTET],
+        g: [f32; QUARTET],
+    ) {
+        let [a, b, c, d] = &*records;
+        let columns = [bytemuck::cast(*a), bytemuck::cast(*b), bytemuck::cast(*c), bytemuck::cast(*d)];
+        let mut quartet: Record<QUARTET> = bytemuck::cast(f32x4::transpose(columns));
+        quartet.gradient = [0.0; QUARTET];
+        self.four.take(&mut quartet, 0, g);
+        for (record, taken) in records.iter_mut().zip(f32x4::transpose(bytemuck::cast(quartet))) {
+            *record = bytemuck::cast(taken);
         }
     }
 

@@ -66,8 +66,7 @@ impl<const K: usize> Shard<K> {
         octets: &Octets<R>,
     ) {
         let part = &mut self.part;
-        self.dense.gather(step, form, columns, rows.clone(), derivatives, part);
-        self.dense.take(step, form, octets);
+        self.dense.update(step, form, columns, rows.clone(), derivatives, part, octets);
         // From the last column on, whose records are still near: all of a mini-batch's are more than the first cache holds.
         for column in self.sparse.iter_mut().rev() {
             column.gather(step, form, columns, rows.clone(), derivatives, part);
