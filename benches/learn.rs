@@ -39,7 +39,7 @@ fn main() {
             for rates in [vec![one], four.to_vec(), four.repeat(2)] {
                 let id = BenchmarkId::new(format!("{table}/{name}"), rates.len());
                 // It goes on from pass to pass: tables have grown by the time that counts.
-                let mut learner = learner(&settings(plan, optimizer, rates));
+                let mut learner = learner(&settings(plan, optimizer, rates), &Alone);
                 let mut margins = Vec::new();
                 learn.bench_function(id, |b| b.iter(|| pass(learner.as_mut(), chunks, &mut margins)));
             }
@@ -49,7 +49,7 @@ fn main() {
 
     let mut predict = group(&mut criterion, "margins");
     for (table, (chunks, plan)) in &tables {
-        let mut learner = learner(&settings(plan, Optimizer::ADAGRAD, vec![0.2]));
+        let mut learner = learner(&settings(plan, Optimizer::ADAGRAD, vec![0.2]), &Alone);
         let mut margins = Vec::new();
         pass(learner.as_mut(), chunks, &mut margins);
         let linear = learner.weights(0, Iterate::Last);

@@ -20,6 +20,7 @@ use super::values::{
 };
 use super::vocabulary::hash;
 use crate::error::Result;
+use crate::learn::{Crew, share_out};
 
 /// Statistics of a sample, gathered batch by batch in bounded memory.
 #[derive(Debug)]
@@ -130,26 +131,20 @@ impl Survey {
         self
     }
 
-    /// Adds rows, which have those columns of the survey's schema that are read.
+    /// Adds rows, which have those columns of the survey's schema that are read, by the hands of `crew`.
     ///
     /// # Errors
     /// If a value can't be looked at as its type promises.
-    pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+    pub fn add(&mut self, batch: &RecordBatch, crew: &dyn Crew) -> Result<()> {
         self.rows += batch.num_rows() as u64;
+        let rows = self.rows;
         let read = self.columns.iter_mut().filter(|column| column.is_read);
-        for (column, array) in read.zip(batch.columns()) {
-            // Numbers that a file without types gives as texts, as it does those of the target.
-            let array = match column.sort {
-                Sort::Number if is_text(array.data_type()) => &numbers_of(array)?,
-                _ => array,
-            };
-            column.add(array).map_err(|e| e.in_column(&column.name))?;
-            let present = self.rows - column.missing;
-            if column.words_on_trial && column.text_bytes <= WORDY_BYTES * present {
-                column.words = None;
-            }
-        }
-        Ok(())
+        let mut results: Vec<Result<()>> = batch.columns().iter().map(|_| Ok(())).collect();
+        let due = read.zip(batch.columns()).zip(&mut results).collect();
+        share_out(crew, due, |((column, array), result)| {
+            *result = column.add_to(rows, array).map_err(|e| e.in_column(&column.name));
+        });
+        results.into_iter().collect()
     }
 
     /// Rows seen.
@@ -180,6 +175,19 @@ fn numbers_of(texts: &ArrayRef) -> Result<ArrayRef> {
 }
 
 impl ColumnSurvey {
+    /// Adds values, with which there are so many rows.
+    fn add_to(&mut self, rows: u64, array: &ArrayRef) -> Result<()> {
+        // Numbers that a file without types gives as texts, as it does those of the target.
+        match self.sort {
+            Sort::Number if is_text(array.data_type()) => self.add(&numbers_of(array)?)?,
+            _ => self.add(array)?,
+        }
+        if self.words_on_trial && self.text_bytes <= WORDY_BYTES * (rows - self.missing) {
+            self.words = None;
+        }
+        Ok(())
+    }
+
     fn add(&mut self, array: &ArrayRef) -> Result<()> {
         if let Some(mixing) = &mut self.mixing {
             mixing.add(array)?;

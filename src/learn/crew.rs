@@ -265,7 +265,7 @@ mod tests {
         for (form, optimizer, rates) in all.flat_map(|(f, o)| rates.iter().map(move |r| (f, o, r))) {
             let classes = matches!(form, ModelForm::Classes { .. });
             let run = |hands: usize| {
-                let mut learner = learner(&Settings {
+                let settings = Settings {
                     loss: if classes { Loss::Softmax } else { Loss::Logistic },
                     class_weights: vec![1.0, 0.5],
                     form,
@@ -275,14 +275,17 @@ mod tests {
                     shape,
                     tables: [vec![(1, 4); 7], vec![(4, 0), (1, 4)]].concat(),
                     ..Settings::default()
-                });
+                };
+                let mut learner = learner(&settings, &Threads(hands));
                 let mut margins = Vec::new();
                 for start in (0..rows).step_by(1000) {
                     learner.learn(&chunk, start..start + 1000, 64, &Threads(hands), &mut margins);
                     learner.grow(&Threads(hands));
                 }
                 learner.end_epoch();
-                (margins, learner.weights(0, Iterate::Mixed))
+                let mut last = learner.only(&[rates.len() - 1], &Threads(hands));
+                last.learn(&chunk, 0..1000, 64, &Threads(hands), &mut margins);
+                (margins, learner.weights(0, Iterate::Mixed), last.weights(0, Iterate::Mixed))
             };
             let alone = run(1);
             // Many threads on few processors take their time.

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::columns::Columns;
 use super::form::Form;
 use super::kernels::prefetch_all;
+use super::learner::Column;
 use super::mask::{Mask, masked};
 use super::octets::{Octets, QUARTET};
 use super::optimizer::Rule;
@@ -61,6 +62,22 @@ impl<const K: usize> Dense<K> {
         self.columns.iter().copied().zip(self.blocks.chunks_exact_mut(width))
     }
 
+    /// The columns with other blocks in each record, and other masks: `f` appends the blocks that a record's become.
+    pub(crate) fn map<const L: usize>(
+        &self,
+        blocks: usize,
+        mask: impl Fn(Column) -> Mask<L>,
+        f: impl Fn(&[Record<K>], &mut Vec<Record<L>>),
+    ) -> Dense<L> {
+        let mut dense = Dense::default();
+        for (column, record) in self.records() {
+            let mut mapped = Vec::with_capacity(blocks);
+            f(record, &mut mapped);
+            dense.push(column, mapped, mask(Column::Dense(column)));
+        }
+        dense
+    }
+
     /// Has the numbers of rows brought near.
     #[inline(always)]
     pub(crate) fn bring_near(&self, columns: &Columns<'_>, rows: Range<usize>) {
@@ -102,33 +119,16 @@ impl<const K: usize> Dense<K> {
         }
     }
 
-    /// Lets the columns' records take their steps, given the derivatives of the mini-batch's mean loss with respect to each
-    /// row's sums. `octets` take the same step; `buffer` has room for derivatives.
+    /// Whether its records can take their steps without a visit before that: see [`Dense::take_at_once`].
     #[inline(always)]
-    pub(crate) fn update<R: Rule, F: Form<K>>(
-        &mut self,
-        step: &Step<R, K>,
-        form: &F,
-        columns: &Columns<'_>,
-        rows: Range<usize>,
-        derivatives: &[[f32; K]],
-        buffer: &mut Vec<[f32; K]>,
-        octets: &Octets<R>,
-    ) {
-        let is_single = F::IS_LINEAR && K == 1 && form.blocks() == 1;
-        if is_single && !step.defer && !self.is_masked {
-            self.update_fours(columns, rows, derivatives, octets);
-            return;
-        }
-        self.gather(step, form, columns, rows, derivatives, buffer);
-        if !step.defer {
-            octets.take(step, form, &mut self.blocks, &self.places);
-        }
+    pub(crate) fn takes_at_once<R: Rule, F: Form<K>>(&self, step: &Step<R, K>, form: &F) -> bool {
+        F::IS_LINEAR && K == 1 && form.blocks() == 1 && !step.defer && !self.is_masked
     }
 
-    /// The same for records of one lane, without a visit to any but the one.
+    /// Lets records of one lane take their steps, given the derivatives of the mini-batch's mean loss with respect to each
+    /// row's sum, four at a time. `octets` take the same step.
     #[inline(always)]
-    fn update_fours<R: Rule>(
+    pub(crate) fn take_at_once<R: Rule>(
         &mut self,
         columns: &Columns<'_>,
         rows: Range<usize>,
@@ -150,9 +150,9 @@ impl<const K: usize> Dense<K> {
         }
     }
 
-    /// Sums the gradients of the mini-batch `rows`.
+    /// Sums the gradients of the mini-batch `rows`, given the derivatives. `buffer` has room for them.
     #[inline(always)]
-    fn gather<R: Rule, F: Form<K>>(
+    pub(crate) fn gather<R: Rule, F: Form<K>>(
         &mut self,
         step: &Step<R, K>,
         form: &F,
@@ -183,6 +183,14 @@ impl<const K: usize> Dense<K> {
                 };
                 step.gather(block, &g);
             }
+        }
+    }
+
+    /// Lets the columns' records take their steps along the gradients that they have gathered. `octets` take the same step.
+    #[inline(always)]
+    pub(crate) fn take<R: Rule, F: Form<K>>(&mut self, step: &Step<R, K>, form: &F, octets: &Octets<R>) {
+        if !step.defer {
+            octets.take(step, form, &mut self.blocks, &self.places);
         }
     }
 }

@@ -329,13 +329,13 @@ mod tests {
         let (before, after) = (chunk(5000, 1), chunk(3000, 2));
         for settings in kinds() {
             let (optimizer, form) = (settings.optimizer, settings.form);
-            let mut whole = learner(&settings);
+            let mut whole = learner(&settings, &Alone);
             learn(whole.as_mut(), &before);
             for models in [vec![0, 1, 2], vec![1]] {
-                let mut one = whole.only(&models);
+                let mut one = whole.only(&models, &Alone);
                 let bytes = std::mem::take(&mut dump(one.as_mut(), Pace::AtOnce, 1).lock().unwrap().bytes);
                 let variants = one.variants().to_vec();
-                let mut other = learner(&Settings { variants, ..settings.clone() });
+                let mut other = learner(&Settings { variants, ..settings.clone() }, &Alone);
                 other.take_up(&mut bytes.as_slice()).unwrap();
                 for learner in [&mut one, &mut other] {
                     learn(learner.as_mut(), &after);
@@ -350,7 +350,8 @@ mod tests {
                     }
                     assert!(one.state(model) == other.state(model), "{optimizer:?} {form:?}");
                 }
-                let mut cut = learner(&Settings { variants: one.variants().to_vec(), ..settings.clone() });
+                let mut cut =
+                    learner(&Settings { variants: one.variants().to_vec(), ..settings.clone() }, &Alone);
                 assert!(cut.take_up(&mut &bytes[..bytes.len() - 1]).is_err());
             }
         }
@@ -363,7 +364,7 @@ mod tests {
             // Tables of several pieces, and one that doubles while it is dumped.
             let settings = Settings { tables: vec![(5, bits), (3, 0)], ..settings };
             let at = format!("{:?} {:?}", settings.optimizer, settings.form);
-            let mut all = [(); 3].map(|()| learner(&settings));
+            let mut all = [(); 3].map(|()| learner(&settings, &Alone));
             all.iter_mut().for_each(|one| learn(one.as_mut(), &before));
             let size = all[0].bytes();
             let at_once = dump(all[0].as_mut(), Pace::AtOnce, 1);

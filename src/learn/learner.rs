@@ -47,11 +47,11 @@ pub trait Learn: Send {
     /// The models side by side.
     fn variants(&self) -> &[Variant];
 
-    /// A learner that goes on with some of the models alone, in the order given.
+    /// A learner that goes on with some of the models alone, in the order given, its tables made by the hands of `crew`.
     ///
     /// # Panics
     /// If there are none of them.
-    fn only(&self, models: &[usize]) -> Box<dyn Learn>;
+    fn only(&self, models: &[usize], crew: &dyn Crew) -> Box<dyn Learn>;
 
     /// Lets all models start from a model's weights and, if given, from what its optimiser kept. The tables
     /// must have been made for as many features as the model has.
@@ -146,7 +146,7 @@ fn penalties<const K: usize>(form: &impl Form<K>, variants: &[Variant]) -> (Lane
 }
 
 impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
-    pub(crate) fn new(settings: &Settings, rule: R, form: F, defer: bool) -> Self {
+    pub(crate) fn new(settings: &Settings, rule: R, form: F, defer: bool, crew: &dyn Crew) -> Self {
         let (shape, variants) = (settings.shape, &settings.variants);
         let rates = by_lane(&form, |model| variants[model].rate);
         let step = Step::new(rule, rates, settings.schedule, penalties(&form, variants), defer, 0);
@@ -173,11 +173,14 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
             shards[column % count].dense.push(column, record, mask);
         }
         let codes = (0..shape.slots).map(Codes::Slots).chain((0..shape.lists).map(Codes::List));
-        for (i, (codes, &(known, bits))) in codes.zip(&settings.tables).enumerate() {
-            let lazy = step.lazy.then_some(0);
-            let table = Table::new(known, bits, form.blocks(), lazy, |record, block| {
-                fresh(shape.dense + i, record, block)
-            });
+        let mut tables: Vec<Option<Table<K>>> = settings.tables.iter().map(|_| None).collect();
+        let due = settings.tables.iter().zip(&mut tables).enumerate().collect();
+        let size = |(_, ((known, bits), _)): &(usize, (&(usize, u32), _))| known + (1 << bits);
+        share_out_largest_first(crew, due, size, |(i, (&(known, bits), table))| {
+            let fresh = |record, block| fresh(shape.dense + i, record, block);
+            *table = Some(Table::new(known, bits, form.blocks(), step.lazy.then_some(0), fresh));
+        });
+        for (i, (codes, table)) in codes.zip(tables.into_iter().flatten()).enumerate() {
             let mask = mask(&form, variants, codes.column());
             shards[count - 1 - i % count].sparse.push(Sparse::new(codes, table, mask));
         }
@@ -207,12 +210,14 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         }
     }
 
-    /// A learner of some of the models alone, in the form `form`: `f` appends the blocks that a record becomes.
+    /// A learner of some of the models alone, in the form `form`: `f` appends the blocks that a record becomes. Its tables are
+    /// made by the hands of `crew`.
     pub(crate) fn map<G: Form<L>, const L: usize>(
         &self,
         form: G,
         models: &[usize],
-        f: impl Fn(&[Record<K>], &mut Vec<Record<L>>) + Copy,
+        crew: &dyn Crew,
+        f: impl Fn(&[Record<K>], &mut Vec<Record<L>>) + Copy + Sync,
     ) -> Learner<R, G, L> {
         let blocks = form.blocks();
         let mut bias = Vec::with_capacity(blocks);
@@ -220,6 +225,19 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         let variants: Vec<_> = models.iter().map(|&model| self.variants[model].clone()).collect();
         let rates = by_lane(&form, |model| variants[model].rate);
         let mask = |column| mask(&form, &variants, column);
+        let columns: Vec<&Sparse<K>> = self.shards.iter().flat_map(|shard| &shard.sparse).collect();
+        let mut tables: Vec<Option<Table<L>>> = columns.iter().map(|_| None).collect();
+        let due = columns.into_iter().map(|column| &column.table).zip(&mut tables).collect();
+        let size = |(table, _): &(&Table<K>, _)| table.len();
+        share_out_largest_first(crew, due, size, |(table, mapped)| *mapped = Some(table.map(blocks, f)));
+        let mut tables = tables.into_iter().flatten();
+        let shards = self.shards.iter().map(|shard| {
+            let codes = shard.sparse.iter().map(|column| column.codes);
+            let sparse =
+                codes.zip(&mut tables).map(|(codes, table)| Sparse::new(codes, table, mask(codes.column())));
+            Shard { sparse: sparse.collect(), dense: shard.dense.map(blocks, mask, f), part: Vec::new() }
+        });
+        let shards = shards.collect();
         Learner {
             model_form: self.model_form,
             form,
@@ -227,7 +245,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
             class_weights: self.class_weights.clone(),
             step: self.step.with_lanes(rates, penalties(&form, &variants)),
             max_bytes: self.max_bytes,
-            shards: self.shards.iter().map(|shard| shard.map(blocks, mask, f)).collect(),
+            shards,
             bias,
             deferred: models.iter().map(|&model| self.deferred[model]).collect(),
             capped: self.capped,
@@ -352,8 +370,8 @@ impl<R: Rule, F: Form<K>, const K: usize> Learn for Learner<R, F, K> {
         &self.variants
     }
 
-    fn only(&self, models: &[usize]) -> Box<dyn Learn> {
-        F::only(self, models)
+    fn only(&self, models: &[usize], crew: &dyn Crew) -> Box<dyn Learn> {
+        F::only(self, models, crew)
     }
 
     fn start_from(&mut self, linear: &Linear, state: Option<&State>) {

@@ -218,7 +218,7 @@ impl Objective {
 mod tests {
     use super::super::{HASHED, Settings, Shape, learner};
     use super::*;
-    use crate::learn::Iterate;
+    use crate::learn::{Alone, Iterate};
     use crate::random::Random;
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
             (Loss::Poisson, ModelForm::Linear),
         ] {
             let tables = vec![(3, 2), (2, 0)];
-            let mut learner = learner(&Settings { loss, form, shape, tables, ..Settings::default() });
+            let mut learner = learner(&Settings { loss, form, shape, tables, ..Settings::default() }, &Alone);
             let start = learner.weights(0, Iterate::Last);
             let penalty = Penalty { l1: 0.0, l2: 0.1 };
             let class_weights = vec![1.0, 2.0, 0.5];

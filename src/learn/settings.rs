@@ -1,6 +1,7 @@
 //! Settings: what a learner is made from.
 
 use super::chunk::Shape;
+use super::crew::Crew;
 use super::form::{Classes, Factors, Form, MOST_MODELS, ModelForm, Single};
 use super::learner::{Learn, Learner};
 use super::linear::Linear;
@@ -85,45 +86,43 @@ pub fn most_models(form: ModelForm) -> usize {
     }
 }
 
-/// Makes a learner.
+/// Makes a learner, its tables by the hands of `crew`.
 ///
 /// # Panics
 /// If there are no models or too many, and for L-BFGS, which does not learn from mini-batches.
-pub fn learner(settings: &Settings) -> Box<dyn Learn> {
+pub fn learner(settings: &Settings, crew: &dyn Crew) -> Box<dyn Learn> {
     match settings.optimizer {
-        Optimizer::Gd => formed(settings, SgdRule, true),
-        Optimizer::Sgd { momentum: 0.0 } => formed(settings, SgdRule, false),
-        Optimizer::Sgd { momentum } => formed(settings, MomentumRule { momentum }, false),
-        Optimizer::AdaGrad { epsilon } => formed(settings, AdaGradRule { epsilon }, false),
-        Optimizer::RmsProp { decay, epsilon } => formed(settings, RmsPropRule::new(decay, epsilon), false),
+        Optimizer::Gd => formed(settings, SgdRule, true, crew),
+        Optimizer::Sgd { momentum: 0.0 } => formed(settings, SgdRule, false, crew),
+        Optimizer::Sgd { momentum } => formed(settings, MomentumRule { momentum }, false, crew),
+        Optimizer::AdaGrad { epsilon } => formed(settings, AdaGradRule { epsilon }, false, crew),
+        Optimizer::RmsProp { decay, epsilon } => {
+            formed(settings, RmsPropRule::new(decay, epsilon), false, crew)
+        }
         Optimizer::Lbfgs => panic!("L-BFGS does not learn from mini-batches"),
-        Optimizer::Ftrl { beta } => formed(settings, FtrlRule { beta }, false),
+        Optimizer::Ftrl { beta } => formed(settings, FtrlRule { beta }, false, crew),
     }
 }
 
-fn formed<R: Rule>(settings: &Settings, rule: R, defer: bool) -> Box<dyn Learn> {
+fn formed<R: Rule>(settings: &Settings, rule: R, defer: bool, crew: &dyn Crew) -> Box<dyn Learn> {
+    let with = (settings, rule, defer, crew);
     fn make<R: Rule, F: Form<K>, const K: usize>(
-        settings: &Settings,
-        rule: R,
+        (settings, rule, defer, crew): (&Settings, R, bool, &dyn Crew),
         form: F,
-        defer: bool,
     ) -> Box<dyn Learn> {
-        Box::new(Learner::<R, F, K>::new(settings, rule, form, defer))
+        Box::new(Learner::<R, F, K>::new(settings, rule, form, defer, crew))
     }
     let models = settings.variants.len();
     let most = most_models(settings.form);
     assert!((1..=most).contains(&models), "a learner has 1 to {most} models, not {models}");
     let single = Single::new(models);
     match settings.form {
-        ModelForm::Linear if models == 1 => make::<R, _, 1>(settings, rule, single, defer),
-        ModelForm::Linear if models <= 4 => make::<R, _, 4>(settings, rule, single, defer),
-        ModelForm::Linear => make::<R, _, MOST_MODELS>(settings, rule, single, defer),
-        ModelForm::Classes { classes } => make(settings, rule, Classes::new(classes, models), defer),
-        ModelForm::Factors { factors } => make(
-            settings,
-            rule,
-            Factors::new(factors, models, SPREAD, if R::SQUARES { START } else { 0.0 }),
-            defer,
-        ),
+        ModelForm::Linear if models == 1 => make::<R, _, 1>(with, single),
+        ModelForm::Linear if models <= 4 => make::<R, _, 4>(with, single),
+        ModelForm::Linear => make::<R, _, MOST_MODELS>(with, single),
+        ModelForm::Classes { classes } => make(with, Classes::new(classes, models)),
+        ModelForm::Factors { factors } => {
+            make(with, Factors::new(factors, models, SPREAD, if R::SQUARES { START } else { 0.0 }))
+        }
     }
 }

@@ -9,11 +9,8 @@ use std::ops::Range;
 use super::columns::Columns;
 use super::dense::Dense;
 use super::form::Form;
-use super::learner::Column;
-use super::mask::Mask;
 use super::octets::Octets;
 use super::optimizer::Rule;
-use super::record::Record;
 use super::sparse::Sparse;
 use super::step::{Lanes, Step};
 
@@ -66,7 +63,12 @@ impl<const K: usize> Shard<K> {
         octets: &Octets<R>,
     ) {
         let part = &mut self.part;
-        self.dense.update(step, form, columns, rows.clone(), derivatives, part, octets);
+        if self.dense.takes_at_once(step, form) {
+            self.dense.take_at_once(columns, rows.clone(), derivatives, octets);
+        } else {
+            self.dense.gather(step, form, columns, rows.clone(), derivatives, part);
+            self.dense.take(step, form, octets);
+        }
         // From the last column on, whose records are still near: all of a mini-batch's are more than the first cache holds.
         for column in self.sparse.iter_mut().rev() {
             column.gather(step, form, columns, rows.clone(), derivatives, part);
@@ -99,24 +101,5 @@ impl<const K: usize> Shard<K> {
 
     pub(crate) fn bytes(&self) -> usize {
         self.sparse.iter().map(|column| column.table.bytes()).sum()
-    }
-
-    /// The shard with other blocks in each record, and other masks: see [`super::table::Table::map`].
-    pub(crate) fn map<const L: usize>(
-        &self,
-        blocks: usize,
-        mask: impl Fn(Column) -> Mask<L>,
-        f: impl Fn(&[Record<K>], &mut Vec<Record<L>>) + Copy,
-    ) -> Shard<L> {
-        let mut dense = Dense::default();
-        for (column, record) in self.dense.records() {
-            let mut mapped = Vec::with_capacity(blocks);
-            f(record, &mut mapped);
-            dense.push(column, mapped, mask(Column::Dense(column)));
-        }
-        let sparse = self.sparse.iter().map(|Sparse { codes, table, .. }| {
-            Sparse::new(*codes, table.map(blocks, f), mask(codes.column()))
-        });
-        Shard { dense, sparse: sparse.collect(), part: Vec::new() }
     }
 }

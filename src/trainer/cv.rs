@@ -186,7 +186,7 @@ impl<'a> Epochs<'a> {
             let models: Vec<_> = (entrants.len()..).zip(contenders.iter().map(of)).collect();
             let races = models.iter().enumerate();
             entrants.extend(races.map(|(race, (id, variant))| (*id, Entrant::new(race, variant.rate))));
-            teams.extend(form_teams(&task.settings, models, while_learning(task))?);
+            teams.extend(form_teams(&task.settings, models, while_learning(task), passes.crew.as_ref())?);
         }
         notes.say(format!(
             "{} models learn side by side; their tables start with {} MB",
@@ -268,8 +268,8 @@ impl<'a> Epochs<'a> {
         };
         let (spent, skipped) = self.passes.run(pass, &mut keeper, notes.watch)?;
         kept.look(plan, notes);
-        let teams = &mut self.feed.teams;
-        race.end(teams)?;
+        let Feed { teams, crew, .. } = &mut self.feed;
+        race.end(teams, crew.as_ref())?;
         self.stages.add(&spent);
         (self.account.rows, self.account.skipped) = (race.rows(), skipped);
         let runners = race.finish(teams, while_learning(self.task));

@@ -12,7 +12,8 @@ use super::train::no_weight;
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::learn::{
-    Chunk, Iterate, Lbfgs, ModelForm, Next, Objective, Optimizer, Settings, State, Variant, Weights, learner,
+    Alone, Chunk, Iterate, Lbfgs, ModelForm, Next, Objective, Optimizer, Settings, State, Variant, Weights,
+    learner,
 };
 use crate::model::Model;
 use crate::pipeline::Stages;
@@ -181,8 +182,10 @@ fn start(task: &Task<'_>, init: Option<&Model>) -> (Objective, Descent) {
     let Task { config, settings, .. } = task;
     let penalty = settings.variants[0].penalty;
     // Gradient descent's records are the right ones to start from: all zero but the bias.
-    let mut zero =
-        learner(&Settings { optimizer: Optimizer::Gd, variants: vec![Variant::at(0.0)], ..settings.clone() });
+    let mut zero = learner(
+        &Settings { optimizer: Optimizer::Gd, variants: vec![Variant::at(0.0)], ..settings.clone() },
+        &Alone,
+    );
     let start = zero.weights(0, Iterate::Last);
     let objective = Objective::new(settings.loss, settings.class_weights.clone(), penalty, &start);
     let at = objective.vector(&start);

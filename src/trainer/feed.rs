@@ -14,11 +14,12 @@ pub(crate) trait Referee {
     /// Rows before it wants to look: mini-batches end there, whatever the chunks they come in.
     fn rows_to_look(&self) -> u64;
 
-    /// Looks, after so many more rows (sooner than it wanted, too).
+    /// Looks, after so many more rows (sooner than it wanted, too). Teams of which some models go on are put together by
+    /// the hands of `crew`.
     ///
     /// # Errors
     /// If no model can go on.
-    fn look(&mut self, teams: &mut Vec<Team>, rows: u64) -> Result<()>;
+    fn look(&mut self, teams: &mut Vec<Team>, rows: u64, crew: &dyn Crew) -> Result<()>;
 
     /// Which model's losses tell how the run goes, as its place among all teams' models.
     fn leader(&self, teams: &[Team]) -> Option<(usize, usize)>;
@@ -67,7 +68,9 @@ impl Feed {
         pages: &mut Pages,
     ) -> Result<Self> {
         let (rows, next_growth, carry, teams): (_, _, _, usize) = pages.take()?;
-        let teams = (0..teams).map(|_| Team::read(settings_of, outputs, pages)).collect::<Result<_>>()?;
+        let teams = (0..teams)
+            .map(|_| Team::read(settings_of, outputs, crew.as_ref(), pages))
+            .collect::<Result<_>>()?;
         Ok(Feed { teams, batch, crew, rows, next_growth, carry })
     }
 
@@ -126,7 +129,7 @@ impl Feed {
             self.next_growth = self.rows + rows as u64 + GROWTH_ROWS;
         }
         self.rows += rows as u64;
-        referee.look(&mut self.teams, rows as u64)
+        referee.look(&mut self.teams, rows as u64, self.crew.as_ref())
     }
 }
 

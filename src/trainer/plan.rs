@@ -17,7 +17,7 @@ use crate::features::{
 };
 use crate::input::{Dataset, ReadAs, Request};
 use crate::learn::Loss;
-use crate::pipeline::{Budget, Flow, Needs, Order, Readers, Stages, Weigh, in_order, stream};
+use crate::pipeline::{Budget, Flow, GradientWorkers, Needs, Order, Stages, Weigh, in_order, stream};
 
 /// Rows of the sample, and splits that it is spread over.
 const SAMPLE_ROWS: u64 = 1 << 16;
@@ -286,13 +286,14 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         budget.check(needs.least(), false)?;
     }
     let budget = Budget { total: budget.total.max(needs.least()) };
+    let crew = GradientWorkers::of(look.threads);
     let flow = Flow {
         request: &request,
-        threads: look.threads,
+        threads: crew.reading(),
         needs,
         in_flight: budget.in_flight(&needs)?,
         from: None,
-        readers: Readers::default(),
+        readers: crew.readers().clone(),
         stop,
     };
     let mut rows_seen = vec![0; dataset.splits().len()];
@@ -303,7 +304,7 @@ pub(crate) fn survey(dataset: &Dataset, look: Look<'_>, stop: &AtomicBool) -> Re
         |batch: &RecordBatch, _: &mut crate::pipeline::SplitState<()>| Ok(Sample(batch.clone())),
         |item| {
             rows_seen[item.split] += item.value.0.num_rows() as u64;
-            survey.add(&item.value.0)
+            survey.add(&item.value.0, &crew)
         },
     )?;
     let whole = small && dataset.rows().is_none_or(|rows| rows_seen.iter().sum::<u64>() == rows);

@@ -12,6 +12,7 @@ use super::scoring::Scoring;
 use super::team::{Runner, Team, keep};
 use crate::error::{Error, Result};
 use crate::features::Plan;
+use crate::learn::Crew;
 
 /// Keeps the marks, ends the race when it has had its rows, and the run when all models have diverged.
 pub(crate) struct Race {
@@ -104,9 +105,9 @@ impl Race {
     ///
     /// # Errors
     /// If all models of a race have diverged.
-    pub(crate) fn end(&mut self, teams: &mut Vec<Team>) -> Result<()> {
+    pub(crate) fn end(&mut self, teams: &mut Vec<Team>, crew: &dyn Crew) -> Result<()> {
         let winners = self.winners(teams)?;
-        self.keep(&winners, teams);
+        self.keep(&winners, teams, crew);
         Ok(())
     }
 
@@ -119,8 +120,8 @@ impl Race {
         winners.collect()
     }
 
-    fn keep(&mut self, winners: &[usize], teams: &mut Vec<Team>) {
-        let dropped = keep(teams, |runner| winners.contains(&runner.id));
+    fn keep(&mut self, winners: &[usize], teams: &mut Vec<Team>, crew: &dyn Crew) {
+        let dropped = keep(teams, crew, |runner| winners.contains(&runner.id));
         self.dropped.extend(dropped.into_iter().map(Arc::new));
     }
 
@@ -161,7 +162,7 @@ impl Referee for Race {
         self.next_mark - self.rows
     }
 
-    fn look(&mut self, teams: &mut Vec<Team>, rows: u64) -> Result<()> {
+    fn look(&mut self, teams: &mut Vec<Team>, rows: u64, crew: &dyn Crew) -> Result<()> {
         self.rows += rows;
         if self.rows >= self.next_mark {
             self.next_mark *= 2;
@@ -174,7 +175,7 @@ impl Referee for Race {
         let winners = self.winners(teams)?;
         let running: usize = teams.iter().map(|team| team.runners.len()).sum();
         if running > winners.len() && self.rows >= self.end {
-            self.keep(&winners, teams);
+            self.keep(&winners, teams, crew);
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use super::team::{Runner, Team, check_size};
 use super::trend::Trend;
 use super::watch::Watch;
 use crate::error::Result;
-use crate::learn::{Chunk, Iterate, Learn, Optimizer, Penalty, Settings, Variant, learner};
+use crate::learn::{Chunk, Crew, Iterate, Learn, Optimizer, Penalty, Settings, Variant, learner};
 use crate::model::Model;
 use crate::pipeline::Stages;
 
@@ -119,7 +119,7 @@ impl<'a> Run<'a> {
         notes: &mut Notes<'_>,
     ) -> Result<Self> {
         let Task { config, settings, .. } = task;
-        let learner = make_learner(settings, init);
+        let learner = make_learner(settings, init, passes.crew.as_ref());
         check_size(learner.as_ref(), config.max_model)?;
         if init.is_some_and(|model| !goes_on(settings, model)) {
             let note = "the model to start from comes from another optimiser: its steps are not known";
@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
         let l2s = STRENGTHS.map(|strength| strength / *rows as f32);
         let variant = |l2| Variant { penalty: Penalty { l1: 0.0, l2 }, ..Variant::at(FASTER * best.rate) };
         let settings = Settings { variants: l2s.map(variant).to_vec(), ..self.task.settings.clone() };
-        let mut learner = learner(&settings.sized_for(&best.linear));
+        let mut learner = learner(&settings.sized_for(&best.linear), self.passes.crew.as_ref());
         learner.start_from(&best.linear, None);
         *trends = vec![Trend::NEW; STRENGTHS.len()];
         *descended_from = Some(best.raced);
@@ -266,13 +266,13 @@ impl<'a> Run<'a> {
         let settings = Settings { variants, ..self.task.settings.clone() };
         let learner = if best.epoch <= FEW_EPOCHS && overfits {
             *leg = Leg { next: 1, last: best.epoch, aim: Aim::Finish { iterate: best.iterate } };
-            make_learner(&settings, self.init)
+            make_learner(&settings, self.init, self.passes.crew.as_ref())
         } else {
             let more = best.epoch.div_ceil(EPOCHS_FOR_ONE_MORE).min(MOST_MORE);
             // By then the last weights only swing about what the mean tells.
             let aim = Aim::Finish { iterate: Iterate::Mean };
             *leg = Leg { next: *epochs_done + 1, last: *epochs_done + more, aim };
-            let mut learner = learner(&settings.sized_for(&best.linear));
+            let mut learner = learner(&settings.sized_for(&best.linear), self.passes.crew.as_ref());
             learner.start_from(&best.linear, Some(&best.state));
             learner
         };
@@ -441,8 +441,8 @@ fn goes_on(settings: &Settings, model: &Model) -> bool {
 }
 
 /// A learner that starts anew, or from a model.
-fn make_learner(settings: &Settings, init: Option<&Model>) -> Box<dyn Learn> {
-    let mut learner = learner(settings);
+fn make_learner(settings: &Settings, init: Option<&Model>, crew: &dyn Crew) -> Box<dyn Learn> {
+    let mut learner = learner(settings, crew);
     if let Some(model) = init {
         learner.start_from(&model.linear, goes_on(settings, model).then_some(&model.state));
     }

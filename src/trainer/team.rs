@@ -47,25 +47,27 @@ pub(crate) fn form_teams(
     settings: &Settings,
     models: Vec<(usize, Variant)>,
     scoring: Scoring<'_>,
+    crew: &dyn Crew,
 ) -> Result<Vec<Team>> {
     let count = models.len();
     let size = count.div_ceil(count.div_ceil(most_models(settings.form)).max(1)).max(1);
     let team = |models: &[(usize, Variant)]| {
         let variants = models.iter().map(|(_, variant)| variant.clone()).collect();
         let settings = Settings { variants, ..settings.clone() };
-        let learner = learner(&settings);
+        let learner = learner(&settings, crew);
         check_size(learner.as_ref(), settings.max_bytes)?;
         Ok(Team::new(learner, models.iter().map(|(id, _)| *id), scoring))
     };
     models.chunks(size).map(team).collect()
 }
 
-/// Lets only those models of several teams go on that `stays` names; returns the accounts of the others.
-pub(crate) fn keep(teams: &mut Vec<Team>, stays: impl Fn(&Runner) -> bool) -> Vec<Runner> {
+/// Lets only those models of several teams go on that `stays` names; returns the accounts of the others. What goes on is put
+/// together by the hands of `crew`.
+pub(crate) fn keep(teams: &mut Vec<Team>, crew: &dyn Crew, stays: impl Fn(&Runner) -> bool) -> Vec<Runner> {
     let mut others = Vec::new();
     for mut team in std::mem::take(teams) {
         if team.runners.iter().any(&stays) {
-            others.extend(team.keep(&stays));
+            others.extend(team.keep(crew, &stays));
             teams.push(team);
         } else {
             others.extend(team.runners);
@@ -119,11 +121,12 @@ impl Team {
     pub(crate) fn read<'a>(
         settings_of: &dyn Fn(usize) -> &'a Settings,
         outputs: usize,
+        crew: &dyn Crew,
         pages: &mut Pages,
     ) -> Result<Self> {
         let (variants, runners): (Vec<Variant>, Vec<Runner>) = pages.take()?;
         let settings = settings_of(runners.first().map_or(0, |runner| runner.id));
-        let mut learner = learner(&Settings { variants, ..settings.clone() });
+        let mut learner = learner(&Settings { variants, ..settings.clone() }, crew);
         pages.take_raw(|from| learner.take_up(from))?;
         Ok(Team { learner, runners, outputs, margins: Vec::new(), own: Vec::new() })
     }
@@ -173,12 +176,12 @@ impl Team {
     }
 
     /// Lets only those models go on that `stays` names, at least one; returns the accounts of the others.
-    fn keep(&mut self, stays: impl Fn(&Runner) -> bool) -> Vec<Runner> {
+    fn keep(&mut self, crew: &dyn Crew, stays: impl Fn(&Runner) -> bool) -> Vec<Runner> {
         let models: Vec<usize> = (0..self.runners.len()).filter(|&k| stays(&self.runners[k])).collect();
         if models.len() == self.runners.len() {
             return Vec::new();
         }
-        self.learner = self.learner.only(&models);
+        self.learner = self.learner.only(&models, crew);
         let (kept, dropped) = std::mem::take(&mut self.runners).into_iter().partition(stays);
         self.runners = kept;
         dropped

@@ -10,7 +10,7 @@ use millstream::features::{
     Encoder, Overrides, Plan, ReadHint, RowFilter, SplitCache, Survey, Wishes, decide,
 };
 use millstream::input::{Dataset, ReadAs, ReadOptions, Request, guarded};
-use millstream::learn::{Chunk, ListColumn};
+use millstream::learn::{Alone, Chunk, ListColumn};
 
 /// The encoded features of one row: bits of the numbers, codes of the categories, of the lists (with
 /// the bits of their values behind them), and the label's bits.
@@ -52,7 +52,7 @@ pub(crate) fn plan(dataset: &Dataset, target: &str) -> Result<Plan> {
     // The tables hold the same values in many types.
     let overrides = Overrides { keep_duplicates: true, ..Overrides::default() };
     let mut survey = Survey::new(dataset.schema(), Some(target), &overrides);
-    each_batch(dataset, &native(dataset, 100), |_, batch| survey.add(batch))?;
+    each_batch(dataset, &native(dataset, 100), |_, batch| survey.add(batch, &Alone))?;
     let wishes = Wishes {
         target: target.into(),
         loss: None,

@@ -1,6 +1,6 @@
 //! A model that was saved goes on learning as if nothing had happened.
 
-use millstream::learn::{Iterate, Settings, Weights, learner};
+use millstream::learn::{Alone, Iterate, Settings, Weights, learner};
 
 use super::data::{SOME, at, combinations, mixed_rows, steps};
 
@@ -23,7 +23,7 @@ fn a_learner_that_starts_again_equals_one_that_went_on() {
         let chunk = mixed_rows(&settings);
         let run = |saved: bool| {
             let mut margins = Vec::new();
-            let mut first = learner(&settings);
+            let mut first = learner(&settings, &Alone);
             for _ in 0..3 {
                 steps(&mut *first, &chunk, 0..SOME / 2, &mut margins);
                 first.end_epoch();
@@ -31,7 +31,7 @@ fn a_learner_that_starts_again_equals_one_that_went_on() {
             // Both bring all records up to date here.
             let (weights, state) = (first.weights(0, Iterate::Last), first.state(0));
             if saved {
-                first = learner(&settings);
+                first = learner(&settings, &Alone);
                 first.start_from(&weights, Some(&state));
                 assert_eq!(first.weights(0, Iterate::Last), weights);
                 assert_eq!(first.state(0), state);

@@ -1,8 +1,8 @@
 //! Comparison with torch.
 
 use millstream::learn::{
-    Chunk, Iterate, Learn, Linear, Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape, Variant,
-    learner,
+    Alone, Chunk, Iterate, Learn, Linear, Loss, ModelForm, Optimizer, Penalty, Schedule, Settings, Shape,
+    Variant, learner,
 };
 use serde::Deserialize;
 
@@ -114,7 +114,7 @@ impl Case {
 
     /// The learner after all rows. The codes of tables begin with `first`.
     fn learned(&self, chunk: &Chunk, settings: &Settings, first: usize) -> Box<dyn Learn> {
-        let mut learner = learner(settings);
+        let mut learner = learner(settings, &Alone);
         if let ModelForm::Factors { factors } = self.form {
             let mut start = learner.weights(0, Iterate::Last);
             draw_factors(&mut start, factors, first);

@@ -14,11 +14,11 @@ use super::data::{
 fn models_side_by_side_equal_single_runs() {
     for (settings, name) in combinations() {
         let chunk = mixed_rows(&settings);
-        let mut four = learner(&settings);
+        let mut four = learner(&settings, &Alone);
         let margins = epoch(&mut *four, &chunk, SOME);
         let outputs = settings.form.outputs();
         for (k, variant) in settings.variants.iter().enumerate() {
-            let mut one = learner(&at(&settings, k));
+            let mut one = learner(&at(&settings, k), &Alone);
             let single = epoch(&mut *one, &chunk, SOME);
             let of_four = margins.chunks_exact(outputs).skip(k).step_by(4).flatten();
             assert!(of_four.eq(&single), "{name} at {}", variant.rate);
@@ -34,13 +34,13 @@ fn a_model_taken_out_half_way_goes_on_as_if_it_had_stayed() {
     for (settings, name) in combinations() {
         let chunk = mixed_rows(&settings);
         let run = |split: bool| {
-            let mut learner = learner(&settings);
+            let mut learner = learner(&settings, &Alone);
             epoch(&mut *learner, &chunk, half);
             let mut margins = Vec::new();
             steps(&mut *learner, &chunk, half..half + BATCH, &mut margins);
             let mut model = 2;
             if split {
-                learner = learner.only(&[model]);
+                learner = learner.only(&[model], &Alone);
                 assert_eq!(learner.variants(), &settings.variants[2..3]);
                 model = 0;
             }
@@ -76,10 +76,10 @@ fn any_number_of_models_of_any_sort_equal_single_runs() {
         let outputs = settings.form.outputs();
         for count in [2, 3, 7, 8].into_iter().filter(|&count| count <= most_models(settings.form)) {
             let settings = varied(&settings, count);
-            let mut all = learner(&settings);
+            let mut all = learner(&settings, &Alone);
             let margins = epoch(&mut *all, &chunk, SOME);
             for k in [0, 1, 2, 5, count - 1].into_iter().filter(|&k| k < count) {
-                let mut one = learner(&at(&settings, k));
+                let mut one = learner(&at(&settings, k), &Alone);
                 let single = epoch(&mut *one, &chunk, SOME);
                 let of_all = margins.chunks_exact(outputs).skip(k).step_by(count).flatten();
                 assert!(of_all.eq(&single), "{name}, model {k} of {count}");
@@ -98,11 +98,11 @@ fn models_go_on_among_fewer_as_if_all_had_stayed() {
             let Some(kept) = kept.iter().all(|&k| k < most).then_some(kept) else { continue };
             let settings = varied(&settings, most);
             let run = |split: bool| {
-                let mut learner = learner(&settings);
+                let mut learner = learner(&settings, &Alone);
                 let mut models = kept.clone();
                 steps(&mut *learner, &chunk, 0..SOME / 2, &mut Vec::new());
                 if split {
-                    learner = learner.only(&kept);
+                    learner = learner.only(&kept, &Alone);
                     models = (0..kept.len()).collect();
                 }
                 steps(&mut *learner, &chunk, SOME / 2..SOME, &mut Vec::new());
@@ -138,7 +138,7 @@ fn rows_that_are_left_out_leave_no_trace() {
         let kept: Vec<_> = (0..SOME as u32).filter(|row| row % 3 != 1).map(|row| (0, row)).collect();
         others.gather(std::slice::from_ref(&chunk), &kept);
         let learned = |chunk: &Chunk, rows: usize, left_out: Option<Parts>, batch: usize| {
-            let mut learner = learner(&settings(left_out));
+            let mut learner = learner(&settings(left_out), &Alone);
             learner.learn(chunk, 0..rows, batch, &Alone, &mut Vec::new());
             learner.end_epoch();
             learner.weights(0, Iterate::Last)
@@ -168,7 +168,7 @@ fn columns_that_are_left_out_leave_no_trace() {
             let variants = vec![Variant { without, ..Variant::at(rates[1]) }];
             let settings =
                 Settings { optimizer, variants, shape: chunk.shape(), tables, ..Settings::default() };
-            let mut learner = learner(&settings);
+            let mut learner = learner(&settings, &Alone);
             let margins = epoch(&mut *learner, chunk, SOME);
             (margins, learner.weights(0, Iterate::Last).weights)
         };
@@ -187,7 +187,7 @@ fn the_cut_into_chunks_does_not_matter() {
     for (settings, name) in combinations() {
         let all = mixed_rows(&settings);
         let run = |sizes: &[usize]| {
-            let mut learner = learner(&at(&settings, 1));
+            let mut learner = learner(&at(&settings, 1), &Alone);
             let (mut margins, mut start) = (Vec::new(), 0);
             for size in sizes.iter().cycle().map(|batches| batches * BATCH) {
                 let end = (start + size).min(SOME);
@@ -215,7 +215,7 @@ fn the_cut_into_chunks_does_not_matter() {
 fn gradient_descent_waits_for_the_end_of_the_epoch() {
     for (settings, name) in combinations().filter(|(s, _)| s.optimizer == Optimizer::Gd) {
         let chunk = mixed_rows(&settings);
-        let mut learner = learner(&at(&settings, 2));
+        let mut learner = learner(&at(&settings, 2), &Alone);
         let still = bits(&mut *learner, 0);
         let (mut margins, mut before) = (Vec::new(), Vec::new());
         learner.weights(0, Iterate::Last).margins(&chunk, &mut before);
@@ -250,7 +250,7 @@ fn a_weight_of_three_equals_three_rows() {
         }
     }
     let learned = |chunk: &Chunk, rows: usize, shape: Shape| {
-        let mut learner = learner(&Settings { shape, ..settings.clone() });
+        let mut learner = learner(&Settings { shape, ..settings.clone() }, &Alone);
         for _ in 0..30 {
             epoch(&mut *learner, chunk, rows);
         }
@@ -277,7 +277,7 @@ fn numbers_in_a_list_have_the_margins_of_dense_columns() {
             let tables = vec![(1 + DENSE.dense, 0)];
             let settings = Settings { shape: valued.shape(), tables, ..dense_settings.clone() };
             let margins = |chunk: &Chunk, settings: &Settings| {
-                let mut learner = learner(settings);
+                let mut learner = learner(settings, &Alone);
                 let (learning, mut predicting) = (epoch(&mut *learner, chunk, ROWS), Vec::new());
                 learner.weights(2, Iterate::Last).margins(chunk, &mut predicting);
                 [learning, predicting]
@@ -317,7 +317,7 @@ fn of_a_code_that_occurs_twice_the_values_add_up() {
                 shape,
                 ..Settings::default()
             };
-            let mut learner = learner(&settings);
+            let mut learner = learner(&settings, &Alone);
             let mut margins = Vec::new();
             for _ in 0..3 {
                 learner.learn(chunk, 0..3, 2, &Alone, &mut margins);
@@ -337,7 +337,7 @@ fn tiny_rates_hardly_move_what_weights_start_from() {
         start.iter_mut().step_by(2).for_each(|bias| *bias = -0.25);
         let settings = Settings { variants: vec![Variant::at(1e-7)], start, max_bytes: 0, ..settings };
         let chunk = mixed_rows(&settings);
-        let mut learner = learner(&settings);
+        let mut learner = learner(&settings, &Alone);
         let before = learner.weights(0, Iterate::Last).weights;
         epoch(&mut *learner, &chunk, SOME);
         let after = learner.weights(0, Iterate::Last).weights;
@@ -353,7 +353,7 @@ fn a_schedule_does_not_apply_to_ftrl() {
     for (settings, name) in combinations().filter(|(s, _)| s.optimizer == Optimizer::FTRL) {
         let chunk = mixed_rows(&settings);
         let learned = |schedule: Schedule| {
-            let mut learner = learner(&Settings { schedule, ..at(&settings, 1) });
+            let mut learner = learner(&Settings { schedule, ..at(&settings, 1) }, &Alone);
             epoch(&mut *learner, &chunk, SOME);
             learner.weights(0, Iterate::Last)
         };
@@ -371,7 +371,7 @@ fn nothing_is_divided_by_nothing() {
         };
         let mut chunk = mixed_rows(&settings);
         chunk.dense_mut(0).fill(0.0);
-        let mut learner = learner(&Settings { optimizer, ..at(&settings, 1) });
+        let mut learner = learner(&Settings { optimizer, ..at(&settings, 1) }, &Alone);
         epoch(&mut *learner, &chunk, SOME);
         assert!(learner.weights(0, Iterate::Mixed).is_finite(), "{name}");
         assert!(learner.state(0).accumulators.tables.iter().flatten().all(|n| n.is_finite()), "{name}");

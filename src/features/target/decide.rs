@@ -242,6 +242,7 @@ mod tests {
 
     use super::*;
     use crate::features::{Offset, Overrides, Survey};
+    use crate::learn::Alone;
 
     fn wishes(loss: Option<LossChoice>) -> Wishes {
         Wishes {
@@ -259,7 +260,7 @@ mod tests {
     fn understood(target: impl Array + 'static, wishes: &Wishes) -> Result<Understood> {
         let batch = RecordBatch::try_from_iter([("y", Arc::new(target) as ArrayRef)]).unwrap();
         let mut survey = Survey::new(batch.schema_ref(), Some("y"), &Overrides::default());
-        survey.add(&batch).unwrap();
+        survey.add(&batch, &Alone).unwrap();
         understand_target(&survey.profile(true), wishes)
     }
 

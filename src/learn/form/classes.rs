@@ -1,6 +1,6 @@
 //! One weight for each feature and class: the margins of a row are a sum for each class.
 
-use super::{Form, Learn, Learner, Loss, Record, Rule, WIDE};
+use super::{Crew, Form, Learn, Learner, Loss, Record, Rule, WIDE};
 use crate::learn::loss::softmax_gradient;
 
 #[derive(Debug, Clone, Copy)]
@@ -73,9 +73,9 @@ impl Form<WIDE> for Classes {
         derivatives[block].map(|d| x * d)
     }
 
-    fn only<R: Rule>(learner: &Learner<R, Self, WIDE>, models: &[usize]) -> Box<dyn Learn> {
+    fn only<R: Rule>(learner: &Learner<R, Self, WIDE>, models: &[usize], crew: &dyn Crew) -> Box<dyn Learn> {
         let (each, form) = (learner.form.each(), Classes { models: models.len(), ..learner.form });
-        Box::new(learner.map(form, models, |record, out| {
+        Box::new(learner.map(form, models, crew, |record, out| {
             models.iter().for_each(|model| out.extend_from_slice(&record[model * each..][..each]));
         }))
     }

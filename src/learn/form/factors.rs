@@ -6,7 +6,7 @@
 //!
 //! A model's lanes: the weight, the factors, and one in which rows add up `|x_i v_i|^2`.
 
-use super::{Form, Learn, Learner, Loss, Record, Rule, WIDE};
+use super::{Crew, Form, Learn, Learner, Loss, Record, Rule, WIDE};
 use crate::random::Random;
 
 /// Most factors.
@@ -118,9 +118,9 @@ impl Form<WIDE> for Factors {
         [if first { derivative[0] } else { 0.0 }, 0.0, 0.0, 0.0]
     }
 
-    fn only<R: Rule>(learner: &Learner<R, Self, WIDE>, models: &[usize]) -> Box<dyn Learn> {
+    fn only<R: Rule>(learner: &Learner<R, Self, WIDE>, models: &[usize], crew: &dyn Crew) -> Box<dyn Learn> {
         let (each, form) = (learner.form.each, Factors { models: models.len(), ..learner.form });
-        Box::new(learner.map(form, models, |record, out| {
+        Box::new(learner.map(form, models, crew, |record, out| {
             models.iter().for_each(|model| out.extend_from_slice(&record[model * each..][..each]));
         }))
     }

@@ -14,6 +14,7 @@ pub(crate) use single::{MOST_MODELS, Single};
 
 use serde::{Deserialize, Serialize};
 
+use super::crew::Crew;
 use super::learner::{Learn, Learner};
 use super::loss::Loss;
 use super::optimizer::Rule;
@@ -121,8 +122,8 @@ pub(crate) trait Form<const K: usize>: Copy + Send + Sync + 'static {
         derivative
     }
 
-    /// A learner that goes on with some of the models of `learner` alone.
-    fn only<R: Rule>(learner: &Learner<R, Self, K>, models: &[usize]) -> Box<dyn Learn>;
+    /// A learner that goes on with some of the models of `learner` alone, made by the hands of `crew`.
+    fn only<R: Rule>(learner: &Learner<R, Self, K>, models: &[usize], crew: &dyn Crew) -> Box<dyn Learn>;
 
     /// Appends each row's margins, model after model, to `margins`, and overwrites the rows' sums by the
     /// derivatives of the loss.

@@ -1,6 +1,6 @@
 //! One weight for each feature: the margin is the sum of weight times feature. A lane is a model.
 
-use super::{Form, Learn, Learner, Loss, Record, Rule};
+use super::{Crew, Form, Learn, Learner, Loss, Record, Rule};
 
 /// Most models side by side: what AVX2 holds. Sixteen take more than twice as long as eight.
 pub(crate) const MOST_MODELS: usize = 8;
@@ -20,10 +20,11 @@ impl Single {
     fn only<R: Rule, const K: usize, const L: usize>(
         learner: &Learner<R, Single, K>,
         models: &[usize],
+        crew: &dyn Crew,
     ) -> Box<dyn Learn> {
         let form = Single { models: models.len() };
         let lanes: [usize; L] = std::array::from_fn(|k| models[Form::<L>::model_at(&form, 0, k)]);
-        Box::new(learner.map(form, models, |record, out: &mut Vec<Record<L>>| {
+        Box::new(learner.map(form, models, crew, |record, out: &mut Vec<Record<L>>| {
             out.push(record[0].only(lanes));
         }))
     }
@@ -75,11 +76,11 @@ impl<const K: usize> Form<K> for Single {
         derivatives[0].map(|d| x * d)
     }
 
-    fn only<R: Rule>(learner: &Learner<R, Self, K>, models: &[usize]) -> Box<dyn Learn> {
+    fn only<R: Rule>(learner: &Learner<R, Self, K>, models: &[usize], crew: &dyn Crew) -> Box<dyn Learn> {
         match models.len() {
-            1 => Single::only::<R, K, 1>(learner, models),
-            2..=4 => Single::only::<R, K, 4>(learner, models),
-            _ => Single::only::<R, K, MOST_MODELS>(learner, models),
+            1 => Single::only::<R, K, 1>(learner, models, crew),
+            2..=4 => Single::only::<R, K, 4>(learner, models, crew),
+            _ => Single::only::<R, K, MOST_MODELS>(learner, models, crew),
         }
     }
 

@@ -249,7 +249,7 @@ fn tell(setup: &Setup<'_>, count: usize, rungs: Option<Rungs>, notes: &mut Notes
     }
     let places = count.min(config.places);
     let models = places * setup.contenders.len();
-    let each = learner(&setup.candidate(setup.first_point())?.settings).bytes_each();
+    let each = learner(&setup.candidate(setup.first_point())?.settings, setup.crew.as_ref()).bytes_each();
     let mut text = match count {
         1 => "one configuration".to_string(),
         _ => format!("{count} configurations, {places} of them side by side"),

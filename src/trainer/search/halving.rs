@@ -12,6 +12,7 @@ use super::curve::Curve;
 use super::propose::Told;
 use super::rungs::Rungs;
 use crate::error::Result;
+use crate::learn::Crew;
 
 /// Rows between two marks of a curve, at first, and after so many rows.
 const FINE: u64 = 1 << 8;
@@ -131,13 +132,13 @@ impl Halving {
 
     /// Drops those among the models of several heats that did not do as well as the better half of all, and more if
     /// there are more than `most` configurations.
-    pub(super) fn compare(&mut self, teams: &mut Vec<Team>, most: usize) {
+    pub(super) fn compare(&mut self, teams: &mut Vec<Team>, most: usize, crew: &dyn Crew) {
         let better = match self.rungs.len().checked_sub(1) {
             Some(rung) => self.better(rung),
             // All the rows are fewer than would tell which are better.
             None => self.running(teams),
         };
-        self.keep(&better[..better.len().min(most)], teams);
+        self.keep(&better[..better.len().min(most)], teams, crew);
     }
 
     /// The numbers of all configurations, the best first.
@@ -202,7 +203,7 @@ impl Halving {
     }
 
     /// Notes how models did since the rung before, and drops the worse half.
-    fn halve(&mut self, rung: usize, teams: &mut Vec<Team>) {
+    fn halve(&mut self, rung: usize, teams: &mut Vec<Team>, crew: &dyn Crew) {
         self.rungs.resize(self.rungs.len().max(rung + 1), Vec::new());
         let running = self.running(teams);
         for number in running {
@@ -212,7 +213,7 @@ impl Halving {
         }
         self.rungs[rung].sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let better = self.better(rung);
-        self.keep(&better, teams);
+        self.keep(&better, teams, crew);
     }
 
     /// The numbers of the configurations that learn.
@@ -231,11 +232,11 @@ impl Halving {
     }
 
     /// Drops all but some configurations.
-    fn keep(&mut self, kept: &[usize], teams: &mut Vec<Team>) {
+    fn keep(&mut self, kept: &[usize], teams: &mut Vec<Team>, crew: &dyn Crew) {
         for number in self.running(teams) {
             self.standings[number].dropped |= !kept.contains(&number);
         }
-        keep(teams, |runner| kept.contains(&self.number(runner)));
+        keep(teams, crew, |runner| kept.contains(&self.number(runner)));
         self.news = true;
     }
 }
@@ -245,7 +246,7 @@ impl Referee for Halving {
         self.next.saturating_sub(self.rows).max(1)
     }
 
-    fn look(&mut self, teams: &mut Vec<Team>, rows: u64) -> Result<()> {
+    fn look(&mut self, teams: &mut Vec<Team>, rows: u64, crew: &dyn Crew) -> Result<()> {
         self.rows += rows;
         if self.rows < self.next {
             return Ok(());
@@ -261,7 +262,7 @@ impl Referee for Halving {
                 }
             }
             if let Some(rung) = self.at.and_then(|rungs| rungs.number(self.next)) {
-                self.halve(rung, teams);
+                self.halve(rung, teams, crew);
             }
             self.news |= self.next.is_power_of_two();
             self.next = following;

@@ -251,7 +251,7 @@ impl<'a> Tournament<'a> {
                 break;
             }
             if let Some(feed) = &mut going_on {
-                self.halving.compare(&mut feed.teams, self.setup.config.places);
+                self.halving.compare(&mut feed.teams, self.setup.config.places, feed.crew.as_ref());
             }
         }
         Ok(going_on)
@@ -306,7 +306,7 @@ impl<'a> Tournament<'a> {
             };
             let models = group.iter().flat_map(|&number| models_of(number)).collect();
             let settings = &self.candidates[group[0]].settings;
-            teams.extend(form_teams(settings, models, self.setup.scoring())?);
+            teams.extend(form_teams(settings, models, self.setup.scoring(), self.setup.crew.as_ref())?);
         }
         Ok(teams)
     }
