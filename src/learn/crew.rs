@@ -295,4 +295,35 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn few_numbers_are_left_to_one_hand() {
+        struct Counting(AtomicUsize);
+
+        impl Crew for Counting {
+            fn hands(&self) -> usize {
+                8
+            }
+
+            fn run(&self, tasks: Vec<Job<'_>>) {
+                self.0.fetch_max(tasks.len(), Ordering::Relaxed);
+                Threads(8).run(tasks);
+            }
+        }
+
+        let hands_of = |dense: usize, rates: Vec<f32>| {
+            let shape = Shape { dense, ..Shape::default() };
+            let mut chunk = Chunk::new(shape, 64);
+            chunk.labels.resize(64, 1.0);
+            chunk.set_rows(64);
+            let variants = Variant::at_each(&rates, Penalty::default());
+            let mut learner = learner(&Settings { shape, variants, ..Settings::default() }, &Alone);
+            let crew = Counting(AtomicUsize::new(0));
+            learner.learn(&chunk, 0..64, 32, &crew, &mut Vec::new());
+            crew.0.into_inner()
+        };
+        assert_eq!(hands_of(28, vec![0.1]), 1);
+        assert_eq!(hands_of(64, vec![0.1]), 2);
+        assert_eq!(hands_of(28, vec![0.1; 8]), 7);
+    }
 }

@@ -46,6 +46,11 @@ impl<const K: usize> Dense<K> {
         self.blocks.extend(record);
     }
 
+    /// How many they are.
+    pub(crate) fn len(&self) -> usize {
+        self.columns.len()
+    }
+
     /// Blocks of each record.
     fn width(&self) -> usize {
         self.blocks.len() / self.columns.len().max(1)
