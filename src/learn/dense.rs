@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use wide::f32x4;
+
 use super::columns::Columns;
 use super::form::Form;
 use super::kernels::prefetch_all;
@@ -14,7 +16,6 @@ use super::octets::{Octets, QUARTET};
 use super::optimizer::Rule;
 use super::record::Record;
 use super::step::Step;
-use wide::f32x4;
 
 /// Columns that are gone through at a time.
 const COLUMNS: usize = QUARTET;
