@@ -48,6 +48,19 @@ pub(super) fn share_out_largest_first<T: Send>(
     share_out(crew, items, work);
 }
 
+/// What `make` makes of each item, in the items' order; shared out in the same way.
+pub(super) fn make_largest_first<T: Send, U: Send>(
+    crew: &dyn Crew,
+    items: Vec<T>,
+    size: impl Fn(&T) -> usize,
+    make: impl Fn(T) -> U + Sync,
+) -> Vec<U> {
+    let mut made: Vec<Option<U>> = items.iter().map(|_| None).collect();
+    let due = items.into_iter().zip(&mut made).collect();
+    share_out_largest_first(crew, due, |(item, _)| size(item), |(item, made)| *made = Some(make(item)));
+    made.into_iter().flatten().collect()
+}
+
 /// One hand: the caller's own thread.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Alone;

@@ -1,6 +1,6 @@
 //! Extracts: the numbers of one model, out of records that hold those of several.
 
-use super::crew::{Crew, share_out_largest_first};
+use super::crew::{Crew, make_largest_first, share_out_largest_first};
 use super::form::Form;
 use super::learner::Learner;
 use super::linear::{Iterate, Linear, State, Weights};
@@ -61,11 +61,7 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         let mut dense: Vec<_> = self.shards.iter().flat_map(|s| s.dense.records()).collect();
         dense.sort_by_key(|(column, _)| *column);
         let dense: Vec<_> = dense.into_iter().flat_map(|(_, record)| record).copied().collect();
-        let tables = self.tables();
-        let mut of_tables = vec![Vec::new(); tables.len()];
-        let due = tables.into_iter().zip(&mut of_tables).collect();
-        let size = |(table, _): &(&Table<K>, &mut Vec<f32>)| table.len();
-        share_out_largest_first(crew, due, size, |(table, numbers)| *numbers = of(table.blocks()));
-        Weights { bias: of(&self.bias), dense: of(&dense), tables: of_tables }
+        let tables = make_largest_first(crew, self.tables(), |table| table.len(), |table| of(table.blocks()));
+        Weights { bias: of(&self.bias), dense: of(&dense), tables }
     }
 }

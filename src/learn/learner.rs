@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::chunk::{Chunk, Shape};
-use super::crew::{Alone, Board, Crew, Job, share_out_largest_first};
+use super::crew::{Alone, Board, Crew, Job, make_largest_first, share_out_largest_first};
 use super::dump::{Dumping, Outlet, Pace};
 use super::form::{Form, ModelForm};
 use super::linear::{Iterate, Linear, State, Weights};
@@ -178,14 +178,17 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
             shards[column % count].dense.push(column, record, mask);
         }
         let codes = (0..shape.slots).map(Codes::Slots).chain((0..shape.lists).map(Codes::List));
-        let mut tables: Vec<Option<Table<K>>> = settings.tables.iter().map(|_| None).collect();
-        let due = settings.tables.iter().zip(&mut tables).enumerate().collect();
-        let size = |(_, ((known, bits), _)): &(usize, (&(usize, u32), _))| known + (1 << bits);
-        share_out_largest_first(crew, due, size, |(i, (&(known, bits), table))| {
-            let fresh = |record, block| fresh(shape.dense + i, record, block);
-            *table = Some(Table::new(known, bits, form.blocks(), step.lazy.then_some(0), fresh));
-        });
-        for (i, (codes, table)) in codes.zip(tables.into_iter().flatten()).enumerate() {
+        let due: Vec<(usize, &(usize, u32))> = settings.tables.iter().enumerate().collect();
+        let tables = make_largest_first(
+            crew,
+            due,
+            |(_, (known, bits))| known + (1 << bits),
+            |(i, &(known, bits))| {
+                let fresh = |record, block| fresh(shape.dense + i, record, block);
+                Table::new(known, bits, form.blocks(), step.lazy.then_some(0), fresh)
+            },
+        );
+        for (i, (codes, table)) in codes.zip(tables).enumerate() {
             let mask = mask(&form, variants, codes.column());
             shards[count - 1 - i % count].sparse.push(Sparse::new(codes, table, mask));
         }
@@ -230,12 +233,10 @@ impl<R: Rule, F: Form<K>, const K: usize> Learner<R, F, K> {
         let variants: Vec<_> = models.iter().map(|&model| self.variants[model].clone()).collect();
         let rates = by_lane(&form, |model| variants[model].rate);
         let mask = |column| mask(&form, &variants, column);
-        let columns: Vec<&Sparse<K>> = self.shards.iter().flat_map(|shard| &shard.sparse).collect();
-        let mut tables: Vec<Option<Table<L>>> = columns.iter().map(|_| None).collect();
-        let due = columns.into_iter().map(|column| &column.table).zip(&mut tables).collect();
-        let size = |(table, _): &(&Table<K>, _)| table.len();
-        share_out_largest_first(crew, due, size, |(table, mapped)| *mapped = Some(table.map(blocks, f)));
-        let mut tables = tables.into_iter().flatten();
+        let tables: Vec<&Table<K>> =
+            self.shards.iter().flat_map(|shard| &shard.sparse).map(|column| &column.table).collect();
+        let mut tables =
+            make_largest_first(crew, tables, |table| table.len(), |table| table.map(blocks, f)).into_iter();
         let shards = self.shards.iter().map(|shard| {
             let codes = shard.sparse.iter().map(|column| column.codes);
             let sparse =
