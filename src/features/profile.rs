@@ -115,6 +115,7 @@ impl Fitted {
 pub(super) struct Numbers {
     pub(super) moments: Moments,
     pub(super) standard: Scale,
+    /// There where tails are heavy or it was asked for, unless all numbers are equal.
     pub(super) signed_log: Option<Scale>,
     pub(super) is_heavy_tailed: bool,
     /// Whether all are 0 or 1.
@@ -125,14 +126,16 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// What a sample with `distinct` distinct values says.
-    pub(super) fn of(sample: &[f64], distinct: usize) -> Self {
+    /// What a sample with `distinct` distinct values says; signed logs, which take as long as all the rest, only where their
+    /// scale may be chosen: where tails are heavy or with `wants_log`.
+    pub(super) fn of(sample: &[f64], distinct: usize, wants_log: bool) -> Self {
         let sorted = sorted(sample);
+        let is_heavy_tailed = is_heavy_tailed(&sorted);
         Numbers {
             moments: Moments::of(sorted.iter().copied()),
             standard: Scale::standard(&sorted),
-            signed_log: Scale::signed_log(&sorted),
-            is_heavy_tailed: is_heavy_tailed(&sorted),
+            signed_log: (wants_log || is_heavy_tailed).then(|| Scale::signed_log(&sorted)).flatten(),
+            is_heavy_tailed,
             is_flag: distinct <= 2 && sorted.iter().all(|&x| x == 0.0 || x == 1.0),
             quantiles: quantiles(&sorted),
             levels: levels(&sorted),

@@ -10,7 +10,7 @@ use super::distinct::Distinct;
 use super::keys::{SmallKeys, integers};
 use super::maps::Maps;
 use super::mixing::Mixing;
-use super::overrides::Overrides;
+use super::overrides::{ColumnUse, Overrides};
 use super::profile::{ColumnProfile, Findings, Fitted, MOST_CLASSES, MOST_KEPT_CLASSES, Numbers, Profile};
 use super::target::{Tally, parse};
 use super::text::{DEFAULT_NGRAMS, WordSurvey};
@@ -40,6 +40,8 @@ pub(crate) struct ColumnSurvey {
     missing: u64,
     /// NaN and infinities among the missing.
     not_finite: u64,
+    /// Whether the scale of signed logs is wanted whatever the numbers look like.
+    wants_log: bool,
     /// Numbers (or seconds) of evenly spaced rows.
     numbers: Thinned<f64>,
     distinct: Distinct,
@@ -103,6 +105,8 @@ impl Survey {
                 sort,
                 missing: 0,
                 not_finite: 0,
+                // A profile that is kept shall serve whoever uses them later.
+                wants_log: target.is_none() || overrides.columns.get(field.name()) == Some(&ColumnUse::Log),
                 numbers: Thinned::new(each),
                 distinct: Distinct::new(most_distinct),
                 text_bytes: 0,
@@ -359,7 +363,9 @@ impl ColumnSurvey {
     pub(crate) fn profile(&self, rows: u64) -> ColumnProfile {
         let known = || self.distinct.known().into_iter().map(|(text, _, _)| text.to_string()).collect();
         let found = match self.sort {
-            Sort::Number => Findings::Numbers(Numbers::of(self.numbers.values(), self.distinct.len())),
+            Sort::Number => {
+                Findings::Numbers(Numbers::of(self.numbers.values(), self.distinct.len(), self.wants_log))
+            }
             Sort::Text | Sort::Bool => Findings::Texts {
                 bytes: self.text_bytes,
                 known: known(),

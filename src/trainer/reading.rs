@@ -2,8 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-
-use crossbeam_channel::{Receiver, Sender, bounded};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::config::ApplyConfig;
 use crate::error::{Error, Place, Result};
@@ -107,28 +106,35 @@ pub(crate) fn flow_in_order<'a>(
     Ok(Flow { request, threads, in_flight, needs, from: None, readers, stop })
 }
 
-/// Chunks that were used and can be used again.
+/// Chunks that were used and can be used again, the last one first: it is still in the caches.
 #[derive(Debug)]
 pub(crate) struct Spares {
-    give: Sender<Chunk>,
-    take: Receiver<Chunk>,
+    chunks: Mutex<Vec<Chunk>>,
+    most: usize,
     shape: Shape,
 }
 
 impl Spares {
     /// At most `most` of them, of one shape.
     pub(crate) fn new(shape: Shape, most: usize) -> Self {
-        let (give, take) = bounded(most);
-        Spares { give, take, shape }
+        Spares { chunks: Mutex::default(), most, shape }
+    }
+
+    fn chunks(&self) -> MutexGuard<'_, Vec<Chunk>> {
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn take(&self, rows: usize) -> Chunk {
-        self.take.try_recv().unwrap_or_else(|_| Chunk::new(self.shape, rows))
+        let spare = self.chunks().pop();
+        spare.unwrap_or_else(|| Chunk::new(self.shape, rows))
     }
 
     /// Keeps the chunk for later, or frees it if there are enough.
     pub(crate) fn give(&self, chunk: Chunk) {
-        let _ = self.give.try_send(chunk);
+        let mut chunks = self.chunks();
+        if chunks.len() < self.most {
+            chunks.push(chunk);
+        }
     }
 }
 

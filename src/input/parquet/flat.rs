@@ -126,7 +126,7 @@ impl FlatColumn {
                 nullable: column.max_def_level() == 1,
                 dictionary: None,
                 page: OpenPage {
-                    bytes: SPARE.take(),
+                    bytes: Vec::new(),
                     left: 0,
                     levels: Hybrid::new(0, 0, 0)?,
                     rest: Rest::Plain { at: 0, end: 0 },
@@ -135,8 +135,13 @@ impl FlatColumn {
         })
     }
 
-    /// Passes over rows.
-    pub(super) fn skip(&mut self, mut rows: usize, tools: &mut Tools) -> Result<()> {
+    /// Passes over `behind` rows and reads `rows`.
+    pub(super) fn next(&mut self, behind: usize, rows: usize, tools: &mut Tools) -> Result<ArrayRef> {
+        self.skip(behind, tools)?;
+        self.read(rows, tools)
+    }
+
+    fn skip(&mut self, mut rows: usize, tools: &mut Tools) -> Result<()> {
         while rows > 0 {
             if self.page.left == 0 {
                 let header = self.next_data_page(tools)?;
@@ -159,8 +164,7 @@ impl FlatColumn {
         matches!(self.given, Given::Translated(_))
     }
 
-    /// The next `rows` rows.
-    pub(super) fn read(&mut self, rows: usize, tools: &mut Tools) -> Result<ArrayRef> {
+    fn read(&mut self, rows: usize, tools: &mut Tools) -> Result<ArrayRef> {
         match (&self.given, self.values) {
             (Given::Keyed { .. }, _) => self.read_keys(rows, tools),
             (Given::Translated(translation), _) => {
@@ -329,7 +333,7 @@ impl FlatColumn {
 
     /// All values of a dictionary of which only the first ones are there.
     fn whole_dictionary(&mut self, tools: &mut Tools) -> Result<ArrayRef> {
-        let (mut pages, mut page) = (self.pages.again(), SPARE.take());
+        let (mut pages, mut page) = (self.pages.again(), Vec::new());
         let mut header = pages.header()?;
         while let Some(other) = header.filter(|header| header.kind != Kind::Dictionary) {
             pages.skip(&other)?;

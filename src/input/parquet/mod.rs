@@ -13,6 +13,7 @@ mod thrift;
 mod tools;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -137,16 +138,14 @@ impl ParquetSource {
         request.columns.iter().enumerate().map(from).collect()
     }
 
-    /// Arrow's reader for the requested columns of a split.
+    /// Arrow's reader for the requested columns of some of a row group's rows.
     fn arrow_reader(
         &self,
         file: PositionedFile,
-        split: &Split,
+        group: usize,
+        rows: Range<u64>,
         request: &Request,
     ) -> Result<ParquetRecordBatchReader, ParquetError> {
-        let Extent::Rows { group, start, len } = split.extent else {
-            return Err(ParquetError::General("not a split of a Parquet file".into()));
-        };
         let metadata = self.metadata.metadata();
         let row_group = metadata.row_group(group);
         let of_group = self.schema_of_group(row_group, request);
@@ -157,7 +156,8 @@ impl ParquetSource {
         let projection = ProjectionMask::roots(descriptor, self.roots(request));
         let levels = parquet_to_arrow_field_levels(descriptor, projection, has_all.then_some(fields))?;
         // Pages may hold more rows than the footer promises.
-        let rows = vec![RowSelector::skip(start as usize), RowSelector::select(len as usize)];
+        let (behind, wanted) = (rows.start as usize, (rows.end - rows.start) as usize);
+        let rows = vec![RowSelector::skip(behind), RowSelector::select(wanted)];
         let rows = Some(RowSelection::from(rows));
         let checked = CheckedGroup { file: Arc::new(file), metadata: metadata.clone(), group };
         ParquetRecordBatchReader::try_new_with_row_groups(&levels, &checked, request.batch_rows, rows)
@@ -282,6 +282,7 @@ impl Source for ParquetSource {
 
     fn open(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
         let (group, start, len) = self.group(split)?;
+        let len = len.min(request.rows.unwrap_or(len));
         let place =
             Place { file: Some(self.path.clone()), part: Some(Part::RowGroup(group)), ..Place::default() };
         let file = PositionedFile::open(&self.path)?;
@@ -293,19 +294,19 @@ impl Source for ParquetSource {
             translations: Vec::new(),
             ..*request
         };
-        let arrow = (!others.columns.is_empty()).then(|| self.arrow_reader(file, split, &others));
-        let mut stream = ParquetStream {
+        let arrow =
+            (!others.columns.is_empty()).then(|| self.arrow_reader(file, group, start..start + len, &others));
+        Ok(Box::new(ParquetStream {
             columns,
             tools: Tools::new().map_err(at_place)?,
             arrow: arrow.transpose().map_err(at_place)?,
             place: place.clone(),
             request: request.clone(),
+            behind: start as usize,
             next_row: start,
             last_row: start,
             end: start + len,
-        };
-        stream.skip(start as usize)?;
-        Ok(Box::new(stream))
+        }))
     }
 
     fn open_bytes(&self, split: &Split, request: &Request) -> usize {

@@ -219,7 +219,7 @@ impl Pages {
         Ok(Pages {
             file,
             compression: chunk.compression(),
-            window: SPARE.take(),
+            window: Vec::new(),
             at: 0,
             there: 0,
             window_bytes: FIRST_WINDOW,
@@ -231,9 +231,8 @@ impl Pages {
 
     /// The same pages, from the first one on.
     pub(super) fn again(&self) -> Self {
-        let (file, window) = (self.file.clone(), SPARE.take());
-        let window_bytes = FIRST_WINDOW;
-        Pages { file, window, at: 0, there: 0, window_bytes, next: self.start, ..*self }
+        let (file, window_bytes) = (self.file.clone(), FIRST_WINDOW);
+        Pages { file, window: Vec::new(), at: 0, there: 0, window_bytes, next: self.start, ..*self }
     }
 
     /// The next page's header; `None` at the chunk's end. [`Pages::body`] or [`Pages::skip`] must follow.
@@ -322,14 +321,16 @@ impl Pages {
         if there >= wanted || left == 0 {
             return Ok(there);
         }
-        self.window.copy_within(self.at..self.there, 0);
-        self.at = 0;
         let more = (wanted - there).max(self.window_bytes.saturating_sub(there)).min(left);
         self.window_bytes = (2 * self.window_bytes).min(WINDOW);
-        self.there = there + more;
-        if self.window.len() < self.there {
-            self.window.resize(self.there, 0);
+        if self.window.len() < there + more {
+            let mut larger = SPARE.take(there + more);
+            larger[..there].copy_from_slice(&self.window[self.at..self.there]);
+            SPARE.give_back(std::mem::replace(&mut self.window, larger));
+        } else {
+            self.window.copy_within(self.at..self.there, 0);
         }
+        (self.at, self.there) = (0, there + more);
         let (file, window) = (&self.file, &mut self.window[there..self.there]);
         measured(|_| more, || file.read_exact_at(window, self.next))?;
         self.next += more as u64;
@@ -337,10 +338,11 @@ impl Pages {
     }
 }
 
-/// Room for so many bytes, and slack behind them.
+/// Room for so many bytes, and slack behind them. What was there need not be kept.
 fn make_room(page: &mut Vec<u8>, bytes: usize) {
     if page.len() < bytes + SLACK {
-        page.resize(bytes + SLACK, 0);
+        SPARE.give_back(std::mem::take(page));
+        *page = SPARE.take(bytes + SLACK);
     }
 }
 

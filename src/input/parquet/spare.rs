@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Bytes of all that are kept, and of one at the most.
 const KEPT: usize = 8 << 20;
 const MOST_BYTES: usize = 512 << 10;
+/// Bytes of which buffers have a multiple, so that what was large enough for one page is so for the next.
+const ROUND: usize = 32 << 10;
 /// Bytes of all that are worth keeping.
 const MOST_KEPT: usize = 64 << 20;
 
@@ -30,12 +32,21 @@ impl Spare {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A buffer that holds anything, or nothing.
-    pub(super) fn take(&self) -> Vec<u8> {
+    /// A buffer of at least so many bytes, which may be anything: the smallest of the spare ones, or a new one.
+    pub(super) fn take(&self, bytes: usize) -> Vec<u8> {
         let mut shelf = self.shelf();
-        let buffer = shelf.buffers.pop().unwrap_or_default();
-        shelf.bytes -= buffer.capacity();
-        buffer
+        let large = shelf.buffers.iter().enumerate().filter(|(_, buffer)| buffer.len() >= bytes);
+        match large.min_by_key(|(_, buffer)| buffer.len()).map(|(place, _)| place) {
+            Some(place) => {
+                let buffer = shelf.buffers.swap_remove(place);
+                shelf.bytes -= buffer.capacity();
+                buffer
+            }
+            None => {
+                drop(shelf);
+                vec![0; bytes.next_multiple_of(ROUND)]
+            }
+        }
     }
 
     /// Bytes of all buffers.
@@ -45,7 +56,10 @@ impl Spare {
 
     pub(super) fn give_back(&self, buffer: Vec<u8>) {
         let mut shelf = self.shelf();
-        if buffer.capacity() <= MOST_BYTES && shelf.bytes + buffer.capacity() <= shelf.most {
+        if buffer.capacity() > 0
+            && buffer.capacity() <= MOST_BYTES
+            && shelf.bytes + buffer.capacity() <= shelf.most
+        {
             shelf.bytes += buffer.capacity();
             shelf.buffers.push(buffer);
         }
@@ -79,12 +93,26 @@ mod tests {
     fn some_buffers_of_usual_sizes_are_kept() {
         let spare = Spare::new();
         spare.give_back(vec![1; MOST_BYTES + 1]);
-        assert!(spare.take().is_empty());
+        spare.give_back(Vec::new());
+        assert_eq!((spare.bytes(), spare.shelf().buffers.len()), (0, 0));
         (0..100).for_each(|_| spare.give_back(vec![1; MOST_BYTES]));
         assert_eq!(spare.bytes(), KEPT);
-        let kept = std::iter::repeat_with(|| spare.take()).take_while(|buffer| !buffer.is_empty());
+        let kept = std::iter::repeat_with(|| spare.take(1)).take_while(|buffer| buffer[0] == 1);
         assert_eq!(kept.count(), KEPT / MOST_BYTES);
         assert_eq!(spare.bytes(), 0);
+    }
+
+    #[test]
+    fn the_smallest_that_is_large_enough_is_taken() {
+        let spare = Spare::new();
+        for n in [5, 3, 4] {
+            spare.give_back(vec![n; ROUND * usize::from(n)]);
+        }
+        assert_eq!(spare.take(3 * ROUND + 1)[0], 4);
+        assert_eq!(spare.take(1)[0], 3);
+        let new = spare.take(6 * ROUND - 1);
+        assert_eq!((new[0], new.len()), (0, 6 * ROUND));
+        assert_eq!(spare.bytes(), 5 * ROUND);
     }
 
     #[test]

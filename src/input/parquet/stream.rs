@@ -21,7 +21,7 @@ pub(super) enum From {
     Flat(Box<FlatColumn>),
     /// Arrow's reader.
     Arrow,
-    /// The file lacks it.
+    /// The file lacks it, or its rows have all been read.
     Nowhere,
 }
 
@@ -33,6 +33,8 @@ pub(super) struct ParquetStream {
     pub(super) tools: Tools,
     /// Arrow's reader, if there is anything for it.
     pub(super) arrow: Option<ParquetRecordBatchReader>,
+    /// Rows of the row group before the next one that flat columns have still to pass over.
+    pub(super) behind: usize,
     pub(super) next_row: u64,
     pub(super) last_row: u64,
     pub(super) end: u64,
@@ -55,6 +57,8 @@ impl BatchStream for ParquetStream {
                 }
             },
         };
+        let is_last = self.next_row + rows as u64 == self.end;
+        let behind = std::mem::take(&mut self.behind);
         let places = others.as_ref().map(|batch| places(batch.schema_ref())).unwrap_or_default();
         let mut found = Vec::with_capacity(self.columns.len());
         for (column, (name, _)) in self.columns.iter_mut().zip(&self.request.columns) {
@@ -64,9 +68,9 @@ impl BatchStream for ParquetStream {
                     let index = *places.get(name.as_str())?;
                     Some((batch.schema_ref().fields()[index].clone(), batch.column(index).clone()))
                 }),
-                From::Flat(column) => match column.read(rows, &mut self.tools) {
+                From::Flat(flat) => match flat.next(behind, rows, &mut self.tools) {
                     Ok(array) => {
-                        let field = match column.is_translated() {
+                        let field = match flat.is_translated() {
                             true => translated_field(name),
                             false => Field::new(name, array.data_type().clone(), true),
                         };
@@ -78,6 +82,10 @@ impl BatchStream for ParquetStream {
                     }
                 },
             });
+            if is_last {
+                // What was read leaves its buffers, which are still in the caches, to the next column.
+                *column = From::Nowhere;
+            }
         }
         self.last_row = self.next_row;
         self.next_row += rows as u64;
@@ -91,18 +99,6 @@ impl BatchStream for ParquetStream {
 }
 
 impl ParquetStream {
-    /// Passes over the rows before the split, which Arrow's reader does by itself.
-    pub(super) fn skip(&mut self, rows: usize) -> Result<()> {
-        for (column, (name, _)) in self.columns.iter_mut().zip(&self.request.columns) {
-            let From::Flat(column) = column else { continue };
-            if let Err(error) = column.skip(rows, &mut self.tools) {
-                let name = name.clone();
-                return Err(self.damaged(&error.to_string()).in_column(&name));
-            }
-        }
-        Ok(())
-    }
-
     fn early(&self) -> Error {
         let message =
             format!("its rows end before row {}, though the footer promises {}", self.next_row, self.end);
