@@ -127,6 +127,10 @@ impl Source for Spooled {
     fn open_bytes(&self, split: &Split, request: &Request) -> usize {
         self.source.open_bytes(split, request)
     }
+
+    fn values_per_row(&self, split: &Split, request: &Request) -> usize {
+        self.source.values_per_row(split, request)
+    }
 }
 
 /// The copy's path, and what it is called.

@@ -12,7 +12,7 @@ use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::read_footer_length;
 use arrow::ipc::{Block, root_as_footer};
 
-use super::message::{Decoder, message, unpacked_bytes};
+use super::message::{Decoder, buffers_of, message, unpacked_bytes};
 use super::{Slices, projection, unreadable};
 use crate::error::{Error, Part, Place, Result};
 use crate::input::arrange::arrange;
@@ -26,13 +26,28 @@ pub(crate) struct IpcSource {
     path: PathBuf,
     map: Map,
     schema: SchemaRef,
-    /// Where the dictionaries lie, and the record batches with their numbers of rows.
+    /// Where the dictionaries lie.
     dictionaries: Vec<Block>,
-    batches: Vec<(Block, u64)>,
+    batches: Vec<Batch>,
     /// The decoder, with the dictionaries read, as long as it is in use or among the recent ones.
     decoder: Mutex<Weak<Decoder>>,
     recent: Arc<Recent>,
 }
+
+/// A record batch, as its header describes it.
+struct Batch {
+    block: Block,
+    rows: u64,
+    /// Bytes of memory that it takes while it is read.
+    bytes: usize,
+}
+
+/// The most bytes that a batch is taken to need which is used where it is mapped: it has more only as long as nobody else wants
+/// them.
+const MOST_MAPPED: usize = 64 << 20;
+
+/// Ranges that lie closer to each other than this are read as one.
+const CLOSE: usize = 64 << 10;
 
 /// The decoders used last, of all files together: the splits of a file mostly follow one another and
 /// share their dictionaries, but a folder may have far more files than memory has room for theirs.
@@ -56,11 +71,11 @@ impl Recent {
 impl IpcSource {
     pub(crate) fn open(path: &Path, recent: Arc<Recent>) -> Result<Self> {
         let map = Map::open(path)?;
+        map.expects_jumps(true);
         let buffer = map.buffer();
         let source = guarded(|| {
             let (schema, dictionaries, blocks) = read_footer(&buffer)?;
-            let rows = |block: Block| Ok((block, rows(&block, &buffer)?));
-            let batches = blocks.into_iter().map(rows).collect::<Result<_>>()?;
+            let batches = blocks.into_iter().map(|block| Batch::of(block, &buffer)).collect::<Result<_>>()?;
             let decoder = Mutex::default();
             Ok(IpcSource {
                 path: path.to_path_buf(),
@@ -75,6 +90,7 @@ impl IpcSource {
         // Headers lie all over the file, and the system maps far more than is looked at: with many files that was what a
         // run took most memory for.
         map.release(0..map.as_ref().len());
+        map.expects_jumps(false);
         source.map_err(|e| e.in_file(path))
     }
 
@@ -89,6 +105,7 @@ impl IpcSource {
         let mut decoder = Decoder::new(self.schema.clone());
         let buffer = self.map.buffer();
         for block in &self.dictionaries {
+            self.map.populate(block_range(block, buffer.len())?);
             let (header, body) = parts(block, &buffer)?;
             decoder.dictionary(message(&header)?, &body)?;
         }
@@ -97,6 +114,49 @@ impl IpcSource {
         self.recent.keep(&decoder);
         Ok(decoder)
     }
+
+    /// Has what is requested of a split read in one go, unless that is more than need be in memory at a time: whoever uses it
+    /// would else wait for the disk again and again. Returns how many bytes these are.
+    fn populate(&self, split: &Split, request: &Request) -> usize {
+        let ranges = merged(self.ranges(split, request).unwrap_or_default());
+        let bytes = ranges.iter().map(Range::len).sum();
+        if bytes <= MOST_MAPPED {
+            ranges.into_iter().for_each(|range| self.map.populate(range));
+        }
+        bytes
+    }
+
+    /// Where in the file the buffers of the requested columns lie, as far as their first rows go, if no more are wanted.
+    fn ranges(&self, split: &Split, request: &Request) -> Option<Vec<Range<usize>>> {
+        let Extent::Batch(index) = split.extent else { return None };
+        let Batch { block, rows, .. } = self.batches.get(index)?;
+        let (header, body) = parts(block, &self.map.buffer()).ok()?;
+        let batch = message(&header).ok()?.header_as_record_batch()?;
+        let first = block_range(block, self.map.as_ref().len()).ok()?.end - body.len();
+        let wanted = request.rows.filter(|_| batch.compression().is_none()).unwrap_or(*rows);
+        let share = (wanted as f64 / (*rows).max(1) as f64).min(1.0);
+        let range = |buffer: &arrow::ipc::Buffer| {
+            let start = usize::try_from(buffer.offset()).ok()?;
+            let length = (buffer.length() as f64 * share).ceil() as usize;
+            let end = start.checked_add(length).filter(|&end| end <= body.len())?;
+            Some(first + start..first + end)
+        };
+        let columns = projection(&self.schema, request);
+        Some(buffers_of(&self.schema, &columns, batch).into_iter().filter_map(range).collect())
+    }
+}
+
+/// The ranges in their order, those that lie close to each other as one.
+fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end + CLOSE => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
 }
 
 /// The schema, and the places of dictionaries and record batches.
@@ -117,11 +177,15 @@ fn read_footer(buffer: &Buffer) -> Result<(SchemaRef, Vec<Block>, Vec<Block>)> {
     Ok((schema, dictionaries, batches))
 }
 
-/// The rows that a record batch's header promises.
-fn rows(block: &Block, buffer: &Buffer) -> Result<u64> {
-    let (header, _) = parts(block, buffer)?;
-    let rows = message(&header)?.header_as_record_batch().map_or(0, |batch| batch.length());
-    u64::try_from(rows).map_err(|_| unreadable(format!("a record batch of {rows} rows")))
+impl Batch {
+    fn of(block: Block, buffer: &Buffer) -> Result<Self> {
+        let (header, body) = parts(&block, buffer)?;
+        let batch = message(&header)?.header_as_record_batch();
+        let rows = batch.map_or(0, |batch| batch.length());
+        let rows = u64::try_from(rows).map_err(|_| unreadable(format!("a record batch of {rows} rows")))?;
+        let unpacked = batch.and_then(|batch| unpacked_bytes(batch, &body));
+        Ok(Batch { block, rows, bytes: unpacked.unwrap_or(body.len().min(MOST_MAPPED)) })
+    }
 }
 
 fn block_range(block: &Block, len: usize) -> Result<Range<usize>> {
@@ -154,7 +218,7 @@ impl Source for IpcSource {
     fn splits(&self, file: usize) -> Vec<Split> {
         let batches = self.batches.iter().enumerate();
         batches
-            .map(|(i, (block, rows))| Split {
+            .map(|(i, Batch { block, rows, .. })| Split {
                 file,
                 extent: Extent::Batch(i),
                 rows: Some(*rows),
@@ -170,38 +234,32 @@ impl Source for IpcSource {
         };
         let place =
             Place { file: Some(self.path.clone()), part: Some(Part::RecordBatch(index)), ..Place::default() };
-        let block = &self.batches[index].0;
+        let block = &self.batches[index].block;
         let read = || {
+            let bytes = self.populate(split, request);
             let decoder = self.decoder()?;
             let (header, body) = parts(block, &self.map.buffer())?;
             let columns = projection(&self.schema, request);
             let batch = decoder.batch(message(&header)?, &body, &columns)?;
-            batch.map(|batch| arrange(&batch, request)).transpose()
+            Ok((batch.map(|batch| arrange(&batch, request)).transpose()?, bytes))
         };
-        let bytes = usize::try_from(block.bodyLength()).unwrap_or(0);
-        let batch = measured(|_| bytes, read).map_err(|e: Error| e.at(place.clone()))?;
+        let bytes = |read: &Result<(_, usize)>| read.as_ref().map_or(0, |(_, bytes)| *bytes);
+        let (batch, _) = measured(bytes, read).map_err(|e: Error| e.at(place.clone()))?;
         let slices = Slices::new(batch, request.batch_rows);
-        Ok(Box::new(IpcFileStream { map: self.map.clone(), slices, place }))
+        let blocks = self.dictionaries.iter().chain([block]).copied().collect();
+        Ok(Box::new(IpcFileStream { map: self.map.clone(), blocks, slices, place }))
     }
 
     fn open_bytes(&self, split: &Split, _: &Request) -> usize {
         let Extent::Batch(index) = split.extent else { return 0 };
-        let unpacked = || {
-            let block = &self.batches.get(index)?.0;
-            let (header, body) = parts(block, &self.map.buffer()).ok()?;
-            let bytes = unpacked_bytes(message(&header).ok()?.header_as_record_batch()?, &body);
-            // This is asked of all batches before the first one is read.
-            let start = usize::try_from(block.offset()).ok()?;
-            self.map.release(start..start + header.len());
-            bytes
-        };
-        // What is mapped as it is takes memory only as long as nobody else wants it.
-        unpacked().unwrap_or_else(|| usize::try_from(split.bytes).unwrap_or(usize::MAX).min(64 << 20))
+        self.batches.get(index).map_or(0, |batch| batch.bytes)
     }
 }
 
 struct IpcFileStream {
     map: Map,
+    /// What is read of it.
+    blocks: Vec<Block>,
     slices: Slices,
     place: Place,
 }
@@ -220,6 +278,8 @@ impl Drop for IpcFileStream {
     fn drop(&mut self) {
         self.slices.batch = None;
         // The dictionaries, too: other splits of this file that are open read them again.
-        self.map.release(0..self.map.as_ref().len());
+        for block in &self.blocks {
+            self.map.release(block_range(block, self.map.as_ref().len()).unwrap_or(0..0));
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 use bytes::Bytes;
-use memmap2::{Mmap, UncheckedAdvice};
+use memmap2::{Advice, Mmap, UncheckedAdvice};
 
 use crate::error::{Error, Result};
 
@@ -46,6 +46,20 @@ impl Map {
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("can't map", path, &e))?;
         sigbus::watch(path, map.as_ptr() as usize, map.len());
         Ok(Map(Arc::new(Watched(map))))
+    }
+
+    /// Says whether single bytes will be read here and there. The system would else read some megabytes around each of
+    /// them: of a file with many headers all of it, and again whenever it was forgotten meanwhile.
+    pub(super) fn expects_jumps(&self, yes: bool) {
+        // Only time depends on it.
+        let _ = self.0.0.advise(if yes { Advice::Random } else { Advice::Normal });
+    }
+
+    /// Reads a range in one go, so that whoever uses it does not wait for each of its pages.
+    pub(super) fn populate(&self, range: Range<usize>) {
+        // What can't be read so is read, or found to be damaged, when it is used.
+        #[cfg(target_os = "linux")]
+        let _ = self.0.0.advise_range(Advice::PopulateRead, range.start, range.len());
     }
 
     /// The bytes as an Arrow buffer that keeps the map alive.

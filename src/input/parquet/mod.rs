@@ -116,6 +116,7 @@ impl ParquetSource {
         let places = places(&self.schema);
         // A split's first rows are its row group's only where it begins with it.
         let rows = request.rows.filter(|_| start == 0).map(|rows| rows as usize);
+        let all = request.rows.is_none();
         // Of several chunks of one name the first counts.
         let by_path: HashMap<&[String], &ColumnChunkMetaData> =
             chunks.iter().rev().map(|chunk| (chunk.column_path().parts(), chunk)).collect();
@@ -131,8 +132,9 @@ impl ParquetSource {
                 (None, ReadAs::Native | ReadAs::Time) => Given::Plain,
             };
             let chunk = by_path.get(std::slice::from_ref(name)).copied();
-            let flat = chunk
-                .and_then(|chunk| FlatColumn::open(&file.file, file.len, chunk, field.data_type(), given));
+            let flat = chunk.and_then(|chunk| {
+                FlatColumn::open(&file.file, file.len, chunk, field.data_type(), given, all)
+            });
             flat.map_or(Ok(From::Arrow), |column| column.map(|column| From::Flat(Box::new(column))))
         };
         request.columns.iter().enumerate().map(from).collect()

@@ -15,8 +15,8 @@ use super::spare::SPARE;
 use super::thrift::Reader;
 use crate::input::meter::measured;
 
-/// Bytes that are read at a time: of a column's start few, which may be all that is asked for, then twice as many
-/// each time, up to several pages.
+/// Bytes that are read at a time: several pages; where only the first rows are wanted few at the start, then twice as many
+/// each time.
 const FIRST_WINDOW: usize = 32 << 10;
 const WINDOW: usize = 256 << 10;
 
@@ -227,6 +227,11 @@ impl Pages {
             end,
             start,
         })
+    }
+
+    /// Says that all of them will be asked for.
+    pub(super) fn expect_all(&mut self) {
+        self.window_bytes = WINDOW;
     }
 
     /// The same pages, from the first one on.
