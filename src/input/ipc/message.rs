@@ -153,7 +153,7 @@ fn check_sizes(batch: Batch<'_>, body: &Buffer) -> Result<()> {
 mod tests {
     use arrow::array::{Array, new_null_array};
     use arrow::datatypes::{Field, Fields, UnionFields};
-    use arrow::ipc::writer::{IpcWriteContext, DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
+    use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 
     use super::*;
 
