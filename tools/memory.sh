@@ -19,7 +19,8 @@ if [ -z "$folder" ]; then
 fi
 
 figure() { python3 -c "import json,sys; s=json.load(open(sys.argv[1])); print($2)" "$1"; }
-bytes=$(cat "$folder"/part-* | wc -c)
+files=("$folder"/[!_]*)
+bytes=$(cat "${files[@]}" | wc -c)
 speed="f\"{s['rows']:,} rows, {s['rows'] / s['seconds']:,.0f} rows/s, {$bytes / 1e6 / s['seconds']:,.0f} MB/s, peak {s['peak_memory_bytes']/2**20:.0f} MB\""
 
 echo "== training, without a limit"
@@ -33,13 +34,9 @@ limited() { tools/limited.sh "$limit" "$bin/$1" "${@:2}" --memory 400MB --quiet 
 cold() { sync && echo 3 2>/dev/null >/proc/sys/vm/drop_caches || echo "(the page cache can't be emptied here)"; }
 echo "== reading the files by itself, under the same limit"
 cold
-python3 - "$limit" "$folder" <<'PYTHON'
-import glob, os, subprocess, sys, time
-files = sorted(glob.glob(sys.argv[2] + "/part-*"))
-start = time.perf_counter()
-subprocess.run(["tools/limited.sh", sys.argv[1], "cat", *files], stdout=subprocess.DEVNULL, check=True)
-print(f"{sum(map(os.path.getsize, files)) / 1e6 / (time.perf_counter() - start):,.0f} MB/s")
-PYTHON
+begin=$EPOCHREALTIME
+tools/limited.sh "$limit" cat "${files[@]}" >/dev/null
+python3 -c "print(f'{$bytes / 1e6 / ($EPOCHREALTIME - $begin):,.0f} MB/s')"
 cold
 echo "== training, with --memory 400MB under a hard limit of $((limit / 1024 / 1024)) MB"
 limited millstream train "$folder" --target label -o "$work/bounded.model"

@@ -115,7 +115,7 @@ impl Fitted {
 pub(super) struct Numbers {
     pub(super) moments: Moments,
     pub(super) standard: Scale,
-    /// There where tails are heavy or it was asked for, unless all numbers are equal.
+    /// There where it may be wanted: where tails are heavy, where it is asked for, of labels. `None` if all numbers are equal, too.
     pub(super) signed_log: Option<Scale>,
     pub(super) is_heavy_tailed: bool,
     /// Whether all are 0 or 1.
@@ -126,8 +126,8 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// What a sample with `distinct` distinct values says; signed logs, which take as long as all the rest, only where their
-    /// scale may be chosen: where tails are heavy or with `wants_log`.
+    /// What a sample with `distinct` distinct values says; of signed logs, which take as long as all the rest, only where tails
+    /// are heavy or with `wants_log`.
     pub(super) fn of(sample: &[f64], distinct: usize, wants_log: bool) -> Self {
         let sorted = sorted(sample);
         let is_heavy_tailed = is_heavy_tailed(&sorted);

@@ -105,8 +105,9 @@ impl Survey {
                 sort,
                 missing: 0,
                 not_finite: 0,
-                // A profile that is kept shall serve whoever uses them later.
-                wants_log: target.is_none() || overrides.columns.get(field.name()) == Some(&ColumnUse::Log),
+                // Robust losses take a label's middle and spread from it, and a profile that is kept shall serve whoever uses
+                // it later.
+                wants_log: is_label || overrides.columns.get(field.name()) == Some(&ColumnUse::Log),
                 numbers: Thinned::new(each),
                 distinct: Distinct::new(most_distinct),
                 text_bytes: 0,

@@ -73,7 +73,8 @@ pub struct Request {
     pub translations: Vec<Option<Arc<dyn Translate>>>,
     /// Most rows of a batch.
     pub batch_rows: usize,
-    /// So many rows of each split are wanted, its first ones, about: who reads it ends with the batch that reaches them.
+    /// So many rows of each split are wanted, its first ones: who reads it ends with the batch that reaches them, if the
+    /// stream does not end there.
     pub rows: Option<u64>,
     /// Whether rows that can't be read are left out, to be had from [`BatchStream::take_rejects`],
     /// instead of being errors. Only the text formats have such rows: what can't be read of the

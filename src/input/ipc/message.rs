@@ -188,9 +188,10 @@ mod tests {
         let table = RecordBatch::try_new(schema.clone(), columns).unwrap();
         let mut tracker = DictionaryTracker::new(false);
         let options = IpcWriteOptions::default();
-        let (_, written) = IpcDataGenerator::default()
-            .encode(&table, &mut tracker, &options, &mut IpcWriteContext::default())
-            .unwrap();
+        let writer = IpcDataGenerator::default();
+        writer.schema_to_bytes_with_dictionary_tracker(&schema, &mut tracker, &options);
+        let (_, written) =
+            writer.encode(&table, &mut tracker, &options, &mut IpcWriteContext::default()).unwrap();
         let header = root_as_message(&written.ipc_message).unwrap();
         let batch = header.header_as_record_batch().unwrap();
         let buffers = |columns: &[usize]| buffers_of(&schema, columns, batch).into_iter().collect::<Vec<_>>();
