@@ -20,7 +20,7 @@ fi
 
 figure() { python3 -c "import json,sys; s=json.load(open(sys.argv[1])); print($2)" "$1"; }
 files=("$folder"/[!_]*)
-bytes=$(cat "${files[@]}" | wc -c)
+bytes=$(du -cb "${files[@]}" | tail -1 | cut -f1)
 speed="f\"{s['rows']:,} rows, {s['rows'] / s['seconds']:,.0f} rows/s, {$bytes / 1e6 / s['seconds']:,.0f} MB/s, peak {s['peak_memory_bytes']/2**20:.0f} MB\""
 
 echo "== training, without a limit"
@@ -31,7 +31,10 @@ figure "$work/free.json" "$speed + f\", model {s['model']['bytes']/2**20:.0f} MB
 model=$(figure "$work/free.json" "16*s['model']['weights']")
 limit=$((512 * 1024 * 1024 + model))
 limited() { tools/limited.sh "$limit" "$bin/$1" "${@:2}" --memory 400MB --quiet --summary "$work/run.json"; }
-cold() { sync && echo 3 2>/dev/null >/proc/sys/vm/drop_caches || echo "(the page cache can't be emptied here)"; }
+cold() {
+    sync
+    { echo 3 >/proc/sys/vm/drop_caches; } 2>/dev/null || echo "(the page cache can't be emptied here)"
+}
 echo "== reading the files by itself, under the same limit"
 cold
 begin=$EPOCHREALTIME

@@ -58,7 +58,7 @@ pub fn evaluate(config: &ApplyConfig, stop: &AtomicBool, watch: &mut dyn Watch) 
     let encoder = Encoder::new(plan.clone(), filter);
     let request = Request { rejects: config.read.skips_bad, ..request(&encoder, &[]) };
     let flow = flow_in_order(config, &dataset, &encoder, &request, 0, stop)?;
-    let spares = Spares::new(plan.shape(), 64);
+    let spares = Spares::new(plan.shape());
     let mut metrics =
         Scoring { loss: model.about.loss, target: &plan.target, class_weights: &[], losses_alone: false }
             .metrics();

@@ -274,7 +274,7 @@ impl Passes<'_> {
             readers: self.crew.readers().clone(),
             stop: self.stop,
         };
-        let spares = Spares::new(shape, 64);
+        let spares = Spares::new(shape);
         let limit = holdout.as_ref().filter(|_| collects).map(|holdout| holdout.limit());
         let mut out = Chunk::new(shape, request.batch_rows);
         let mut account = Account::new(self.dataset, epoch, of);

@@ -67,7 +67,7 @@ pub fn predict(
         None => TableWriter::stdout(),
     };
     let flow = flow_in_order(config, &dataset, &encoder, &request, outputs.row_bytes(), stop)?;
-    let spares = Spares::new(plan.shape(), 64);
+    let spares = Spares::new(plan.shape());
     let first_kept = encoder.columns().len();
     let (mut rows, mut skipped) = (0, dataset.skipped().clone());
     let scoring = Instant::now();

@@ -110,14 +110,16 @@ pub(crate) fn flow_in_order<'a>(
 #[derive(Debug)]
 pub(crate) struct Spares {
     chunks: Mutex<Vec<Chunk>>,
-    most: usize,
     shape: Shape,
 }
 
+/// Most chunks that are kept.
+const MOST_SPARE: usize = 64;
+
 impl Spares {
-    /// At most `most` of them, of one shape.
-    pub(crate) fn new(shape: Shape, most: usize) -> Self {
-        Spares { chunks: Mutex::default(), most, shape }
+    /// None yet, of one shape.
+    pub(crate) fn new(shape: Shape) -> Self {
+        Spares { chunks: Mutex::default(), shape }
     }
 
     fn chunks(&self) -> MutexGuard<'_, Vec<Chunk>> {
@@ -132,7 +134,7 @@ impl Spares {
     /// Keeps the chunk for later, or frees it if there are enough.
     pub(crate) fn give(&self, chunk: Chunk) {
         let mut chunks = self.chunks();
-        if chunks.len() < self.most {
+        if chunks.len() < MOST_SPARE {
             chunks.push(chunk);
         }
     }

@@ -71,27 +71,16 @@ impl Recent {
 impl IpcSource {
     pub(crate) fn open(path: &Path, recent: Arc<Recent>) -> Result<Self> {
         let map = Map::open(path)?;
-        map.expects_jumps(true);
-        let buffer = map.buffer();
-        let source = guarded(|| {
-            let (schema, dictionaries, blocks) = read_footer(&buffer)?;
-            let batches = blocks.into_iter().map(|block| Batch::of(block, &buffer)).collect::<Result<_>>()?;
-            let decoder = Mutex::default();
-            Ok(IpcSource {
-                path: path.to_path_buf(),
-                map: map.clone(),
-                schema,
-                dictionaries,
-                batches,
-                decoder,
-                recent,
-            })
-        });
-        // Headers lie all over the file, and the system maps far more than is looked at: with many files that was what a
-        // run took most memory for.
-        map.release(0..map.as_ref().len());
-        map.expects_jumps(false);
-        source.map_err(|e| e.in_file(path))
+        let read = |buffer: &Buffer| {
+            let (schema, dictionaries, blocks) = read_footer(buffer)?;
+            let batches =
+                blocks.into_iter().map(|block| Batch::of(block, buffer)).collect::<Result<Vec<_>>>()?;
+            Ok((schema, dictionaries, batches))
+        };
+        let read = map.look_around(|buffer| guarded(|| read(buffer)));
+        let (schema, dictionaries, batches) = read.map_err(|e| e.in_file(path))?;
+        let (path, decoder) = (path.to_path_buf(), Mutex::default());
+        Ok(IpcSource { path, map, schema, dictionaries, batches, decoder, recent })
     }
 
     /// A decoder that has read the dictionaries, shared by all splits that are open.
@@ -115,42 +104,50 @@ impl IpcSource {
         Ok(decoder)
     }
 
-    /// Has what is requested of a split read in one go, unless that is more than need be in memory at a time: whoever uses it
-    /// would else wait for the disk again and again. Returns how many bytes these are.
-    fn populate(&self, split: &Split, request: &Request) -> usize {
-        let ranges = merged(self.ranges(split, request).unwrap_or_default());
+    fn batch(&self, split: &Split) -> Option<&Batch> {
+        match split.extent {
+            Extent::Batch(index) => self.batches.get(index),
+            _ => None,
+        }
+    }
+
+    /// Reads the requested columns of a batch. Returns of how many bytes.
+    fn read(&self, batch: &Batch, request: &Request) -> Result<(Option<RecordBatch>, usize)> {
+        let (header, body) = parts(&batch.block, &self.map.buffer())?;
+        let message = message(&header)?;
+        let columns = projection(&self.schema, request);
+        let mut ranges = Vec::new();
+        if let Some(described) = message.header_as_record_batch() {
+            // Of compressed buffers the beginning is of no use.
+            let wanted = request.rows.filter(|_| described.compression().is_none()).unwrap_or(batch.rows);
+            let share = (wanted as f64 / batch.rows.max(1) as f64).min(1.0);
+            let first = block_range(&batch.block, self.map.as_ref().len())?.end - body.len();
+            let buffers = buffers_of(&self.schema, &columns, described);
+            ranges = merged(buffers.into_iter().filter_map(|buffer| part(buffer, share, first, body.len())));
+        }
         let bytes = ranges.iter().map(Range::len).sum();
+        // In one go: whoever uses it would else wait for the disk again and again. But no more than need be in memory at a time.
         if bytes <= MOST_MAPPED {
             ranges.into_iter().for_each(|range| self.map.populate(range));
         }
-        bytes
-    }
-
-    /// Where in the file the buffers of the requested columns lie, as far as their first rows go, if no more are wanted.
-    fn ranges(&self, split: &Split, request: &Request) -> Option<Vec<Range<usize>>> {
-        let Extent::Batch(index) = split.extent else { return None };
-        let Batch { block, rows, .. } = self.batches.get(index)?;
-        let (header, body) = parts(block, &self.map.buffer()).ok()?;
-        let batch = message(&header).ok()?.header_as_record_batch()?;
-        let first = block_range(block, self.map.as_ref().len()).ok()?.end - body.len();
-        let wanted = request.rows.filter(|_| batch.compression().is_none()).unwrap_or(*rows);
-        let share = (wanted as f64 / (*rows).max(1) as f64).min(1.0);
-        let range = |buffer: &arrow::ipc::Buffer| {
-            let start = usize::try_from(buffer.offset()).ok()?;
-            let length = (buffer.length() as f64 * share).ceil() as usize;
-            let end = start.checked_add(length).filter(|&end| end <= body.len())?;
-            Some(first + start..first + end)
-        };
-        let columns = projection(&self.schema, request);
-        Some(buffers_of(&self.schema, &columns, batch).into_iter().filter_map(range).collect())
+        let found = self.decoder()?.batch(message, &body, &columns)?;
+        Ok((found.map(|found| arrange(&found, request)).transpose()?, bytes))
     }
 }
 
+/// Where in the file the first `share` of a buffer lies, in a body of `length` bytes from `first` on.
+fn part(buffer: &arrow::ipc::Buffer, share: f64, first: usize, length: usize) -> Option<Range<usize>> {
+    let start = usize::try_from(buffer.offset()).ok()?;
+    let end = start.checked_add((buffer.length() as f64 * share).ceil() as usize)?;
+    (end <= length).then_some(first + start..first + end)
+}
+
 /// The ranges in their order, those that lie close to each other as one.
-fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+fn merged(ranges: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
+    let mut ranges: Vec<_> = ranges.filter(|range| !range.is_empty()).collect();
     ranges.sort_unstable_by_key(|range| range.start);
     let mut merged: Vec<Range<usize>> = Vec::new();
-    for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+    for range in ranges {
         match merged.last_mut() {
             Some(last) if range.start <= last.end + CLOSE => last.end = last.end.max(range.end),
             _ => merged.push(range),
@@ -228,31 +225,24 @@ impl Source for IpcSource {
     }
 
     fn open(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
-        let index = match split.extent {
-            Extent::Batch(index) if index < self.batches.len() => index,
-            _ => return Err(Error::data("not a split of an Arrow file").in_file(&self.path)),
+        let batch = self
+            .batch(split)
+            .ok_or_else(|| Error::data("not a split of an Arrow file").in_file(&self.path))?;
+        let part = match split.extent {
+            Extent::Batch(index) => Some(Part::RecordBatch(index)),
+            _ => None,
         };
-        let place =
-            Place { file: Some(self.path.clone()), part: Some(Part::RecordBatch(index)), ..Place::default() };
-        let block = &self.batches[index].block;
-        let read = || {
-            let bytes = self.populate(split, request);
-            let decoder = self.decoder()?;
-            let (header, body) = parts(block, &self.map.buffer())?;
-            let columns = projection(&self.schema, request);
-            let batch = decoder.batch(message(&header)?, &body, &columns)?;
-            Ok((batch.map(|batch| arrange(&batch, request)).transpose()?, bytes))
-        };
+        let place = Place { file: Some(self.path.clone()), part, ..Place::default() };
         let bytes = |read: &Result<(_, usize)>| read.as_ref().map_or(0, |(_, bytes)| *bytes);
-        let (batch, _) = measured(bytes, read).map_err(|e: Error| e.at(place.clone()))?;
-        let slices = Slices::new(batch, request.batch_rows);
-        let blocks = self.dictionaries.iter().chain([block]).copied().collect();
+        let read = measured(bytes, || self.read(batch, request));
+        let (rows, _) = read.map_err(|e| e.at(place.clone()))?;
+        let slices = Slices::new(rows, request.batch_rows);
+        let blocks = self.dictionaries.iter().chain([&batch.block]).copied().collect();
         Ok(Box::new(IpcFileStream { map: self.map.clone(), blocks, slices, place }))
     }
 
     fn open_bytes(&self, split: &Split, _: &Request) -> usize {
-        let Extent::Batch(index) = split.extent else { return 0 };
-        self.batches.get(index).map_or(0, |batch| batch.bytes)
+        self.batch(split).map_or(0, |batch| batch.bytes)
     }
 }
 
@@ -281,5 +271,49 @@ impl Drop for IpcFileStream {
         for block in &self.blocks {
             self.map.release(block_range(block, self.map.as_ref().len()).unwrap_or(0..0));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use arrow::array::{ArrayRef, Float64Array, Int32Array};
+    use arrow::ipc::writer::FileWriter;
+
+    use super::*;
+    use crate::input::source::ReadAs;
+
+    #[test]
+    fn of_a_batch_the_wanted_columns_are_read_as_far_as_rows_are_wanted() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("a.arrow");
+        let numbers = |n: i32| Arc::new(Int32Array::from_iter_values(0..n)) as ArrayRef;
+        let x = Arc::new(Float64Array::from_iter_values((0..100_000).map(f64::from))) as ArrayRef;
+        let table = RecordBatch::try_from_iter([("a", numbers(100_000)), ("x", x), ("b", numbers(100_000))]);
+        let mut writer =
+            FileWriter::try_new(File::create(&path).unwrap(), &table.as_ref().unwrap().schema()).unwrap();
+        writer.write(&table.unwrap()).unwrap();
+        writer.finish().unwrap();
+        let source = IpcSource::open(&path, Arc::default()).unwrap();
+        let read = |names: &[&str], rows| {
+            let columns = names.iter().map(|name| (name.to_string(), ReadAs::Native)).collect();
+            let request = Request { columns, batch_rows: 1000, rows, ..Request::default() };
+            let (batch, bytes) = source.read(&source.batches[0], &request).unwrap();
+            assert_eq!(batch.unwrap().num_columns(), names.len());
+            bytes
+        };
+        // Beside the values there may be bits that say that none is null.
+        let is_about = |bytes: usize, values: usize| (values..values + values / 10).contains(&bytes);
+        assert!(is_about(read(&["a"], None), 400_000));
+        assert!(is_about(read(&["a"], Some(10_000)), 40_000));
+        assert!(is_about(read(&["b", "a"], None), 800_000));
+        assert!(is_about(read(&["x", "b", "a"], Some(1_000_000)), 1_600_000));
+    }
+
+    #[test]
+    fn ranges_that_are_close_or_overlap_become_one() {
+        let ranges = [900_000..900_100, 10..20, 15..18, 300..300, 20 + CLOSE..90_000];
+        assert_eq!(merged(ranges.into_iter()), [10..90_000, 900_000..900_100]);
     }
 }

@@ -113,11 +113,9 @@ fn count(data_type: &DataType, views: &mut impl Iterator<Item = i64>) -> usize {
         T::ListView(item) | T::LargeListView(item) => 3 + count(item.data_type(), views),
         T::FixedSizeList(item, _) => 1 + count(item.data_type(), views),
         T::Struct(fields) => 1 + fields.iter().map(|field| count(field.data_type(), views)).sum::<usize>(),
-        T::Union(fields, UnionMode::Sparse) => {
-            1 + fields.iter().map(|(_, field)| count(field.data_type(), views)).sum::<usize>()
-        }
-        T::Union(fields, UnionMode::Dense) => {
-            2 + fields.iter().map(|(_, field)| count(field.data_type(), views)).sum::<usize>()
+        T::Union(fields, mode) => {
+            let own = if *mode == UnionMode::Dense { 2 } else { 1 };
+            own + fields.iter().map(|(_, field)| count(field.data_type(), views)).sum::<usize>()
         }
         T::RunEndEncoded(ends, values) => count(ends.data_type(), views) + count(values.data_type(), views),
         _ => 2,

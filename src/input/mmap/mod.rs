@@ -48,11 +48,16 @@ impl Map {
         Ok(Map(Arc::new(Watched(map))))
     }
 
-    /// Says whether single bytes will be read here and there. The system would else read some megabytes around each of
-    /// them: of a file with many headers all of it, and again whenever it was forgotten meanwhile.
-    pub(super) fn expects_jumps(&self, yes: bool) {
-        // Only time depends on it.
-        let _ = self.0.0.advise(if yes { Advice::Random } else { Advice::Normal });
+    /// What `look` makes of bytes here and there. The system would else read some megabytes around each of them: of a file
+    /// with many headers all of it. It maps more than is looked at, too, which is given back: with many files that was what a
+    /// run took most memory for.
+    pub(super) fn look_around<T>(&self, look: impl FnOnce(&Buffer) -> T) -> T {
+        // Only time depends on what it is told.
+        let _ = self.0.0.advise(Advice::Random);
+        let found = look(&self.buffer());
+        self.release(0..self.as_ref().len());
+        let _ = self.0.0.advise(Advice::Normal);
+        found
     }
 
     /// Reads a range in one go, so that whoever uses it does not wait for each of its pages.

@@ -92,14 +92,14 @@ pub(super) fn is_all_dictionary(chunk: &ColumnChunkMetaData) -> bool {
 }
 
 impl FlatColumn {
-    /// The column of a chunk if it is a flat one that is to be read as `data_type`: `all` of it or its first rows alone.
+    /// The column of a chunk if it is a flat one that is to be read as `data_type`, at first `window_bytes` of it.
     pub(super) fn open(
         file: &Arc<File>,
         file_bytes: u64,
         chunk: &ColumnChunkMetaData,
         data_type: &DataType,
         given: Given,
-        all: bool,
+        window_bytes: usize,
     ) -> Option<Result<Self>> {
         let column = chunk.column_descr();
         let is_flat =
@@ -120,12 +120,8 @@ impl FlatColumn {
             && chunk.encodings().all(is_known)
             && !(matches!(given, Given::Plain) && values == Values::Text);
         can.then(|| {
-            let mut pages = Pages::new(file.clone(), file_bytes, chunk)?;
-            if all {
-                pages.expect_all();
-            }
             Ok(FlatColumn {
-                pages,
+                pages: Pages::new(file.clone(), file_bytes, chunk, window_bytes)?,
                 values,
                 given,
                 nullable: column.max_def_level() == 1,

@@ -32,7 +32,7 @@ use parquet::schema::types::TypePtr;
 use self::checked::CheckedGroup;
 use self::file::PositionedFile;
 use self::flat::{FlatColumn, Given, is_all_dictionary};
-use self::pages::{damaged, first_pages};
+use self::pages::{FIRST_ROWS, WINDOW, damaged, first_pages};
 pub(crate) use self::spare::{keep_spare, spare_bytes};
 use self::stream::{From, ParquetStream};
 use self::thrift::{has_encrypted_columns, has_impossible_groups};
@@ -116,7 +116,7 @@ impl ParquetSource {
         let places = places(&self.schema);
         // A split's first rows are its row group's only where it begins with it.
         let rows = request.rows.filter(|_| start == 0).map(|rows| rows as usize);
-        let all = request.rows.is_none();
+        let window = request.rows.map_or(WINDOW, |_| FIRST_ROWS);
         // Of several chunks of one name the first counts.
         let by_path: HashMap<&[String], &ColumnChunkMetaData> =
             chunks.iter().rev().map(|chunk| (chunk.column_path().parts(), chunk)).collect();
@@ -133,7 +133,7 @@ impl ParquetSource {
             };
             let chunk = by_path.get(std::slice::from_ref(name)).copied();
             let flat = chunk.and_then(|chunk| {
-                FlatColumn::open(&file.file, file.len, chunk, field.data_type(), given, all)
+                FlatColumn::open(&file.file, file.len, chunk, field.data_type(), given, window)
             });
             flat.map_or(Ok(From::Arrow), |column| column.map(|column| From::Flat(Box::new(column))))
         };

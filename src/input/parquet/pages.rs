@@ -15,13 +15,11 @@ use super::spare::SPARE;
 use super::thrift::Reader;
 use crate::input::meter::measured;
 
-/// Bytes that are read at a time: several pages; where only the first rows are wanted few at the start, then twice as many
-/// each time.
-const FIRST_WINDOW: usize = 32 << 10;
-const WINDOW: usize = 256 << 10;
-
-/// Bytes that are read at a time where only headers are wanted.
-const HEADER_WINDOW: usize = 4 << 10;
+/// Bytes that are read at first: several pages, few where only the first rows are wanted, and fewer where only headers are.
+/// Then twice as many each time, up to several pages.
+pub(super) const WINDOW: usize = 256 << 10;
+pub(super) const FIRST_ROWS: usize = 32 << 10;
+const HEADERS: usize = 4 << 10;
 /// Bytes of a page's beginning, as many as zstd unpacks at a time, and more than a page has.
 pub(super) const BEGINNING: usize = 128 << 10;
 pub(super) const ALL: usize = usize::MAX;
@@ -208,7 +206,13 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkMetaData) -> Result<Self> {
+    /// Those of a chunk, of which `window_bytes` are read at first.
+    pub(super) fn new(
+        file: Arc<File>,
+        file_bytes: u64,
+        chunk: &ColumnChunkMetaData,
+        window_bytes: usize,
+    ) -> Result<Self> {
         // The chunk's own `byte_range` panics where a damaged footer has negative numbers.
         let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
         let range = u64::try_from(start).ok().zip(u64::try_from(chunk.compressed_size()).ok());
@@ -222,22 +226,17 @@ impl Pages {
             window: Vec::new(),
             at: 0,
             there: 0,
-            window_bytes: FIRST_WINDOW,
+            window_bytes,
             next: start,
             end,
             start,
         })
     }
 
-    /// Says that all of them will be asked for.
-    pub(super) fn expect_all(&mut self) {
-        self.window_bytes = WINDOW;
-    }
-
     /// The same pages, from the first one on.
     pub(super) fn again(&self) -> Self {
-        let (file, window_bytes) = (self.file.clone(), FIRST_WINDOW);
-        Pages { file, window: Vec::new(), at: 0, there: 0, window_bytes, next: self.start, ..*self }
+        let (file, window) = (self.file.clone(), Vec::new());
+        Pages { file, window, at: 0, there: 0, window_bytes: FIRST_ROWS, next: self.start, ..*self }
     }
 
     /// The next page's header; `None` at the chunk's end. [`Pages::body`] or [`Pages::skip`] must follow.
@@ -359,7 +358,7 @@ impl Drop for Pages {
 
 /// Bytes of a column chunk's dictionary and first data page, unpacked, as their headers say.
 pub(super) fn first_pages(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkMetaData) -> Result<usize> {
-    let mut pages = Pages::new(file, file_bytes, chunk)?;
+    let mut pages = Pages::new(file, file_bytes, chunk, FIRST_ROWS)?;
     let mut bytes = 0;
     while let Some(header) = pages.header()? {
         bytes += header.bytes;
@@ -374,9 +373,9 @@ pub(super) fn first_pages(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkM
 /// Whether a page of a column chunk claims to become more than its packed bytes can: Arrow's decoders make room for that, and
 /// fill it, before they unpack anything. (Headers that can't be read they find by themselves.)
 pub(super) fn has_impossible_page(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkMetaData) -> bool {
-    let Ok(mut pages) = Pages::new(file, file_bytes, chunk) else { return false };
+    let Ok(mut pages) = Pages::new(file, file_bytes, chunk, HEADERS) else { return false };
     loop {
-        pages.window_bytes = HEADER_WINDOW;
+        pages.window_bytes = HEADERS;
         match pages.any_header() {
             Ok(Some(header)) if !header.is_possible(pages.compression) => return true,
             Ok(Some(header)) if pages.skip(&header).is_ok() => {}

@@ -19,7 +19,7 @@ use parquet::schema::types::{ColumnDescriptor, ColumnPath, Type};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::pages::{Pages, has_impossible_page};
+use super::pages::{Pages, WINDOW, has_impossible_page};
 use super::*;
 use crate::features::{Translate, translated_field};
 
@@ -232,7 +232,7 @@ fn a_column_outside_the_file_is_refused() {
             .set_total_compressed_size(length)
             .build()
             .unwrap();
-        assert_eq!(Pages::new(file.clone(), 100, &chunk).is_ok(), is_inside, "{start}, {length}");
+        assert_eq!(Pages::new(file.clone(), 100, &chunk, WINDOW).is_ok(), is_inside, "{start}, {length}");
     }
 }
 
@@ -330,7 +330,7 @@ fn a_page_that_claims_more_than_its_packing_can_hold_is_refused() {
                 .build()
                 .unwrap();
             let length = 2 * page.len() as u64;
-            let of_flat = Pages::new(file.clone(), length, &chunk).unwrap().header().is_err();
+            let of_flat = Pages::new(file.clone(), length, &chunk, WINDOW).unwrap().header().is_err();
             assert_eq!(has_impossible_page(file, length, &chunk), of_flat);
             of_flat
         };
