@@ -8,6 +8,7 @@ pub mod error;
 pub mod features;
 pub mod input;
 pub mod learn;
+mod machine;
 pub mod model;
 pub mod output;
 pub mod pipeline;

@@ -20,7 +20,7 @@ pub(crate) fn open(data: &Data) -> (Dataset, Encoder) {
 pub(crate) fn for_each_batch(dataset: &Dataset, encoder: &Encoder, mut f: impl FnMut(usize, RecordBatch)) {
     let request = trainer::request(encoder, &[]);
     for (index, split) in dataset.splits().iter().enumerate() {
-        let mut stream = dataset.read(split, &request).unwrap();
+        let mut stream = dataset.read(split, &request, None).unwrap();
         while let Some(batch) = stream.next_batch().unwrap() {
             f(index, batch);
         }

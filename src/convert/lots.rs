@@ -263,7 +263,7 @@ impl Reader<'_> {
     }
 
     fn open(&self, split: usize) -> Result<Box<dyn BatchStream>> {
-        let opened = self.dataset.read(&self.dataset.splits()[split], &self.shape.request);
+        let opened = self.dataset.read(&self.dataset.splits()[split], &self.shape.request, None);
         opened.map_err(|e| e.in_file(self.dataset.path(split)))
     }
 

@@ -1,14 +1,15 @@
 //! The text of a file: from any offset on in a plain file, from the beginning in a compressed one.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
 use super::ahead::Ahead;
+use super::disk::DiskFile;
 use super::meter::measured;
+use super::source::{Extent, Request, Split};
 
 /// How a file is compressed, told from its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +45,8 @@ impl Compression {
     pub(super) fn memory(self) -> usize {
         match self {
             Compression::None => 0,
-            Compression::Gzip => Ahead::MEMORY + (128 << 10),
-            Compression::Zstd { window } => Ahead::MEMORY + window + (512 << 10),
+            Compression::Gzip => Ahead::MEMORY + COMPRESSED + (64 << 10),
+            Compression::Zstd { window } => Ahead::MEMORY + COMPRESSED + window + (448 << 10),
         }
     }
 }
@@ -62,12 +63,23 @@ fn zstd_window(header: &[u8]) -> usize {
     base + base / 8 * usize::from(window & 7)
 }
 
+/// What is read of a plain file of `len` bytes for the records that begin in a split, if they are not very long.
+pub(super) fn text_range(split: &Split, request: &Request, len: u64) -> Option<Range<u64>> {
+    const AROUND: u64 = 64 << 10;
+    match split.extent {
+        Extent::Bytes { start, end } if request.rows.is_none() => {
+            Some(start.saturating_sub(AROUND)..len.min(end + AROUND))
+        }
+        _ => None,
+    }
+}
+
 /// The text, in order.
 pub(super) enum Bytes {
     /// A plain file.
     Plain {
         /// The file, which may be read by others at the same time.
-        file: Arc<File>,
+        file: Arc<DiskFile>,
         /// The next byte to read.
         position: u64,
         /// The file's length.
@@ -80,8 +92,13 @@ pub(super) enum Bytes {
 impl Bytes {
     /// A file's text from its byte `start` on, counted in the decompressed text. `len` is the
     /// length of the file on disk.
-    pub(super) fn open(file: Arc<File>, compression: Compression, len: u64, start: u64) -> io::Result<Self> {
-        let compressed = BufReader::with_capacity(64 << 10, Positioned { file: file.clone(), position: 0 });
+    pub(super) fn open(
+        file: Arc<DiskFile>,
+        compression: Compression,
+        len: u64,
+        start: u64,
+    ) -> io::Result<Self> {
+        let compressed = BufReader::with_capacity(COMPRESSED, Positioned { file: file.clone(), position: 0 });
         let mut stream = match compression {
             Compression::None => return Ok(Bytes::Plain { file, position: start, len }),
             Compression::Gzip => Ahead::new(MultiGzDecoder::new(compressed))?,
@@ -117,9 +134,12 @@ impl Bytes {
     }
 }
 
+/// Bytes of compressed text that are read at a time.
+const COMPRESSED: usize = 128 << 10;
+
 /// A reader with a position of its own, so that one file serves many.
 struct Positioned {
-    file: Arc<File>,
+    file: Arc<DiskFile>,
     position: u64,
 }
 

@@ -10,6 +10,8 @@ use arrow::datatypes::SchemaRef;
 
 use super::csv::CsvSource;
 use super::detect::text_format;
+use super::disk::{Access, Io, fetch};
+use super::fetched::Fetched;
 use super::ipc::{IpcSource, IpcStreamSource, Recent};
 use super::options::{ReadOptions, TextFormat};
 use super::parquet::ParquetSource;
@@ -31,6 +33,7 @@ pub struct Dataset {
     notes: Vec<String>,
     stamps: Vec<Stamp>,
     skipped: Skipped,
+    io: Io,
 }
 
 impl Dataset {
@@ -70,7 +73,9 @@ impl Dataset {
             return Err(no_such_column(name, schema.fields().iter().map(|field| field.name().as_str())));
         }
         let splits: Vec<Split> = sources.iter().enumerate().flat_map(|(i, s)| s.splits(i)).collect();
-        Ok(Dataset { sources, schema, splits, notes, stamps, skipped })
+        let bytes = paths.iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len());
+        let io = options.io.unwrap_or_else(|| Io::of(bytes.fold(0, u64::saturating_add)));
+        Ok(Dataset { sources, schema, splits, notes, stamps, skipped, io })
     }
 
     /// All columns of all files.
@@ -123,14 +128,35 @@ impl Dataset {
         self.splits.iter().try_fold(0u64, |rows, split| rows.checked_add(split.rows?))
     }
 
-    /// Starts reading a split.
+    /// Whether splits can be fetched before they are read.
+    pub fn can_fetch(&self) -> bool {
+        self.io == Io::Direct
+    }
+
+    /// Reads what a split takes past the system's cache, if it is read so, and all at once.
+    pub fn fetch(&self, split: &Split, request: &Request) -> Option<Fetched> {
+        if !self.can_fetch() {
+            return None;
+        }
+        let source = &self.sources[split.file];
+        fetch(source.file(), source.ranges(split, request))
+    }
+
+    /// Starts reading a split, which may have been fetched.
     ///
     /// # Errors
     /// Those of the file.
-    pub fn read(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
+    pub fn read(
+        &self,
+        split: &Split,
+        request: &Request,
+        fetched: Option<Fetched>,
+    ) -> Result<Box<dyn BatchStream>> {
         let source = &self.sources[split.file];
         let request = &translating_what_stays(source.schema(), &self.schema, request);
-        Ok(widened(source.open(split, request)?, source.schema(), &self.schema, request))
+        let fetched = fetched.or_else(|| self.fetch(split, request));
+        let stream = source.open(split, request, Access { io: self.io, fetched })?;
+        Ok(widened(stream, source.schema(), &self.schema, request))
     }
 
     /// The file of a split.
@@ -140,7 +166,13 @@ impl Dataset {
 
     /// The most memory that one opened split holds, an estimate in bytes.
     pub fn open_bytes(&self, request: &Request) -> usize {
-        self.splits.iter().map(|s| self.sources[s.file].open_bytes(s, request)).max().unwrap_or(0)
+        let bytes = |split: &Split| {
+            let source = &self.sources[split.file];
+            let fetched = if self.can_fetch() { source.ranges(split, request) } else { Vec::new() };
+            let fetched = fetched.iter().map(|range| range.end - range.start).fold(0, u64::saturating_add);
+            source.open_bytes(split, request).saturating_add(usize::try_from(fetched).unwrap_or(usize::MAX))
+        };
+        self.splits.iter().map(bytes).max().unwrap_or(0)
     }
 
     /// Values that a row has in the requested columns on average, in the split where it has the most.

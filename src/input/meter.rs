@@ -8,7 +8,7 @@ thread_local! {
 }
 
 /// Runs a read and counts its time, and the bytes that `bytes` tells of its result.
-pub(super) fn measured<T>(bytes: impl FnOnce(&T) -> usize, read: impl FnOnce() -> T) -> T {
+pub(crate) fn measured<T>(bytes: impl FnOnce(&T) -> usize, read: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = read();
     count(bytes(&result) as u64, start.elapsed());

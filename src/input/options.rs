@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
+use super::disk::Io;
 use crate::error::{Error, Result};
 
 /// What the user says of the files; whatever is not said is found out from them.
@@ -30,6 +31,8 @@ pub struct ReadOptions {
     pub skips_bad: bool,
     /// Types of columns by name. A column that no sample of the file shows may be named here.
     pub types: BTreeMap<String, ColumnType>,
+    /// How files are read: past the system's cache if they don't fit in memory, if nothing is said.
+    pub io: Option<Io>,
 }
 
 /// A format of text. (Files of the binary formats say what they are.)

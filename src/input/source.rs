@@ -1,11 +1,13 @@
 //! What every format gives: a file is a [`Source`], cut into [`Split`]s, each a stream of batches.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use super::disk::Access;
 use super::reject::Reject;
 use crate::error::{Place, Result};
 use crate::features::Translate;
@@ -107,10 +109,16 @@ pub trait Source: Send + Sync {
 
     /// Starts reading a split. The batches hold the requested columns in the requested order; a
     /// column that this file lacks comes as nulls.
-    fn open(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>>;
+    fn open(&self, split: &Split, request: &Request, access: Access) -> Result<Box<dyn BatchStream>>;
+
+    /// Where in the file that lies which reading a split takes, if it is to be fetched as a whole where files are read past the
+    /// system's cache.
+    fn ranges(&self, _split: &Split, _request: &Request) -> Vec<Range<u64>> {
+        Vec::new()
+    }
 
     /// Bytes of memory that an opened split holds at the most while it is read, besides the
-    /// batch it hands out; an estimate from the file's metadata.
+    /// batch it hands out and what was fetched; an estimate from the file's metadata.
     fn open_bytes(&self, split: &Split, request: &Request) -> usize;
 
     /// Values that a row of a split has in the requested columns on average, all those of its lists among them; an

@@ -1,8 +1,10 @@
 //! Standard input and pipes: what can be read only once is first copied to a file.
 
+use crate::input::disk::Access;
 use std::env::temp_dir;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, Write};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
@@ -118,9 +120,13 @@ impl Source for Spooled {
         self.source.splits(file)
     }
 
-    fn open(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
+    fn ranges(&self, split: &Split, request: &Request) -> Vec<Range<u64>> {
+        self.source.ranges(split, request)
+    }
+
+    fn open(&self, split: &Split, request: &Request, access: Access) -> Result<Box<dyn BatchStream>> {
         let names = Names { path: self.path.clone(), name: self.spool.name.clone() };
-        let stream = self.source.open(split, request).map_err(|error| names.rename(error))?;
+        let stream = self.source.open(split, request, access).map_err(|error| names.rename(error))?;
         Ok(Box::new(SpooledStream { stream, names }))
     }
 

@@ -1,8 +1,7 @@
 //! The budget: how much memory a run may take, and what that is spent on.
 
-use std::fs;
-
 use crate::error::{Error, Result};
+use crate::machine::usable_memory;
 
 /// Bytes of memory for everything but the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +39,7 @@ impl Needs {
 impl Budget {
     /// Half of the memory that this process may use.
     pub fn from_machine() -> Budget {
-        Budget { total: available_memory() / 2 }
+        Budget { total: usable_memory() / 2 }
     }
 
     /// The bytes left for splits that are read ahead and items in flight.
@@ -81,21 +80,6 @@ impl Budget {
 /// Bytes as whole mebibytes, rounded up, in the form that `--memory` takes.
 fn megabytes(bytes: usize) -> String {
     format!("{}MB", bytes.div_ceil(1 << 20))
-}
-
-/// Bytes that this process may use: the machine's memory, or its control group's limit if that is less.
-pub fn available_memory() -> usize {
-    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let machine = meminfo
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()
-        })
-        .map_or(4 << 30, |kilobytes| kilobytes << 10);
-    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let group =
-        limits.iter().filter_map(|path| fs::read_to_string(path).ok()?.trim().parse::<usize>().ok()).min();
-    group.map_or(machine, |group| group.min(machine))
 }
 
 #[cfg(test)]

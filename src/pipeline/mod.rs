@@ -7,6 +7,7 @@
 
 mod budget;
 mod crew;
+mod fetcher;
 mod order;
 mod position;
 mod readers;
@@ -16,7 +17,7 @@ mod stream;
 mod tasks;
 mod worker;
 
-pub use budget::{Budget, Needs, available_memory};
+pub use budget::{Budget, Needs};
 pub use crew::GradientWorkers;
 pub use order::Order;
 pub use position::Position;

@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::budget::Needs;
+use super::fetcher::{Coming, Fetcher, fetch};
 use super::order::Order;
 use super::position::{Mark, Position};
 use super::readers::Readers;
@@ -51,6 +52,7 @@ pub struct SplitState<S> {
     pub first_row: u64,
     /// What the mapping function keeps for the split.
     pub state: S,
+    pub(super) fetched: Option<Coming>,
     pub(super) stream: Option<Box<dyn BatchStream>>,
     /// Batches to pass over before the first one, and the rows that they have.
     pub(super) behind: (u64, u64),
@@ -107,6 +109,15 @@ where
             handles.push(handle);
         }
         drop(done_in);
+        let fetcher = if dataset.can_fetch() {
+            let (fetcher, wanted) = Fetcher::new(FETCHED_AHEAD.max(order.width()));
+            let thread = thread::Builder::new().name("millstream-disk".to_string());
+            // It ends when the coordinator does.
+            thread.spawn_scoped(scope, move || fetch(dataset, request, &wanted)).map_err(no_thread)?;
+            Some(fetcher)
+        } else {
+            None
+        };
         // The coordinator owns the channels' other ends: when it returns, for whatever reason, the
         // workers' channel hangs up and they end.
         let mut coordinator = Coordinator {
@@ -115,6 +126,7 @@ where
             worker: &worker,
             turn: 0,
             slots: BTreeMap::new(),
+            fetcher,
             jobs: jobs_in,
             unclaimed: jobs_out,
             done: done_out,
@@ -206,6 +218,8 @@ struct Coordinator<'a, S, T, F> {
     /// The track whose turn it is.
     turn: usize,
     slots: BTreeMap<usize, Slot<S, T>>,
+    /// Who fetches splits before they are opened, if they can be fetched.
+    fetcher: Option<Fetcher>,
     jobs: Sender<Job<S>>,
     unclaimed: Receiver<Job<S>>,
     done: Receiver<Done<S, T>>,
@@ -232,6 +246,8 @@ const AHEAD_IN_TURNS: usize = 2;
 const MOST_LATER: usize = 3;
 /// Splits for each thread that are read at a time where only the first rows of each are.
 const SHORT_SPLITS: usize = 2;
+/// Splits that are fetched before they are opened, one of each track at the least.
+const FETCHED_AHEAD: usize = 2;
 /// Items for each thread or track that can be consumed without waiting when readers begin to rest, and those for each
 /// thread when they go on. A slow consumer would else have half of the memory filled, and can use their processors.
 const MOST_AHEAD: usize = 4;
@@ -267,6 +283,7 @@ where
                     self.accept(done);
                 }
                 self.issue();
+                self.expect();
                 let track = self.tracks[self.turn].number;
                 self.skipped.add(&skipped);
                 let (skipped, ended) = (std::mem::take(&mut self.skipped), std::mem::take(&mut self.ended));
@@ -281,6 +298,7 @@ where
                 continue;
             }
             self.issue();
+            self.expect();
             self.wait()?;
         }
     }
@@ -299,8 +317,15 @@ where
         if let Some(split) = track.next.pop_front() {
             track.open.push_back(split);
             let behind = std::mem::take(&mut track.behind);
-            let state =
-                Box::new(SplitState { split, first_row: 0, state: S::default(), stream: None, behind });
+            let fetched = self.fetcher.as_mut().and_then(|fetcher| fetcher.take(split));
+            let state = Box::new(SplitState {
+                split,
+                first_row: 0,
+                state: S::default(),
+                fetched,
+                stream: None,
+                behind,
+            });
             self.slots.insert(
                 split,
                 Slot {
@@ -367,6 +392,20 @@ where
         }
     }
 
+    /// Has splits fetched that will be opened soon, as far as memory goes.
+    fn expect(&mut self) {
+        let Some(fetcher) = &self.fetcher else { return };
+        let each = FETCHED_AHEAD.div_ceil(self.tracks.len().max(1));
+        let soon = self.tracks.iter().flat_map(|track| track.next.iter().take(each)).copied();
+        let soon: Vec<usize> = soon.filter(|split| !fetcher.expects(*split)).collect();
+        for split in soon {
+            if !self.has_room(2) {
+                return;
+            }
+            self.fetcher.iter_mut().for_each(|fetcher| fetcher.expect(split));
+        }
+    }
+
     /// Items that can be consumed without waiting (of tracks that take turns, all that are ready).
     fn ahead(&self) -> usize {
         let mut ahead = 0;
@@ -389,7 +428,8 @@ where
     /// Whether memory allows `more` items in flight, or as many and one more open split.
     fn has_room(&self, more: usize) -> bool {
         let needs = &self.flow.needs;
-        let open = self.slots.values().filter(|s| !s.ended).count() + more - 1;
+        let coming = self.fetcher.as_ref().map_or(0, Fetcher::coming);
+        let open = self.slots.values().filter(|s| !s.ended).count() + coming + more - 1;
         let items = self.item_bytes + (self.outstanding + more) * needs.item_bytes;
         open * needs.open_bytes + items + spare_bytes() <= self.flow.in_flight
     }

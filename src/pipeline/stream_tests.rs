@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::*;
-use crate::input::{ReadAs, ReadOptions};
+use crate::input::{Io, ReadAs, ReadOptions};
 
 struct Rows(usize);
 
@@ -66,13 +66,22 @@ fn flow<'a>(
 
 /// A folder of CSV files of numbers, so many rows in each, and the dataset that they are.
 fn numbers(files: usize, rows: usize) -> (tempfile::TempDir, Dataset) {
+    let folder = folder_of_numbers(files, rows);
+    let dataset = open(&folder, Io::Cached);
+    (folder, dataset)
+}
+
+fn open(folder: &tempfile::TempDir, io: Io) -> Dataset {
+    let path = folder.path().display().to_string();
+    Dataset::open(&[path], &ReadOptions { io: Some(io), ..ReadOptions::default() }).unwrap()
+}
+
+fn folder_of_numbers(files: usize, rows: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut text = "x\n".to_string();
     (0..rows).for_each(|i| writeln!(text, "{i}").unwrap());
     (0..files).for_each(|file| std::fs::write(folder.path().join(format!("{file}.csv")), &text).unwrap());
-    let path = folder.path().display().to_string();
-    let dataset = Dataset::open(&[path], &ReadOptions::default()).unwrap();
-    (folder, dataset)
+    folder
 }
 
 #[test]
@@ -131,5 +140,32 @@ fn a_stream_goes_on_from_any_position() {
         let (mut items, position) = read(None, cut);
         items.extend(read(Some(&position), usize::MAX).0);
         assert_eq!(items, all, "cut after {cut}");
+    }
+}
+
+#[test]
+fn what_is_fetched_before_it_is_read_comes_in_the_same_order() {
+    let folder = folder_of_numbers(7, 400);
+    let (request, stop) = (request(), AtomicBool::new(false));
+    let order = Order { tracks: vec![vec![3, 1, 5], vec![0, 6], vec![4, 2]] };
+    let read = |io, threads, in_flight| {
+        let dataset = open(&folder, io);
+        let needs = Needs { open: 3, open_bytes: 100, item_bytes: 10, held_bytes: 0 };
+        let flow = Flow { needs, in_flight, ..flow(&request, threads, None, &stop) };
+        let map = |batch: &RecordBatch, split: &mut SplitState<()>| {
+            Ok(Rows(split.split * 1_000_000 + split.first_row as usize * 100 + batch.num_rows()))
+        };
+        let mut items = Vec::new();
+        stream(&dataset, &order, flow, map, |item| {
+            items.push(item.value.0);
+            Ok(())
+        })
+        .unwrap();
+        items
+    };
+    let cached = read(Io::Cached, 1, 1 << 30);
+    assert_eq!(cached.len(), 7 * 8);
+    for (threads, in_flight) in [(1, 1 << 30), (3, 1 << 30), (2, 0), (2, 350)] {
+        assert_eq!(read(Io::Direct, threads, in_flight), cached, "{threads} threads, {in_flight} bytes");
     }
 }

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender};
 
+use super::fetcher::Coming;
 use super::readers::Readers;
 use super::stages::Stages;
 use super::stream::SplitState;
 use crate::error::{Error, Kind, Place, Result};
-use crate::input::{BatchStream, Dataset, Request, Skipped, guarded, take_read};
+use crate::input::{BatchStream, Dataset, Fetched, Request, Skipped, guarded, measured, take_read};
 
 /// Batches of a split to be read, one after the other.
 pub(super) struct Job<S> {
@@ -73,7 +74,7 @@ impl<F> Worker<'_, F> {
             let mut stream = match state.stream.take() {
                 Some(stream) => stream,
                 None => {
-                    let mut stream = self.dataset.read(split, self.request)?;
+                    let mut stream = self.dataset.read(split, self.request, fetched(state.fetched.take()))?;
                     pass_over(stream.as_mut(), state.behind)?;
                     state.first_row = state.behind.1;
                     stream
@@ -112,6 +113,13 @@ impl<F> Worker<'_, F> {
         stages.encode.busy = start.elapsed().saturating_sub(decoded).as_secs_f64();
         Done { split: state.split, state: None, batches: 1, rows, result, skipped, stages }
     }
+}
+
+/// What was fetched of a split, once it is there.
+fn fetched(coming: Option<Coming>) -> Option<Fetched> {
+    let coming = coming?;
+    // Its bytes are counted by who uses them.
+    measured(|_| 0, || coming.recv()).ok()?
 }
 
 /// A worker thread: does jobs until there are no more; returns how long it had none.

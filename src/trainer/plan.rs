@@ -400,7 +400,7 @@ mod tests {
             Request { columns: columns.collect(), batch_rows: 1000, rejects: false, ..Request::default() };
         let mut batches = Vec::new();
         for split in dataset.splits() {
-            let mut stream = dataset.read(split, &request).unwrap();
+            let mut stream = dataset.read(split, &request, None).unwrap();
             batches.extend(std::iter::from_fn(|| stream.next_batch().unwrap()));
         }
         let all = concat_batches(batches[0].schema_ref(), &batches).unwrap();

@@ -34,7 +34,7 @@ pub(crate) fn each_batch(
 ) -> Result<()> {
     for (index, split) in dataset.splits().iter().enumerate() {
         guarded(|| {
-            let mut stream = dataset.read(split, request)?;
+            let mut stream = dataset.read(split, request, None)?;
             while let Some(batch) = stream.next_batch()? {
                 assert!(batch.num_rows() > 0 && batch.num_rows() <= request.batch_rows);
                 assert_eq!(batch.num_columns(), request.columns.len());

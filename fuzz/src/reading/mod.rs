@@ -118,7 +118,7 @@ fn read_all(dataset: &Dataset, splits: &[Split], request: &Request) -> Result<()
     for split in splits {
         dataset.open_bytes(request);
         let read = guarded(|| {
-            let mut stream = dataset.read(split, request)?;
+            let mut stream = dataset.read(split, request, None)?;
             while let Some(batch) = stream.next_batch()? {
                 check(&batch, request);
                 stream.place(batch.num_rows() - 1);

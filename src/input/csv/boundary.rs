@@ -6,10 +6,9 @@
 //! and the table's number of columns is believed. The guess depends on the file alone, and is
 //! checked: who reads the range before must end exactly where this one starts.
 
+use crate::input::disk::DiskFile;
 use std::cmp::Reverse;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use super::dialect::Dialect;
 use super::quiet::Quiet;
@@ -24,7 +23,7 @@ const ENOUGH_RECORDS: usize = 64;
 /// The text of a plain file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text<'a> {
-    pub(super) file: &'a File,
+    pub(super) file: &'a DiskFile,
     pub(super) len: u64,
     pub(super) dialect: Dialect,
     pub(super) columns: usize,
@@ -268,7 +267,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         let (dialect, quiet) = (Dialect::quoted(b','), Quiet::default());
-        let text = Text { file: &file, len: text.len() as u64, dialect, columns };
+        let text = Text { file: &DiskFile::of(file), len: text.len() as u64, dialect, columns };
         places.map(|place| record_start(text, &quiet, place, u64::MAX).unwrap().unwrap()).collect()
     }
 

@@ -1,9 +1,8 @@
 //! Line breaks before places in a file, for the line numbers of messages.
 
+use crate::input::disk::DiskFile;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 
 /// Counts of line breaks. Each is found from the nearest one before, so that all splits of a file
@@ -13,7 +12,7 @@ pub(super) struct Breaks(Mutex<BTreeMap<u64, u64>>);
 
 impl Breaks {
     /// Line breaks before the byte `at` of a plain file.
-    pub(super) fn before(&self, file: &File, at: u64) -> io::Result<u64> {
+    pub(super) fn before(&self, file: &DiskFile, at: u64) -> io::Result<u64> {
         // A count is never wrong, wherever another thread may have stopped.
         let known = || self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (mut position, mut breaks) =
@@ -40,6 +39,7 @@ mod tests {
     fn counted_from_anywhere() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&b"ab\n".repeat(200_000)).unwrap();
+        let file = DiskFile::of(file);
         let breaks = Breaks::default();
         for at in [0, 500_000, 3, 2, 599_999, 600_000, 500_001] {
             assert_eq!(breaks.before(&file, at).unwrap(), at / 3);

@@ -1,9 +1,9 @@
 //! How a file is laid out: compression, dialect, header and columns, found from samples of it.
 
+use crate::input::disk::Access;
+use crate::input::disk::DiskFile;
 use std::collections::HashSet;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,13 +58,8 @@ impl Layout {
     pub(super) fn sniff(path: &Path, options: &ReadOptions) -> Result<Self> {
         check_options(options)?;
         let failed = |error: io::Error| Error::io("can't read", path, &error);
-        let file = Arc::new(File::open(path).map_err(failed)?);
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            let error = Error::data("this is no regular file, but CSV is read more than once");
-            return Err(error.in_file(path).remedy("write the data to a file first"));
-        }
-        let len = metadata.len();
+        let file = Arc::new(DiskFile::open(path, Access::default()).map_err(failed)?);
+        let len = file.len();
         let mut magic = [0; 16];
         let magic_len = file.read_at(&mut magic, 0).map_err(failed)?;
         let compression = Compression::of(&magic[..magic_len]);
@@ -138,7 +133,7 @@ pub(in crate::input) fn unreadable(compression: Compression, error: &io::Error) 
 }
 
 /// The beginning of the text.
-fn head(file: &Arc<File>, compression: Compression, len: u64) -> io::Result<Sample> {
+fn head(file: &Arc<DiskFile>, compression: Compression, len: u64) -> io::Result<Sample> {
     let mut text = Bytes::open(file.clone(), compression, len, 0)?;
     let mut bytes = Vec::new();
     // Of text that can't be read from its middle, the beginning must show all.
@@ -226,7 +221,7 @@ fn with_delimiter(delimiter: u8, head: &Sample, options: &ReadOptions) -> (Diale
 }
 
 /// Samples from the middle of a plain file, after its first `head` bytes.
-fn blocks(file: &File, len: u64, head: u64, dialect: Dialect, columns: usize) -> io::Result<Vec<Sample>> {
+fn blocks(file: &DiskFile, len: u64, head: u64, dialect: Dialect, columns: usize) -> io::Result<Vec<Sample>> {
     let mut samples = Vec::new();
     let step = len.saturating_sub(BLOCK_BYTES) / BLOCKS;
     let (starts, text) = (Starts::new(0, step), Text { file, len, dialect, columns });

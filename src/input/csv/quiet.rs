@@ -1,9 +1,8 @@
 //! A stretch of a file in which no quote stands.
 
-use std::fs::File;
+use crate::input::disk::DiskFile;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 
 use memchr::memchr;
@@ -15,7 +14,7 @@ pub(super) struct Quiet(Mutex<Range<u64>>);
 
 impl Quiet {
     /// Where the first quote stands at or after `from` and before `end`, which is not beyond the file's.
-    pub(super) fn next(&self, file: &File, quote: u8, from: u64, end: u64) -> io::Result<Option<u64>> {
+    pub(super) fn next(&self, file: &DiskFile, quote: u8, from: u64, end: u64) -> io::Result<Option<u64>> {
         // Any stretch that stands here is right, wherever another thread may have stopped.
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stretch = Some(known().clone()).filter(|known| known.contains(&from)).unwrap_or(from..from);
@@ -46,6 +45,7 @@ mod tests {
         let quotes = [0, 1, 700_000, 1_500_000];
         quotes.iter().for_each(|at| text[*at as usize] = b'"');
         file.write_all(&text).unwrap();
+        let file = DiskFile::of(file);
         let quiet = Quiet::default();
         let places = [2, 3, 1_500_001, 900_000, 700_000, 700_001, 1_499_999, 0, 1, 2, 600_000, 1_999_999];
         for (from, end) in

@@ -1,6 +1,9 @@
 //! The CSV file as a [`Source`].
 
-use std::fs::File;
+use crate::input::bytes::text_range;
+use crate::input::disk::Access;
+use crate::input::disk::DiskFile;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -98,13 +101,18 @@ impl Source for CsvSource {
         (first..len.div_ceil(self.split_bytes)).map(range).filter(|split| split.bytes > 0).collect()
     }
 
-    fn open(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
+    fn ranges(&self, split: &Split, request: &Request) -> Vec<Range<u64>> {
+        text_range(split, request, self.layout.len).into_iter().collect()
+    }
+
+    fn open(&self, split: &Split, request: &Request, access: Access) -> Result<Box<dyn BatchStream>> {
         let (start, end) = match split.extent {
             Extent::Bytes { start, end } if self.layout.compression == Compression::None => (start, end),
             Extent::Whole => (self.layout.start, u64::MAX),
             _ => return Err(Error::usage("this split is of a file of another format").in_file(&self.path)),
         };
-        let file = File::open(&self.path).map_err(|error| Error::io("can't read", &self.path, &error))?;
+        let file = DiskFile::open(&self.path, access)
+            .map_err(|error| Error::io("can't read", &self.path, &error))?;
         let (layout, starts) = (self.layout.clone(), self.starts.clone());
         Ok(Box::new(CsvStream::new(&self.path, file, layout, starts, (start, end), request)?))
     }

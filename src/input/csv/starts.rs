@@ -68,14 +68,15 @@ impl Starts {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::io::Write;
+
+    use crate::input::disk::DiskFile;
 
     use super::*;
     use crate::input::csv::dialect::Dialect;
 
     /// A file whose records have the given lengths, and where they begin.
-    fn write(lengths: &[usize], cell: impl Fn(usize) -> String) -> (File, u64, Vec<u64>) {
+    fn write(lengths: &[usize], cell: impl Fn(usize) -> String) -> (DiskFile, u64, Vec<u64>) {
         let (mut file, mut at, mut starts) = (tempfile::tempfile().unwrap(), 0, Vec::new());
         for length in lengths {
             let record = format!("1,{}\n", cell(*length));
@@ -83,7 +84,7 @@ mod tests {
             starts.push(at);
             at += record.len() as u64;
         }
-        (file, at, starts)
+        (DiskFile::of(file), at, starts)
     }
 
     #[test]

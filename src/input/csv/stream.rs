@@ -1,7 +1,7 @@
 //! The record batches of one split.
 
+use crate::input::disk::DiskFile;
 use std::cell::OnceCell;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) const BATCH_BYTES: u64 = 64 << 20;
 
 pub(super) struct CsvStream {
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<DiskFile>,
     layout: Arc<Layout>,
     starts: Arc<Starts>,
     /// Where the first record begins, as guessed.
@@ -66,7 +66,7 @@ impl CsvStream {
     /// The records that begin in the nominal range; a range that ends at `u64::MAX` has no next.
     pub(super) fn new(
         path: &Path,
-        file: File,
+        file: DiskFile,
         layout: Arc<Layout>,
         starts: Arc<Starts>,
         (start, end): (u64, u64),
@@ -299,7 +299,7 @@ fn ragged_error(found: usize, expected: usize) -> Error {
 }
 
 /// The text of a plain file that is laid out so.
-fn text<'a>(file: &'a File, layout: &Layout) -> Text<'a> {
+fn text<'a>(file: &'a DiskFile, layout: &Layout) -> Text<'a> {
     Text { file, len: layout.len, dialect: layout.dialect, columns: layout.columns() }
 }
 

@@ -1,5 +1,6 @@
 //! Whole files, from the bytes on disk to record batches.
 
+use crate::input::disk::Access;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ fn every_column(source: &CsvSource, read_as: ReadAs, batch_rows: usize) -> Reque
 fn read(source: &CsvSource, request: &Request) -> Result<Vec<RecordBatch>> {
     let mut batches = Vec::new();
     for split in source.splits(0) {
-        let mut stream = source.open(&split, request)?;
+        let mut stream = source.open(&split, request, Access::default())?;
         while let Some(batch) = stream.next_batch()? {
             assert!((1..=request.batch_rows).contains(&batch.num_rows()));
             batches.push(batch);
@@ -293,7 +294,7 @@ fn places_are_lines() {
     let mut row = 0;
     assert!(source.splits(0).len() > 1);
     for split in source.splits(0) {
-        let mut stream = source.open(&split, &request).unwrap();
+        let mut stream = source.open(&split, &request, Access::default()).unwrap();
         while let Some(batch) = stream.next_batch().unwrap() {
             let place = stream.place(1);
             assert_eq!(place.part, Some(crate::error::Part::Line(2 + 2 * (row + 1))));

@@ -10,12 +10,14 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::read_footer_length;
-use arrow::ipc::{Block, root_as_footer};
+use arrow::ipc::{Block, Message, root_as_footer};
 
 use super::message::{Decoder, buffers_of, message, unpacked_bytes};
 use super::{Slices, projection, unreadable};
 use crate::error::{Error, Part, Place, Result};
 use crate::input::arrange::arrange;
+use crate::input::disk::Access;
+use crate::input::fetched::{Fetched, merged};
 use crate::input::guard::guarded;
 use crate::input::meter::measured;
 use crate::input::mmap::Map;
@@ -46,8 +48,8 @@ struct Batch {
 /// them.
 const MOST_MAPPED: usize = 64 << 20;
 
-/// Ranges that lie closer to each other than this are read as one.
-const CLOSE: usize = 64 << 10;
+/// Bytes of a batch that is read as a whole although only its first rows are wanted.
+const SMALL: i64 = 16 << 20;
 
 /// The decoders used last, of all files together: the splits of a file mostly follow one another and
 /// share their dictionaries, but a folder may have far more files than memory has room for theirs.
@@ -111,49 +113,63 @@ impl IpcSource {
         }
     }
 
-    /// Reads the requested columns of a batch. Returns of how many bytes.
-    fn read(&self, batch: &Batch, request: &Request) -> Result<(Option<RecordBatch>, usize)> {
-        let (header, body) = parts(&batch.block, &self.map.buffer())?;
-        let message = message(&header)?;
+    /// Reads the requested columns of a batch, which may have been fetched. Returns of how many bytes.
+    fn read(
+        &self,
+        batch: &Batch,
+        request: &Request,
+        fetched: Option<&Fetched>,
+    ) -> Result<(Option<RecordBatch>, usize)> {
         let columns = projection(&self.schema, request);
-        let mut ranges = Vec::new();
-        if let Some(described) = message.header_as_record_batch() {
-            // Of compressed buffers the beginning is of no use.
-            let wanted = request.rows.filter(|_| described.compression().is_none()).unwrap_or(batch.rows);
-            let share = (wanted as f64 / batch.rows.max(1) as f64).min(1.0);
-            let first = block_range(&batch.block, self.map.as_ref().len())?.end - body.len();
-            let buffers = buffers_of(&self.schema, &columns, described);
-            ranges = merged(buffers.into_iter().filter_map(|buffer| part(buffer, share, first, body.len())));
-        }
-        let bytes = ranges.iter().map(Range::len).sum();
-        // In one go: whoever uses it would else wait for the disk again and again. But no more than need be in memory at a time.
-        if bytes <= MOST_MAPPED {
-            ranges.into_iter().for_each(|range| self.map.populate(range));
-        }
-        let found = self.decoder()?.batch(message, &body, &columns)?;
+        let range = block_range(&batch.block, self.map.as_ref().len())?;
+        let fetched = fetched.and_then(|fetched| fetched.get(range.start as u64..range.end as u64));
+        let (header, body, bytes) = match fetched {
+            Some(bytes) => {
+                let (header, body) = split_off(&batch.block, &Buffer::from(bytes));
+                (header, body, range.len())
+            }
+            None => {
+                let (header, body) = parts(&batch.block, &self.map.buffer())?;
+                let bytes =
+                    self.populate(batch, &columns, message(&header)?, range.end - body.len(), request.rows);
+                (header, body, bytes)
+            }
+        };
+        let found = self.decoder()?.batch(message(&header)?, &body, &columns)?;
         Ok((found.map(|found| arrange(&found, request)).transpose()?, bytes))
     }
-}
 
-/// Where in the file the first `share` of a buffer lies, in a body of `length` bytes from `first` on.
-fn part(buffer: &arrow::ipc::Buffer, share: f64, first: usize, length: usize) -> Option<Range<usize>> {
-    let start = usize::try_from(buffer.offset()).ok()?;
-    let end = start.checked_add((buffer.length() as f64 * share).ceil() as usize)?;
-    (end <= length).then_some(first + start..first + end)
-}
-
-/// The ranges in their order, those that lie close to each other as one.
-fn merged(ranges: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
-    let mut ranges: Vec<_> = ranges.filter(|range| !range.is_empty()).collect();
-    ranges.sort_unstable_by_key(|range| range.start);
-    let mut merged: Vec<Range<usize>> = Vec::new();
-    for range in ranges {
-        match merged.last_mut() {
-            Some(last) if range.start <= last.end + CLOSE => last.end = last.end.max(range.end),
-            _ => merged.push(range),
+    /// Has what is wanted of columns read into the map; of how many bytes. The batch's body begins at the file's byte `first`.
+    fn populate(
+        &self,
+        batch: &Batch,
+        columns: &[usize],
+        message: Message<'_>,
+        first: usize,
+        rows: Option<u64>,
+    ) -> usize {
+        let Some(described) = message.header_as_record_batch() else { return 0 };
+        // Of compressed buffers the beginning is of no use.
+        let wanted = rows.filter(|_| described.compression().is_none()).unwrap_or(batch.rows);
+        let share = (wanted as f64 / batch.rows.max(1) as f64).min(1.0);
+        let buffers = buffers_of(&self.schema, columns, described);
+        let ranges =
+            buffers.into_iter().filter_map(|buffer| part(buffer, share, first, self.map.as_ref().len()));
+        let ranges = merged(ranges.collect());
+        let bytes = ranges.iter().map(|range| (range.end - range.start) as usize).sum();
+        // In one go: whoever uses it would else wait for the disk again and again. But no more than need be in memory at a time.
+        if bytes <= MOST_MAPPED {
+            ranges.into_iter().for_each(|range| self.map.populate(range.start as usize..range.end as usize));
         }
+        bytes
     }
-    merged
+}
+
+/// Where in a file of `length` bytes the first `share` of a buffer lies, in a body that begins at its byte `first`.
+fn part(buffer: &arrow::ipc::Buffer, share: f64, first: usize, length: usize) -> Option<Range<u64>> {
+    let start = u64::try_from(buffer.offset()).ok()?.checked_add(first as u64)?;
+    let end = start.checked_add((buffer.length() as f64 * share).ceil() as u64)?;
+    (end <= length as u64).then_some(start..end)
 }
 
 /// The schema, and the places of dictionaries and record batches.
@@ -198,9 +214,13 @@ fn block_range(block: &Block, len: usize) -> Result<Range<usize>> {
 /// A block's header and body.
 fn parts(block: &Block, buffer: &Buffer) -> Result<(Buffer, Buffer)> {
     let range = block_range(block, buffer.len())?;
+    Ok(split_off(block, &buffer.slice_with_length(range.start, range.len())))
+}
+
+/// The same of a block's bytes.
+fn split_off(block: &Block, bytes: &Buffer) -> (Buffer, Buffer) {
     let header = block.metaDataLength() as usize;
-    let body = range.len() - header;
-    Ok((buffer.slice_with_length(range.start, header), buffer.slice_with_length(range.start + header, body)))
+    (bytes.slice_with_length(0, header), bytes.slice(header))
 }
 
 impl Source for IpcSource {
@@ -224,7 +244,17 @@ impl Source for IpcSource {
             .collect()
     }
 
-    fn open(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
+    /// A batch of which most columns are wanted.
+    fn ranges(&self, split: &Split, request: &Request) -> Vec<Range<u64>> {
+        let wanted = projection(&self.schema, request).len();
+        let batch = self.batch(split).filter(|_| 2 * wanted >= self.schema.fields().len());
+        // Of a few rows little is needed, and here and there.
+        let batch = batch.filter(|batch| request.rows.is_none() || batch.block.bodyLength() <= SMALL);
+        let block = batch.and_then(|batch| block_range(&batch.block, self.map.as_ref().len()).ok());
+        block.into_iter().map(|block| block.start as u64..block.end as u64).collect()
+    }
+
+    fn open(&self, split: &Split, request: &Request, access: Access) -> Result<Box<dyn BatchStream>> {
         let batch = self
             .batch(split)
             .ok_or_else(|| Error::data("not a split of an Arrow file").in_file(&self.path))?;
@@ -234,7 +264,7 @@ impl Source for IpcSource {
         };
         let place = Place { file: Some(self.path.clone()), part, ..Place::default() };
         let bytes = |read: &Result<(_, usize)>| read.as_ref().map_or(0, |(_, bytes)| *bytes);
-        let read = measured(bytes, || self.read(batch, request));
+        let read = measured(bytes, || self.read(batch, request, access.fetched.as_ref()));
         let (rows, _) = read.map_err(|e| e.at(place.clone()))?;
         let slices = Slices::new(rows, request.batch_rows);
         let blocks = self.dictionaries.iter().chain([&batch.block]).copied().collect();
@@ -299,7 +329,7 @@ mod tests {
         let read = |names: &[&str], rows| {
             let columns = names.iter().map(|name| (name.to_string(), ReadAs::Native)).collect();
             let request = Request { columns, batch_rows: 1000, rows, ..Request::default() };
-            let (batch, bytes) = source.read(&source.batches[0], &request).unwrap();
+            let (batch, bytes) = source.read(&source.batches[0], &request, None).unwrap();
             assert_eq!(batch.unwrap().num_columns(), names.len());
             bytes
         };
@@ -309,11 +339,5 @@ mod tests {
         assert!(is_about(read(&["a"], Some(10_000)), 40_000));
         assert!(is_about(read(&["b", "a"], None), 800_000));
         assert!(is_about(read(&["x", "b", "a"], Some(1_000_000)), 1_600_000));
-    }
-
-    #[test]
-    fn ranges_that_are_close_or_overlap_become_one() {
-        let ranges = [900_000..900_100, 10..20, 15..18, 300..300, 20 + CLOSE..90_000];
-        assert_eq!(merged(ranges.into_iter()), [10..90_000, 900_000..900_100]);
     }
 }

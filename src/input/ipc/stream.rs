@@ -1,5 +1,6 @@
 //! An Arrow IPC stream in a file.
 
+use crate::input::disk::Access;
 use std::path::{Path, PathBuf};
 
 use arrow::buffer::Buffer;
@@ -72,7 +73,7 @@ impl Source for IpcStreamSource {
         vec![Split { file, extent: Extent::Whole, rows: None, bytes: self.map.as_ref().len() as u64 }]
     }
 
-    fn open(&self, _: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
+    fn open(&self, _: &Split, request: &Request, _: Access) -> Result<Box<dyn BatchStream>> {
         Ok(Box::new(IpcStream {
             map: self.map.clone(),
             at: 0,

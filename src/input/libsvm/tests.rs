@@ -1,5 +1,6 @@
 //! Whole files.
 
+use crate::input::disk::Access;
 use proptest::prelude::*;
 
 use super::open;
@@ -136,7 +137,7 @@ fn a_row_knows_its_line() {
         let source = open(file.path(), &ReadOptions::default()).unwrap().in_splits_of(size);
         let mut places = Vec::new();
         for split in source.splits(0) {
-            let mut stream = source.open(&split, &native(&source, 2)).unwrap();
+            let mut stream = source.open(&split, &native(&source, 2), Access::default()).unwrap();
             while let Some(batch) = stream.next_batch().unwrap() {
                 places.extend((0..batch.num_rows()).map(|row| stream.place(row).part));
             }

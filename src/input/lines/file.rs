@@ -1,5 +1,7 @@
 //! A text file: how it is compressed, samples of its lines, and their numbers.
 
+use crate::input::disk::Access;
+use crate::input::disk::DiskFile;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -72,7 +74,7 @@ impl TextFile {
     pub(in crate::input) fn head(&self, most: usize) -> Result<Vec<u8>> {
         let read = || -> io::Result<Vec<u8>> {
             let mut head = vec![0; most];
-            let length = self.bytes(self.start)?.read(&mut head)?;
+            let length = self.bytes(self.start, Access::default())?.read(&mut head)?;
             head.truncate(length);
             Ok(head)
         };
@@ -85,7 +87,7 @@ impl TextFile {
         let head = self.start + if plain { HEAD } else { COMPRESSED_HEAD };
         let mut sampled = Sampled::default();
         let mut show = |start, stop| -> io::Result<()> {
-            let mut lines = self.lines(start, stop)?;
+            let mut lines = self.lines(start, stop, Access::default())?;
             while let Some(line) = lines.next()? {
                 if let Line::Text(text) = line
                     && let text = lines.text(text)
@@ -117,18 +119,18 @@ impl TextFile {
     }
 
     /// The lines that begin at or after `start` and before `stop`.
-    pub(super) fn lines(&self, start: u64, stop: u64) -> io::Result<Lines> {
+    pub(super) fn lines(&self, start: u64, stop: u64, access: Access) -> io::Result<Lines> {
         if start <= self.start {
-            return Ok(Lines::new(self.bytes(self.start)?, self.start, stop));
+            return Ok(Lines::new(self.bytes(self.start, access)?, self.start, stop));
         }
         // A line begins at `start` if a line break is right before it.
-        let mut lines = Lines::new(self.bytes(start - 1)?, start - 1, stop);
+        let mut lines = Lines::new(self.bytes(start - 1, access)?, start - 1, stop);
         lines.skip_rest()?;
         Ok(lines)
     }
 
-    fn bytes(&self, start: u64) -> io::Result<Bytes> {
-        Bytes::open(Arc::new(File::open(&self.path)?), self.compression, self.len, start)
+    fn bytes(&self, start: u64, access: Access) -> io::Result<Bytes> {
+        Bytes::open(Arc::new(DiskFile::open(&self.path, access)?), self.compression, self.len, start)
     }
 
     /// The line that begins in a plain file at `start`, or is the so manieth after it, counted from 0.
@@ -150,7 +152,7 @@ impl TextFile {
         if at == position {
             return Ok(breaks);
         }
-        let mut bytes = self.bytes(at)?;
+        let mut bytes = self.bytes(at, Access::default())?;
         let mut buffer = vec![0; BLOCK];
         while at < position {
             // Reads end at the kept places.

@@ -1,5 +1,8 @@
 //! A file of one row per line as a [`Source`].
 
+use crate::input::bytes::text_range;
+use crate::input::disk::Access;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,14 +67,18 @@ impl Source for LineSource {
         (0..len.div_ceil(self.split_bytes)).map(range).filter(|split| split.bytes > 0).collect()
     }
 
-    fn open(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
+    fn ranges(&self, split: &Split, request: &Request) -> Vec<Range<u64>> {
+        text_range(split, request, self.text.len()).into_iter().collect()
+    }
+
+    fn open(&self, split: &Split, request: &Request, access: Access) -> Result<Box<dyn BatchStream>> {
         let (start, end) = match split.extent {
             Extent::Bytes { start, end } if self.text.compression() == Compression::None => (start, end),
             Extent::Whole => (self.text.start(), u64::MAX),
             _ => return Err(Error::usage("this split is of a file of another format").in_file(self.path())),
         };
         let decoder = self.format.decoder(request);
-        Ok(Box::new(LineStream::new(self.text.clone(), (start, end), decoder, request)?))
+        Ok(Box::new(LineStream::new(self.text.clone(), (start, end), decoder, request, access)?))
     }
 
     fn open_bytes(&self, split: &Split, request: &Request) -> usize {

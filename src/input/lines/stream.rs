@@ -1,5 +1,6 @@
 //! The record batches of one split.
 
+use crate::input::disk::Access;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, RecordBatchOptions};
@@ -38,8 +39,9 @@ impl LineStream {
         (start, stop): (u64, u64),
         decoder: Box<dyn Decoder>,
         request: &Request,
+        access: Access,
     ) -> Result<Self> {
-        let lines = text.lines(start, stop).map_err(|error| text.failed(&error))?;
+        let lines = text.lines(start, stop, access).map_err(|error| text.failed(&error))?;
         Ok(LineStream {
             start: lines.position(),
             text,

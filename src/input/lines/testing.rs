@@ -1,5 +1,6 @@
 //! What the tests of the formats share.
 
+use crate::input::disk::Access;
 use std::io::Write;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -38,7 +39,7 @@ pub(crate) fn request(columns: &[(&str, ReadAs)]) -> Request {
 pub(crate) fn read(source: &dyn Source, request: &Request) -> Result<(Vec<RecordBatch>, Vec<Reject>)> {
     let (mut batches, mut rejects) = (Vec::new(), Vec::new());
     for split in source.splits(0) {
-        let mut stream = source.open(&split, request)?;
+        let mut stream = source.open(&split, request, Access::default())?;
         while let Some(batch) = stream.next_batch()? {
             assert!((1..=request.batch_rows).contains(&batch.num_rows()));
             rejects.extend(stream.take_rejects());

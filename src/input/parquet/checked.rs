@@ -10,13 +10,13 @@ use parquet::errors::Result;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::file::PositionedFile;
+use super::file::Shared;
 use super::pages::{damaged, has_impossible_page, wrong_size};
 use super::thrift::Reader;
 
 /// A row group of a file.
 pub(super) struct CheckedGroup {
-    pub(super) file: Arc<PositionedFile>,
+    pub(super) file: Arc<Shared>,
     pub(super) metadata: Arc<ParquetMetaData>,
     pub(super) group: usize,
 }
@@ -28,7 +28,7 @@ impl RowGroups for CheckedGroup {
 
     fn column_chunks(&self, column: usize) -> Result<Box<dyn PageIterator>> {
         let chunk = self.metadata.row_group(self.group).column(column);
-        if has_impossible_page(self.file.file.clone(), self.file.len, chunk) {
+        if has_impossible_page(self.file.0.clone(), chunk) {
             return Err(wrong_size());
         }
         let pages = SerializedPageReader::new(self.file.clone(), chunk, self.num_rows(), None)?;
@@ -60,7 +60,7 @@ impl Iterator for One {
 impl PageIterator for One {}
 
 struct CheckedPages {
-    pages: SerializedPageReader<PositionedFile>,
+    pages: SerializedPageReader<Shared>,
     /// The largest repetition and definition levels.
     most_levels: [i16; 2],
 }

@@ -5,7 +5,7 @@
 //! of the tests. These take a fraction of its time: a column that is written as indices of a dictionary stays so,
 //! numbers too, and the bits of definition levels are copied as they are, since they are those of Arrow's nulls.
 
-use std::fs::File;
+use crate::input::disk::DiskFile;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -22,9 +22,9 @@ use super::bits::There;
 use super::hybrid::Hybrid;
 use super::pages::{ALL, BEGINNING, Header, Kind, Pages, Unpacker, damaged};
 use super::plain::{Values, early};
-use super::spare::SPARE;
 use super::tools::{Scratch, Tools};
 use crate::features::Translate;
+use crate::input::spare::BUFFERS;
 use crate::learn::kernels::look_up;
 
 /// Encodings by the format's numbers.
@@ -71,7 +71,7 @@ struct OpenPage {
 
 impl Drop for OpenPage {
     fn drop(&mut self) {
-        SPARE.give_back(std::mem::take(&mut self.bytes));
+        BUFFERS.give_back(std::mem::take(&mut self.bytes));
     }
 }
 
@@ -94,8 +94,7 @@ pub(super) fn is_all_dictionary(chunk: &ColumnChunkMetaData) -> bool {
 impl FlatColumn {
     /// The column of a chunk if it is a flat one that is to be read as `data_type`, at first `window_bytes` of it.
     pub(super) fn open(
-        file: &Arc<File>,
-        file_bytes: u64,
+        file: &Arc<DiskFile>,
         chunk: &ColumnChunkMetaData,
         data_type: &DataType,
         given: Given,
@@ -121,7 +120,7 @@ impl FlatColumn {
             && !(matches!(given, Given::Plain) && values == Values::Text);
         can.then(|| {
             Ok(FlatColumn {
-                pages: Pages::new(file.clone(), file_bytes, chunk, window_bytes)?,
+                pages: Pages::new(file.clone(), chunk, window_bytes)?,
                 values,
                 given,
                 nullable: column.max_def_level() == 1,
@@ -343,7 +342,7 @@ impl FlatColumn {
         let header = header.ok_or_else(no_dictionary)?;
         let end = pages.body(&header, &mut tools.unpacker, &mut page, ALL)?;
         let values = self.values.decode(&page[..end], header.values)?;
-        SPARE.give_back(page);
+        BUFFERS.give_back(page);
         self.dictionary = Some(Dictionary::Values(values.clone(), values.len()));
         Ok(values)
     }

@@ -7,7 +7,6 @@ mod flat;
 mod hybrid;
 mod pages;
 mod plain;
-mod spare;
 mod stream;
 mod thrift;
 mod tools;
@@ -30,13 +29,13 @@ use parquet::file::metadata::{
 use parquet::schema::types::TypePtr;
 
 use self::checked::CheckedGroup;
-use self::file::PositionedFile;
+use self::file::Shared;
 use self::flat::{FlatColumn, Given, is_all_dictionary};
-use self::pages::{FIRST_ROWS, WINDOW, damaged, first_pages};
-pub(crate) use self::spare::{keep_spare, spare_bytes};
+use self::pages::{FIRST_ROWS, WINDOW, damaged, first_pages, range_of};
 use self::stream::{From, ParquetStream};
 use self::thrift::{has_encrypted_columns, has_impossible_groups};
 use self::tools::Tools;
+use super::disk::{Access, DiskFile};
 use super::guard::guarded;
 use super::places::places;
 use super::source::{BatchStream, Extent, ReadAs, Request, Source, Split};
@@ -50,6 +49,9 @@ const SPLIT_ROWS: u64 = 1 << 18;
 /// Most splits of a row group; one of far more rows, which a few bytes may promise, is cut into larger ones.
 const MOST_SPLITS: u64 = 1 << 10;
 
+/// Bytes of a split that are fetched as a whole.
+const MOST_FETCHED: u64 = 16 << 20;
+
 /// A Parquet file.
 pub(crate) struct ParquetSource {
     path: PathBuf,
@@ -61,7 +63,7 @@ pub(crate) struct ParquetSource {
 
 impl ParquetSource {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = PositionedFile::open(path)?;
+        let file = Shared(open_file(path, Access::default())?);
         // Statistics are of no use here, and in wide files they are most of the metadata.
         let options = ArrowReaderOptions::new()
             .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
@@ -77,13 +79,13 @@ impl ParquetSource {
                 ),
             }
         };
-        if has_impossible_groups(&file.file) {
+        if has_impossible_groups(&file.0) {
             let impossible = damaged("its schema claims to have more columns than it names");
             return Err(unreadable(&impossible).in_file(path));
         }
         let metadata = guarded(|| load().map_err(|e| unreadable(&e)))
             .map_err(|e| or_encrypted(e, path).in_file(path))?;
-        check_rows(metadata.metadata(), file.len).map_err(|e| unreadable(&e).in_file(path))?;
+        check_rows(metadata.metadata(), file.0.len()).map_err(|e| unreadable(&e).in_file(path))?;
         let (path, schema) = (path.to_path_buf(), metadata.schema().clone());
         Ok(ParquetSource { path, schema, metadata, pages: Mutex::default() })
     }
@@ -109,7 +111,7 @@ impl ParquetSource {
         &self,
         group: usize,
         start: u64,
-        file: &PositionedFile,
+        file: &Arc<DiskFile>,
         request: &Request,
     ) -> Result<Vec<From>, ParquetError> {
         let chunks = self.metadata.metadata().row_group(group).columns();
@@ -132,9 +134,8 @@ impl ParquetSource {
                 (None, ReadAs::Native | ReadAs::Time) => Given::Plain,
             };
             let chunk = by_path.get(std::slice::from_ref(name)).copied();
-            let flat = chunk.and_then(|chunk| {
-                FlatColumn::open(&file.file, file.len, chunk, field.data_type(), given, window)
-            });
+            let flat =
+                chunk.and_then(|chunk| FlatColumn::open(file, chunk, field.data_type(), given, window));
             flat.map_or(Ok(From::Arrow), |column| column.map(|column| From::Flat(Box::new(column))))
         };
         request.columns.iter().enumerate().map(from).collect()
@@ -143,7 +144,7 @@ impl ParquetSource {
     /// Arrow's reader for the requested columns of some of a row group's rows.
     fn arrow_reader(
         &self,
-        file: PositionedFile,
+        file: Arc<DiskFile>,
         group: usize,
         rows: Range<u64>,
         request: &Request,
@@ -161,7 +162,7 @@ impl ParquetSource {
         let (behind, wanted) = (rows.start as usize, (rows.end - rows.start) as usize);
         let rows = vec![RowSelector::skip(behind), RowSelector::select(wanted)];
         let rows = Some(RowSelection::from(rows));
-        let checked = CheckedGroup { file: Arc::new(file), metadata: metadata.clone(), group };
+        let checked = CheckedGroup { file: Arc::new(Shared(file)), metadata: metadata.clone(), group };
         ParquetRecordBatchReader::try_new_with_row_groups(&levels, &checked, request.batch_rows, rows)
     }
 
@@ -236,6 +237,10 @@ fn or_encrypted(error: Error, path: &Path) -> Error {
     Error::data("the file is encrypted, or some of its columns are").remedy("decrypt it first")
 }
 
+fn open_file(path: &Path, access: Access) -> Result<Arc<DiskFile>> {
+    DiskFile::open(path, access).map(Arc::new).map_err(|e| Error::io("can't read", path, &e))
+}
+
 fn unreadable(error: &ParquetError) -> Error {
     Error::data(format!("not a readable Parquet file ({})", text_of(&error.to_string())))
         .remedy("it may be damaged or cut short: write or copy it again")
@@ -282,12 +287,24 @@ impl Source for ParquetSource {
         splits
     }
 
-    fn open(&self, split: &Split, request: &Request) -> Result<Box<dyn BatchStream>> {
+    /// Of row groups that are one split; of larger ones each column's pages are read when they are needed.
+    fn ranges(&self, split: &Split, request: &Request) -> Vec<Range<u64>> {
+        let Ok((group, _, len)) = self.group(split) else { return Vec::new() };
+        let group = self.metadata.metadata().row_group(group);
+        if u64::try_from(group.num_rows()) != Ok(len) || request.rows.is_some() {
+            return Vec::new();
+        }
+        let ranges: Vec<_> = self.chunks(group, request).filter_map(|(_, chunk)| range_of(chunk)).collect();
+        let bytes = ranges.iter().map(|range| range.end - range.start).fold(0, u64::saturating_add);
+        if bytes <= MOST_FETCHED { ranges } else { Vec::new() }
+    }
+
+    fn open(&self, split: &Split, request: &Request, access: Access) -> Result<Box<dyn BatchStream>> {
         let (group, start, len) = self.group(split)?;
         let len = len.min(request.rows.unwrap_or(len));
         let place =
             Place { file: Some(self.path.clone()), part: Some(Part::RowGroup(group)), ..Place::default() };
-        let file = PositionedFile::open(&self.path)?;
+        let file = open_file(&self.path, access)?;
         let at_place = |e: ParquetError| or_encrypted(unreadable(&e), &self.path).at(place.clone());
         let columns = self.flat_columns(group, start, &file, request).map_err(at_place)?;
         let others = request.columns.iter().zip(&columns).filter(|(_, from)| matches!(from, From::Arrow));
@@ -355,8 +372,8 @@ impl ParquetSource {
             return bytes;
         }
         let read = || {
-            let PositionedFile { file, len } = PositionedFile::open(&self.path)?;
-            first_pages(file, len, chunk).map_err(|e| unreadable(&e))
+            let file = open_file(&self.path, Access::default())?;
+            first_pages(file, chunk).map_err(|e| unreadable(&e))
         };
         // Whoever reads the column says what is wrong with it.
         let bytes = read().map_or(0, |bytes| if bytes <= USUAL { USUAL } else { 2 * bytes });

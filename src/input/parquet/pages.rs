@@ -1,9 +1,10 @@
 //! The pages of a column chunk, read one after the other into buffers that are used again.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use flate2::Crc;
 use parquet::basic::Compression;
 use parquet::errors::{ParquetError, Result};
@@ -11,9 +12,10 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use super::hybrid::SLACK;
-use super::spare::SPARE;
 use super::thrift::Reader;
-use crate::input::meter::measured;
+use crate::input::disk::DiskFile;
+use crate::input::meter::{count, measured};
+use crate::input::spare::BUFFERS;
 
 /// Bytes that are read at first: several pages, few where only the first rows are wanted, and fewer where only headers are.
 /// Then twice as many each time, up to several pages.
@@ -189,10 +191,20 @@ pub(super) fn wrong_size() -> ParquetError {
     damaged("a page has another size than its header says")
 }
 
+/// Where in the file a column chunk lies.
+pub(super) fn range_of(chunk: &ColumnChunkMetaData) -> Option<Range<u64>> {
+    // The chunk's own `byte_range` panics where a damaged footer has negative numbers.
+    let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+    let start = u64::try_from(start).ok()?;
+    Some(start..start.checked_add(u64::try_from(chunk.compressed_size()).ok()?)?)
+}
+
 /// A column chunk's pages.
 pub(super) struct Pages {
-    file: Arc<File>,
+    file: Arc<DiskFile>,
     compression: Compression,
+    /// All of the chunk, if it was fetched: then that is the window.
+    fetched: Option<Bytes>,
     /// Bytes of the file, of which those from `at` to `there` are still to be used.
     window: Vec<u8>,
     at: usize,
@@ -207,36 +219,32 @@ pub(super) struct Pages {
 
 impl Pages {
     /// Those of a chunk, of which `window_bytes` are read at first.
-    pub(super) fn new(
-        file: Arc<File>,
-        file_bytes: u64,
-        chunk: &ColumnChunkMetaData,
-        window_bytes: usize,
-    ) -> Result<Self> {
-        // The chunk's own `byte_range` panics where a damaged footer has negative numbers.
-        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-        let range = u64::try_from(start).ok().zip(u64::try_from(chunk.compressed_size()).ok());
-        let range = range.and_then(|(start, length)| Some((start, start.checked_add(length)?)));
-        let (start, end) = range
-            .filter(|&(_, end)| end <= file_bytes)
+    pub(super) fn new(file: Arc<DiskFile>, chunk: &ColumnChunkMetaData, window_bytes: usize) -> Result<Self> {
+        let Range { start, end } = range_of(chunk)
+            .filter(|range| range.end <= file.len())
             .ok_or_else(|| damaged("a column lies outside the file"))?;
-        Ok(Pages {
-            file,
-            compression: chunk.compression(),
-            window: Vec::new(),
-            at: 0,
-            there: 0,
-            window_bytes,
-            next: start,
-            end,
-            start,
-        })
+        let fetched = file.fetched(start..end);
+        count(fetched.as_ref().map_or(0, Bytes::len) as u64, Duration::ZERO);
+        let (compression, window) = (chunk.compression(), Vec::new());
+        let pages =
+            Pages { file, compression, fetched, window, at: 0, there: 0, window_bytes, next: 0, end, start };
+        Ok(pages.rewound())
     }
 
     /// The same pages, from the first one on.
     pub(super) fn again(&self) -> Self {
-        let (file, window) = (self.file.clone(), Vec::new());
-        Pages { file, window, at: 0, there: 0, window_bytes: FIRST_ROWS, next: self.start, ..*self }
+        let (file, fetched, window) = (self.file.clone(), self.fetched.clone(), Vec::new());
+        Pages { file, fetched, window, window_bytes: FIRST_ROWS, ..*self }.rewound()
+    }
+
+    fn rewound(mut self) -> Self {
+        (self.at, self.there) = (0, self.fetched.as_ref().map_or(0, Bytes::len));
+        self.next = self.start + self.there as u64;
+        self
+    }
+
+    fn window(&self) -> &[u8] {
+        self.fetched.as_deref().unwrap_or(&self.window)
     }
 
     /// The next page's header; `None` at the chunk's end. [`Pages::body`] or [`Pages::skip`] must follow.
@@ -255,7 +263,7 @@ impl Pages {
             if self.fill(wanted)? == 0 {
                 return Ok(None);
             }
-            if let Some((header, length)) = Header::parse(&self.window[self.at..self.there]) {
+            if let Some((header, length)) = Header::parse(&self.window()[self.at..self.there]) {
                 self.at += length;
                 return Ok(Some(header));
             }
@@ -288,8 +296,9 @@ impl Pages {
         if self.fill(header.packed_bytes)? < header.packed_bytes {
             return Err(damaged("a page ends behind its column's end"));
         }
-        let packed = &self.window[self.at..self.there][..header.packed_bytes];
+        let at = self.at;
         self.at += header.packed_bytes;
+        let packed = &self.window()[at..][..header.packed_bytes];
         if let Some(expected) = header.crc {
             let mut crc = Crc::new();
             crc.update(packed);
@@ -328,9 +337,9 @@ impl Pages {
         let more = (wanted - there).max(self.window_bytes.saturating_sub(there)).min(left);
         self.window_bytes = (2 * self.window_bytes).min(WINDOW);
         if self.window.len() < there + more {
-            let mut larger = SPARE.take(there + more);
+            let mut larger = BUFFERS.take(there + more);
             larger[..there].copy_from_slice(&self.window[self.at..self.there]);
-            SPARE.give_back(std::mem::replace(&mut self.window, larger));
+            BUFFERS.give_back(std::mem::replace(&mut self.window, larger));
         } else {
             self.window.copy_within(self.at..self.there, 0);
         }
@@ -345,20 +354,20 @@ impl Pages {
 /// Room for so many bytes, and slack behind them. What was there need not be kept.
 fn make_room(page: &mut Vec<u8>, bytes: usize) {
     if page.len() < bytes + SLACK {
-        SPARE.give_back(std::mem::take(page));
-        *page = SPARE.take(bytes + SLACK);
+        BUFFERS.give_back(std::mem::take(page));
+        *page = BUFFERS.take(bytes + SLACK);
     }
 }
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        SPARE.give_back(std::mem::take(&mut self.window));
+        BUFFERS.give_back(std::mem::take(&mut self.window));
     }
 }
 
 /// Bytes of a column chunk's dictionary and first data page, unpacked, as their headers say.
-pub(super) fn first_pages(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkMetaData) -> Result<usize> {
-    let mut pages = Pages::new(file, file_bytes, chunk, FIRST_ROWS)?;
+pub(super) fn first_pages(file: Arc<DiskFile>, chunk: &ColumnChunkMetaData) -> Result<usize> {
+    let mut pages = Pages::new(file, chunk, FIRST_ROWS)?;
     let mut bytes = 0;
     while let Some(header) = pages.header()? {
         bytes += header.bytes;
@@ -372,8 +381,8 @@ pub(super) fn first_pages(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkM
 
 /// Whether a page of a column chunk claims to become more than its packed bytes can: Arrow's decoders make room for that, and
 /// fill it, before they unpack anything. (Headers that can't be read they find by themselves.)
-pub(super) fn has_impossible_page(file: Arc<File>, file_bytes: u64, chunk: &ColumnChunkMetaData) -> bool {
-    let Ok(mut pages) = Pages::new(file, file_bytes, chunk, HEADERS) else { return false };
+pub(super) fn has_impossible_page(file: Arc<DiskFile>, chunk: &ColumnChunkMetaData) -> bool {
+    let Ok(mut pages) = Pages::new(file, chunk, HEADERS) else { return false };
     loop {
         pages.window_bytes = HEADERS;
         match pages.any_header() {

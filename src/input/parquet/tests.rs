@@ -126,7 +126,7 @@ fn read(
     };
     let extent = Extent::Rows { group, start: rows.start as u64, len: rows.len() as u64 };
     let split = Split { file: 0, extent, rows: None, bytes: 0 };
-    let mut stream = Source::open(source, &split, &request).unwrap();
+    let mut stream = Source::open(source, &split, &request, Access::default()).unwrap();
     std::iter::from_fn(|| stream.next_batch().unwrap()).collect()
 }
 
@@ -223,7 +223,9 @@ fn dictionaries_of_which_the_beginning_is_read_go_on() {
 fn a_column_outside_the_file_is_refused() {
     let leaf = Type::primitive_type_builder("x", PhysicalType::INT32).build().unwrap();
     let descriptor = Arc::new(ColumnDescriptor::new(Arc::new(leaf), 0, 0, ColumnPath::from("x")));
-    let file = Arc::new(tempfile::tempfile().unwrap());
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(100).unwrap();
+    let file = Arc::new(DiskFile::of(file));
     for (start, length, is_inside) in
         [(4, 96, true), (4, 97, false), (-1, 9, false), (4, -1, false), (i64::MAX, i64::MAX, false)]
     {
@@ -232,7 +234,7 @@ fn a_column_outside_the_file_is_refused() {
             .set_total_compressed_size(length)
             .build()
             .unwrap();
-        assert_eq!(Pages::new(file.clone(), 100, &chunk, WINDOW).is_ok(), is_inside, "{start}, {length}");
+        assert_eq!(Pages::new(file.clone(), &chunk, WINDOW).is_ok(), is_inside, "{start}, {length}");
     }
 }
 
@@ -279,7 +281,7 @@ fn texts_of_lists_that_claim_to_be_more_than_they_are_are_refused() {
                 std::fs::write(&path, bytes).unwrap();
                 let source = ParquetSource::open(&path).unwrap();
                 let split = Source::splits(&source, 0).remove(0);
-                Source::open(&source, &split, &request)
+                Source::open(&source, &split, &request, Access::default())
             };
             let mut stream = open(&bytes).unwrap();
             let found: Vec<_> = std::iter::from_fn(|| stream.next_batch().unwrap()).collect();
@@ -322,16 +324,16 @@ fn a_page_that_claims_more_than_its_packing_can_hold_is_refused() {
             let head = [0x2c, 0x15, 2, 0x15, 0, 0x15, 6, 0x15, 6, 0, 0];
             let page =
                 [&[0x15, 0, 0x15], &sizes[0][..], &[0x15], &sizes[1], &head, &[0; PACKED as usize]].concat();
-            let file = Arc::new(tempfile::tempfile().unwrap());
-            std::io::Write::write_all(&mut &*file, &[page.clone(), page.clone()].concat()).unwrap();
+            let mut file = tempfile::tempfile().unwrap();
+            std::io::Write::write_all(&mut file, &[page.clone(), page.clone()].concat()).unwrap();
             let chunk = ColumnChunkMetaData::builder(descriptor.clone())
                 .set_compression(compression)
                 .set_total_compressed_size(2 * page.len() as i64)
                 .build()
                 .unwrap();
-            let length = 2 * page.len() as u64;
-            let of_flat = Pages::new(file.clone(), length, &chunk, WINDOW).unwrap().header().is_err();
-            assert_eq!(has_impossible_page(file, length, &chunk), of_flat);
+            let file = Arc::new(DiskFile::of(file));
+            let of_flat = Pages::new(file.clone(), &chunk, WINDOW).unwrap().header().is_err();
+            assert_eq!(has_impossible_page(file, &chunk), of_flat);
             of_flat
         };
         let most = most.map(|most| most * PACKED + 64);

@@ -2,8 +2,8 @@
 //! parquet crate does not: whether columns are encrypted (it passes over that, and then finds only noise), and whether its schema
 //! claims what can't be (it makes room for it).
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use crate::input::disk::Access;
+use crate::input::disk::DiskFile;
 use std::path::Path;
 
 /// The field of Parquet's `FileMetaData` that names the cipher.
@@ -18,19 +18,19 @@ const DEEPEST: usize = 64;
 
 /// Whether the footer, which itself is not encrypted, says that columns are.
 pub(super) fn has_encrypted_columns(path: &Path) -> bool {
-    let footer = File::open(path).ok().and_then(|file| footer(&file, LONGEST));
+    let footer = DiskFile::open(path, Access::default()).ok().and_then(|file| footer(&file, LONGEST));
     footer.is_some_and(|bytes| has_field(&bytes, ENCRYPTION_ALGORITHM))
 }
 
 /// Whether a group of the footer's schema claims to have more members than the schema has elements.
-pub(super) fn has_impossible_groups(file: &File) -> bool {
+pub(super) fn has_impossible_groups(file: &DiskFile) -> bool {
     footer(file, LONGEST_SCHEMA)
         .is_some_and(|bytes| most_members(&bytes).is_some_and(|(most, all)| most > all))
 }
 
 /// The first bytes of a file's footer, `most` of them at the most; `None` where there is none.
-fn footer(file: &File, most: u64) -> Option<Vec<u8>> {
-    let len = file.metadata().ok()?.len();
+fn footer(file: &DiskFile, most: u64) -> Option<Vec<u8>> {
+    let len = file.len();
     let mut trailer = [0; 8];
     file.read_exact_at(&mut trailer, len.checked_sub(8)?).ok()?;
     let footer = u64::from(u32::from_le_bytes(*trailer.first_chunk()?));

@@ -50,7 +50,7 @@ struct Content {
 
 /// Bytes of a block that is hashed; blocks of all files together, and of each at the least and the most.
 const BLOCK: u64 = 4096;
-const BLOCKS: usize = 4096;
+const BLOCKS: usize = 512;
 const FEWEST_BLOCKS: usize = 2;
 const MOST_BLOCKS: usize = 64;
 
@@ -179,7 +179,18 @@ fn settings(command: &str, own: &Options<'_>, config: &TrainConfig) -> Vec<(Stri
     let PlanConfig {
         inputs: _,
         read:
-            ReadOptions { format, delimiter, header, quotes, comment, nulls, decimal_comma, skips_bad, types },
+            ReadOptions {
+                format,
+                delimiter,
+                header,
+                quotes,
+                comment,
+                nulls,
+                decimal_comma,
+                skips_bad,
+                types,
+                io: _,
+            },
         target,
         loss,
         positive,

@@ -1,6 +1,7 @@
 //! Rows that can't be read are left out, and told of.
 
 use super::*;
+use crate::input::disk::Access;
 
 /// The cells of all rows, and of each row left out the error without the file's name and the text.
 pub(super) type Sorted = (Vec<Vec<String>>, Vec<(String, String)>);
@@ -10,7 +11,7 @@ pub(super) fn sorted(source: &CsvSource, mut request: Request) -> Result<Sorted>
     let (mut batches, mut rejects) = (Vec::new(), Vec::new());
     let name = source.path().display().to_string();
     for split in source.splits(0) {
-        let mut stream = source.open(&split, &request)?;
+        let mut stream = source.open(&split, &request, Access::default())?;
         loop {
             let batch = stream.next_batch()?;
             for reject in stream.take_rejects() {
@@ -108,7 +109,7 @@ fn places_are_those_of_the_rows_kept() {
     let file = file(b"x,1\n1,\"a\nb\"\n2,b\nx,\n3,c\n");
     let source = text_source(file.path(), Dialect::quoted(b','), 2, 0, 1 << 20);
     let request = Request { rejects: true, ..request(&[("c0", ReadAs::Number)], 10) };
-    let mut stream = source.open(&source.splits(0)[0], &request).unwrap();
+    let mut stream = source.open(&source.splits(0)[0], &request, Access::default()).unwrap();
     assert_eq!(stream.next_batch().unwrap().unwrap().num_rows(), 3);
     let lines: Vec<_> = (0..3).map(|row| stream.place(row).part).collect();
     assert_eq!(lines, [2, 4, 6].map(|line| Some(crate::error::Part::Line(line))));
