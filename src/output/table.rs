@@ -11,7 +11,8 @@ use arrow::json::{ArrayWriter, LineDelimitedWriter};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use super::atomic::AtomicFile;
 use crate::blocking::Blocking;
@@ -70,21 +71,26 @@ enum Encoder {
 }
 
 impl TableWriter {
-    /// A writer to a file, by its extension.
+    /// A writer to a file, by its extension. What comes behind the first `kept` columns is predictions: numbers of which few
+    /// are the same, and classes of which each row has one. To find that out took longer than to make them.
     ///
     /// # Errors
     /// If the file can't be written.
-    pub fn create(file: AtomicFile, schema: SchemaRef) -> Result<Self> {
+    pub fn create(file: AtomicFile, schema: SchemaRef, kept: usize) -> Result<Self> {
         let csv = |delimiter| arrow::csv::WriterBuilder::new().with_header(true).with_delimiter(delimiter);
         let name = file.path().to_path_buf();
         let encoder = match Format::of(&name)? {
             Format::Parquet => {
-                let properties = WriterProperties::builder()
-                    .set_compression(Compression::ZSTD(ZstdLevel::default()))
-                    .build();
-                Encoder::Parquet(Box::new(
-                    ArrowWriter::try_new(file, schema, Some(properties)).map_err(parquet_fault)?,
-                ))
+                let mut properties =
+                    WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
+                for field in schema.fields().iter().skip(kept) {
+                    let column = ColumnPath::new(vec![field.name().clone()]);
+                    properties = properties
+                        .set_column_dictionary_enabled(column.clone(), false)
+                        .set_column_statistics_enabled(column, EnabledStatistics::None);
+                }
+                let writer = ArrowWriter::try_new(file, schema, Some(properties.build()));
+                Encoder::Parquet(Box::new(writer.map_err(parquet_fault)?))
             }
             Format::Csv => Encoder::Csv(csv(b',').build(file)),
             Format::Tsv => Encoder::Csv(csv(b'\t').build(file)),

@@ -25,4 +25,4 @@ pub use readers::Readers;
 pub use shuffle::Shuffle;
 pub use stages::{Bound, StageTime, Stages};
 pub use stream::{Flow, Item, SplitState, Weigh, stream};
-pub use tasks::{alongside, in_order, no_thread};
+pub use tasks::{alongside, handed_on, in_order, no_thread};

@@ -57,6 +57,9 @@ where
     })
 }
 
+/// Values that wait to be taken, at the most.
+const MOST_BEHIND: usize = 2;
+
 /// The error of a thread that can't be started.
 pub fn no_thread(error: std::io::Error) -> Error {
     Error::data(format!("can't start a thread: {error}")).remedy("give fewer --threads")
@@ -78,6 +81,31 @@ pub fn alongside<A, B: Send>(
         let second = thread::Builder::new().spawn_scoped(scope, second).map_err(no_thread)?;
         let first = first();
         Ok((first, second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+    })
+}
+
+/// Has `take` called with each of the values that `give` hands on, in their order: on a thread of its own, if there is more
+/// than one, a few values behind.
+///
+/// # Errors
+/// The first of `take`'s, which `give` is told of as one of its own, or else `give`'s; and if a thread can't be started.
+pub fn handed_on<T: Send, A>(
+    threads: usize,
+    give: impl FnOnce(&mut dyn FnMut(T) -> Result<()>) -> Result<A>,
+    mut take: impl FnMut(T) -> Result<()> + Send,
+) -> Result<A> {
+    if threads <= 1 {
+        return give(&mut take);
+    }
+    let (values, taken) = bounded(MOST_BEHIND);
+    thread::scope(|scope| {
+        let taker = thread::Builder::new().spawn_scoped(scope, move || taken.into_iter().try_for_each(take));
+        let taker = taker.map_err(no_thread)?;
+        let ended = |_| Error::data("who takes them ended early");
+        let given = give(&mut |value| values.send(value).map_err(ended));
+        drop(values);
+        taker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        given
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, StringArray};
+use arrow::array::{ArrayRef, Float32Array, Float64Array, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
 
 use crate::error::{Error, Result};
@@ -57,14 +57,15 @@ impl Outputs {
     /// The columns' names and types.
     pub(super) fn fields(&self) -> Vec<FieldRef> {
         let number = |name: &str| Arc::new(Field::new(name, DataType::Float64, false));
+        let single = |name: &str| Arc::new(Field::new(name, DataType::Float32, false));
         let class = || Arc::new(Field::new("prediction", DataType::Utf8, false));
         let mut fields = match self.kind {
-            Kind::Margin => vec![class(), number("margin")],
-            Kind::Logistic | Kind::Softmax => vec![class(), number("probability")],
+            Kind::Margin => vec![class(), single("margin")],
+            Kind::Logistic | Kind::Softmax => vec![class(), single("probability")],
             Kind::Number(_) | Kind::Count(_) => vec![number("prediction")],
         };
         if self.each {
-            fields.extend(self.classes.iter().map(|class| number(&format!("p({class})"))));
+            fields.extend(self.classes.iter().map(|class| single(&format!("p({class})"))));
         }
         fields
     }
@@ -82,16 +83,16 @@ impl Outputs {
                 vec![floats(margins.iter().map(|&m| target.unscale(m).min(LARGEST_LOGARITHM.into()).exp()))]
             }
             Kind::Margin => {
-                vec![self.classes_of(margins.iter().map(sign)), floats(margins.iter().map(|&m| m.into()))]
+                vec![self.classes_of(margins.iter().map(sign)), singles(margins)]
             }
             Kind::Logistic => {
                 let mut columns = vec![self.classes_of(margins.iter().map(sign))];
                 kernels::probability(&mut margins);
-                let positive = floats(margins.iter().map(|&p| p.into()));
+                let negative = self.each.then(|| margins.iter().map(|p| 1.0 - p).collect());
+                let positive = singles(margins);
                 columns.push(positive.clone());
-                if self.each {
-                    columns.extend([floats(margins.iter().map(|&p| 1.0 - f64::from(p))), positive]);
-                }
+                columns
+                    .extend(negative.into_iter().flat_map(|negative| [singles(negative), positive.clone()]));
                 columns
             }
             Kind::Softmax => self.several(margins),
@@ -102,10 +103,10 @@ impl Outputs {
         let count = self.classes.len();
         let best: Vec<usize> = margins.chunks_exact(count).map(largest).collect();
         margins.chunks_exact_mut(count).for_each(softmax);
-        let of_best = margins.chunks_exact(count).zip(&best).map(|(row, &class)| row[class].into());
-        let mut columns = vec![self.classes_of(best.iter().copied()), floats(of_best)];
+        let of_best = margins.chunks_exact(count).zip(&best).map(|(row, &class)| row[class]);
+        let mut columns = vec![self.classes_of(best.iter().copied()), singles(of_best.collect())];
         if self.each {
-            let of = |class: usize| floats(margins.iter().skip(class).step_by(count).map(|&p| p.into()));
+            let of = |class: usize| singles(margins.iter().skip(class).step_by(count).copied().collect());
             columns.extend((0..count).map(of));
         }
         columns
@@ -130,10 +131,14 @@ fn floats(values: impl Iterator<Item = f64>) -> ArrayRef {
     Arc::new(Float64Array::from_iter_values(values))
 }
 
+fn singles(values: Vec<f32>) -> ArrayRef {
+    Arc::new(Float32Array::from(values))
+}
+
 #[cfg(test)]
 mod tests {
     use arrow::array::{Array, AsArray};
-    use arrow::datatypes::Float64Type;
+    use arrow::datatypes::{Float32Type, Float64Type};
 
     use super::*;
 
@@ -159,6 +164,10 @@ mod tests {
         column.as_primitive::<Float64Type>().values().to_vec()
     }
 
+    fn singles(column: &ArrayRef) -> Vec<f32> {
+        column.as_primitive::<Float32Type>().values().to_vec()
+    }
+
     #[test]
     fn several_classes_have_the_likeliest_and_all_probabilities() {
         let outputs = Outputs::new(&several(), Loss::Softmax, true).unwrap();
@@ -171,7 +180,7 @@ mod tests {
         for (column, expected) in
             columns[1..].iter().zip([[0.625, 0.5], [0.125, 0.5], [0.25, 0.5], [0.625, 0.0]])
         {
-            let found = numbers(column);
+            let found = singles(column);
             assert!((0..2).all(|row| (found[row] - expected[row]).abs() < 1e-6), "{found:?} {expected:?}");
         }
         let short = Outputs::new(&several(), Loss::Softmax, false).unwrap();
@@ -184,12 +193,12 @@ mod tests {
         assert_eq!(names(&logistic), ["prediction", "probability", "p(no)", "p(yes)"]);
         let columns = logistic.columns(vec![0.0, 3f32.ln()]);
         assert_eq!(texts(&columns[0]), ["no", "yes"]);
-        assert!((numbers(&columns[2])[1] - 0.25).abs() < 1e-6);
-        assert_eq!(numbers(&columns[1]), numbers(&columns[3]));
+        assert!((singles(&columns[2])[1] - 0.25).abs() < 1e-6);
+        assert_eq!(singles(&columns[1]), singles(&columns[3]));
         let hinge = Outputs::new(&binary(), Loss::Hinge, false).unwrap();
         assert_eq!(names(&hinge), ["prediction", "margin"]);
         let columns = hinge.columns(vec![-0.5, 2.0]);
-        assert_eq!((texts(&columns[0]), numbers(&columns[1])), (vec!["no", "yes"], vec![-0.5, 2.0]));
+        assert_eq!((texts(&columns[0]), singles(&columns[1])), (vec!["no", "yes"], vec![-0.5, 2.0]));
         let error = Outputs::new(&binary(), Loss::Hinge, true).unwrap_err().to_string();
         assert!(error.contains("hinge") && error.contains("--probabilities"), "{error}");
     }

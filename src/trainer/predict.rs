@@ -20,7 +20,7 @@ use crate::features::{Encoder, RowFilter, SplitCache, no_such_column};
 use crate::input::{Dataset, Request};
 use crate::model::Model;
 use crate::output::{AtomicFile, Format, TableWriter};
-use crate::pipeline::{Order, SplitState, Weigh, stream};
+use crate::pipeline::{Order, SplitState, Weigh, handed_on, stream};
 
 struct Output(RecordBatch);
 
@@ -63,7 +63,7 @@ pub fn predict(
     let request = Request { rejects: config.read.skips_bad, ..request(&encoder, keep) };
     let schema = output_schema(&dataset, keep, &outputs)?;
     let mut writer = match file {
-        Some(file) => TableWriter::create(file, schema.clone())?,
+        Some(file) => TableWriter::create(file, schema.clone(), keep.len())?,
         None => TableWriter::stdout(),
     };
     let flow = flow_in_order(config, &dataset, &encoder, &request, outputs.row_bytes(), stop)?;
@@ -71,38 +71,42 @@ pub fn predict(
     let first_kept = encoder.columns().len();
     let (mut rows, mut skipped) = (0, dataset.skipped().clone());
     let scoring = Instant::now();
-    let (stages, last) = stream(
-        &dataset,
-        &Order::in_place(0..dataset.splits().len()),
-        flow,
-        |batch: &RecordBatch, split: &mut SplitState<SplitCache>| {
-            let mut chunk = spares.take(batch.num_rows());
-            encoder.encode(batch, &mut split.state, &mut chunk)?;
-            let mut columns = Vec::with_capacity(schema.fields().len());
-            for (column, field) in batch.columns()[first_kept..].iter().zip(schema.fields()) {
-                columns.push(cast(column, field.data_type()).map_err(|e| {
-                    Error::data(format!("can't keep it as {}: {e}", field.data_type()))
-                        .in_column(field.name())
-                })?);
-            }
-            let mut margins = Vec::new();
-            model.linear.margins(&chunk, &mut margins);
-            check_margins(&margins, plan.target.outputs(), |row| row)?;
-            columns.extend(outputs.columns(margins));
-            spares.give(chunk);
-            let batch = RecordBatch::try_new(schema.clone(), columns)
-                .map_err(|e| Error::data(format!("can't put the output together: {e}")))?;
-            Ok(Output(batch))
-        },
-        |item| {
-            let batch: Output = item.value;
-            skipped.add(&item.skipped);
-            writer.write(&batch.0)?;
-            rows += batch.0.num_rows() as u64;
-            watch.progress(progress(&dataset, rows, scoring));
-            Ok(())
-        },
-    )?;
+    let score = |write: &mut dyn FnMut(RecordBatch) -> Result<()>| {
+        stream(
+            &dataset,
+            &Order::in_place(0..dataset.splits().len()),
+            flow,
+            |batch: &RecordBatch, split: &mut SplitState<SplitCache>| {
+                let mut chunk = spares.take(batch.num_rows());
+                encoder.encode(batch, &mut split.state, &mut chunk)?;
+                let mut columns = Vec::with_capacity(schema.fields().len());
+                for (column, field) in batch.columns()[first_kept..].iter().zip(schema.fields()) {
+                    columns.push(cast(column, field.data_type()).map_err(|e| {
+                        Error::data(format!("can't keep it as {}: {e}", field.data_type()))
+                            .in_column(field.name())
+                    })?);
+                }
+                let mut margins = Vec::new();
+                model.linear.margins(&chunk, &mut margins);
+                check_margins(&margins, plan.target.outputs(), |row| row)?;
+                columns.extend(outputs.columns(margins));
+                spares.give(chunk);
+                let batch = RecordBatch::try_new(schema.clone(), columns)
+                    .map_err(|e| Error::data(format!("can't put the output together: {e}")))?;
+                Ok(Output(batch))
+            },
+            |item| {
+                let batch: Output = item.value;
+                skipped.add(&item.skipped);
+                rows += batch.0.num_rows() as u64;
+                write(batch.0)?;
+                watch.progress(progress(&dataset, rows, scoring));
+                Ok(())
+            },
+        )
+    };
+    // To write a row takes about as long as to score it.
+    let (stages, last) = handed_on(config.threads, score, |batch| writer.write(&batch))?;
     dataset.check_unchanged()?;
     writer.finish()?;
     skipped.add(&last);

@@ -72,7 +72,7 @@ pub(super) fn write(
     let arrays = columns.into_iter().map(|(_, column)| column).collect();
     let batch = RecordBatch::try_new(schema.clone(), arrays)
         .map_err(|e| Error::data(format!("can't make the table of configurations: {e}")))?;
-    let mut writer = TableWriter::create(file, schema)?;
+    let mut writer = TableWriter::create(file, schema, usize::MAX)?;
     writer.write(&batch)?;
     writer.finish()
 }
