@@ -1,6 +1,5 @@
 //! Standard input and pipes: what can be read only once is first copied to a file.
 
-use crate::input::disk::Access;
 use std::env::temp_dir;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, Write};
@@ -15,6 +14,7 @@ use super::reject::Reject;
 use super::source::{BatchStream, Request, Source, Split};
 use crate::blocking::blocking;
 use crate::error::{Error, Place, Result};
+use crate::input::disk::Access;
 
 /// Bytes copied at once.
 const BLOCK: usize = 1 << 20;

@@ -6,13 +6,13 @@
 //! and the table's number of columns is believed. The guess depends on the file alone, and is
 //! checked: who reads the range before must end exactly where this one starts.
 
-use crate::input::disk::DiskFile;
 use std::cmp::Reverse;
 use std::io;
 
 use super::dialect::Dialect;
 use super::quiet::Quiet;
 use super::records::LONGEST;
+use crate::input::disk::DiskFile;
 
 /// Bytes after which the better hypothesis wins.
 const ENOUGH_BYTES: u64 = 64 << 10;

@@ -1,9 +1,10 @@
 //! Line breaks before places in a file, for the line numbers of messages.
 
-use crate::input::disk::DiskFile;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
+
+use crate::input::disk::DiskFile;
 
 /// Counts of line breaks. Each is found from the nearest one before, so that all splits of a file
 /// together read it once, even if every one of them asks.

@@ -1,7 +1,5 @@
 //! How a file is laid out: compression, dialect, header and columns, found from samples of it.
 
-use crate::input::disk::Access;
-use crate::input::disk::DiskFile;
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
@@ -20,6 +18,7 @@ use super::tokens::{Scan, Tokens};
 use super::trial::{Sample, Trial};
 use crate::error::{Error, Part, Place, Result};
 use crate::input::bytes::{Bytes, Compression};
+use crate::input::disk::{Access, DiskFile};
 use crate::input::{ColumnType, ReadOptions};
 
 /// Lines that the first sample shall hold, even if they are long.

@@ -1,11 +1,12 @@
 //! A stretch of a file in which no quote stands.
 
-use crate::input::disk::DiskFile;
 use std::io;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use memchr::memchr;
+
+use crate::input::disk::DiskFile;
 
 /// The stretch that was looked through last. Who asks for the next quote from many places of a file without any
 /// would otherwise read all of it from each.

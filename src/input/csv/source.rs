@@ -1,8 +1,5 @@
 //! The CSV file as a [`Source`].
 
-use crate::input::bytes::text_range;
-use crate::input::disk::Access;
-use crate::input::disk::DiskFile;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +12,8 @@ use super::starts::Starts;
 use super::stream::{BATCH_BYTES, CsvStream};
 use crate::error::{Error, Result};
 use crate::input::bytes::Compression;
+use crate::input::bytes::text_range;
+use crate::input::disk::{Access, DiskFile};
 use crate::input::{BatchStream, Extent, ReadOptions, Request, Source, Split};
 
 /// A CSV or TSV file, plain or compressed with gzip or zstd.

@@ -1,6 +1,5 @@
 //! The record batches of one split.
 
-use crate::input::disk::DiskFile;
 use std::cell::OnceCell;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +19,7 @@ use super::starts::Starts;
 use super::texts::Room;
 use crate::error::{Error, Part, Place, Result};
 use crate::input::bytes::{Bytes, Compression};
+use crate::input::disk::DiskFile;
 use crate::input::places::places;
 use crate::input::{BatchStream, Reject, Request};
 

@@ -1,6 +1,5 @@
 //! Whole files, from the bytes on disk to record batches.
 
-use crate::input::disk::Access;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +21,7 @@ use super::layout::Layout;
 use super::spelling::Spelling;
 use crate::error::Result;
 use crate::input::bytes::Compression;
+use crate::input::disk::Access;
 use crate::input::{Extent, ReadAs, ReadOptions, Request, Source};
 
 fn file(bytes: &[u8]) -> NamedTempFile {

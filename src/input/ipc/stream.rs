@@ -1,6 +1,5 @@
 //! An Arrow IPC stream in a file.
 
-use crate::input::disk::Access;
 use std::path::{Path, PathBuf};
 
 use arrow::buffer::Buffer;
@@ -12,6 +11,7 @@ use super::message::{CONTINUATION, Decoder, message};
 use super::{Slices, projection, unreadable};
 use crate::error::{Error, Part, Place, Result};
 use crate::input::arrange::arrange;
+use crate::input::disk::Access;
 use crate::input::guard::guarded;
 use crate::input::meter::measured;
 use crate::input::mmap::Map;

@@ -1,9 +1,9 @@
 //! Whole files.
 
-use crate::input::disk::Access;
 use proptest::prelude::*;
 
 use super::open;
+use crate::input::disk::Access;
 use crate::input::lines::testing::{cells, file, gzip, maps, mutated, native, read, request, types};
 use crate::input::{ColumnType, ReadAs, ReadOptions, Source};
 

@@ -1,7 +1,5 @@
 //! A text file: how it is compressed, samples of its lines, and their numbers.
 
-use crate::input::disk::Access;
-use crate::input::disk::DiskFile;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -15,6 +13,7 @@ use super::reader::{BLOCK, Line, Lines};
 use crate::error::{Error, Part, Place, Result};
 use crate::input::bytes::{Bytes, Compression};
 use crate::input::csv::unreadable;
+use crate::input::disk::{Access, DiskFile};
 
 /// Bytes of text at the beginning of a file that are looked at; of compressed files, which can't be
 /// looked at in the middle, more.

@@ -1,7 +1,5 @@
 //! A file of one row per line as a [`Source`].
 
-use crate::input::bytes::text_range;
-use crate::input::disk::Access;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +12,8 @@ use super::reader::BLOCK;
 use super::stream::LineStream;
 use crate::error::{Error, Result};
 use crate::input::bytes::Compression;
+use crate::input::bytes::text_range;
+use crate::input::disk::Access;
 use crate::input::{BatchStream, Extent, Request, Source, Split};
 
 /// A file of one row per line, plain or compressed with gzip or zstd. Lines end with LF or CRLF, the

@@ -1,6 +1,5 @@
 //! The record batches of one split.
 
-use crate::input::disk::Access;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, RecordBatchOptions};
@@ -10,6 +9,7 @@ use super::Decoder;
 use super::file::TextFile;
 use super::reader::{LONGEST, Line, Lines};
 use crate::error::{Error, Place, Result};
+use crate::input::disk::Access;
 use crate::input::{BatchStream, Reject, Request};
 
 /// Bytes of text after which a batch is handed out early, so that long lines don't add up to more

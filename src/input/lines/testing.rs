@@ -1,6 +1,5 @@
 //! What the tests of the formats share.
 
-use crate::input::disk::Access;
 use std::io::Write;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -10,6 +9,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use tempfile::NamedTempFile;
 
 use crate::error::Result;
+use crate::input::disk::Access;
 use crate::input::{ReadAs, Reject, Request, Source};
 
 pub(crate) fn file(bytes: &[u8]) -> NamedTempFile {

@@ -5,7 +5,6 @@
 //! of the tests. These take a fraction of its time: a column that is written as indices of a dictionary stays so,
 //! numbers too, and the bits of definition levels are copied as they are, since they are those of Arrow's nulls.
 
-use crate::input::disk::DiskFile;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -24,6 +23,7 @@ use super::pages::{ALL, BEGINNING, Header, Kind, Pages, Unpacker, damaged};
 use super::plain::{Values, early};
 use super::tools::{Scratch, Tools};
 use crate::features::Translate;
+use crate::input::disk::DiskFile;
 use crate::input::spare::BUFFERS;
 use crate::learn::kernels::look_up;
 

@@ -2,9 +2,9 @@
 //! parquet crate does not: whether columns are encrypted (it passes over that, and then finds only noise), and whether its schema
 //! claims what can't be (it makes room for it).
 
-use crate::input::disk::Access;
-use crate::input::disk::DiskFile;
 use std::path::Path;
+
+use crate::input::disk::{Access, DiskFile};
 
 /// The field of Parquet's `FileMetaData` that names the cipher.
 const ENCRYPTION_ALGORITHM: i64 = 8;
